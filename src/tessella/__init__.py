@@ -1,0 +1,3 @@
+"""Tessella: semantic image segmentation in PyTorch."""
+
+__version__ = "0.1.0"
