@@ -1,0 +1,152 @@
+"""The ``tessella`` command. Each sub-command imports what it needs only when it runs."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tessella import __version__
+from tessella.errors import InputError
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 0 on success, 2 for bad input, 130 when the user interrupted."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if "command" not in options:
+        parser.print_help()
+        return 0
+    if options.command == "train":
+        options.changes = rest  # the recipe decides which fields there are
+    elif rest:
+        parser.error(f"unknown argument {rest[0]}; tessella {options.command} --help lists what there is")
+    try:
+        importlib.import_module(f"tessella.commands.{options.command}").run(options)
+    except InputError as error:
+        print(f"tessella: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("tessella: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as `tessella recipes | head` does
+        sys.stderr.close()
+        return 0
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tessella",
+        description="Semantic image segmentation: train, evaluate and use networks on public data or your own.",
+        epilog="Start with: tessella demo",
+    )
+    parser.add_argument("--version", action="version", version=f"tessella {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND")
+
+    def add(name: str, help_: str, example: str = "") -> argparse.ArgumentParser:
+        sub = commands.add_parser(
+            name,
+            help=help_,
+            description=help_,
+            epilog=f"Example: {example}" if example else None,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        sub.set_defaults(command=name)
+        return sub
+
+    demo = add("demo", "render streets, train a small PSPNet, evaluate it and write a report")
+    demo.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything the demo makes")
+
+    add("recipes", "list what can be trained and reproduced")
+
+    scenes = add(
+        "scenes",
+        "render labelled RGB-D video in an official layout",
+        "tessella scenes render street --out streets --sequences train=40,val=10",
+    )
+    scenes.add_argument("action", choices=["render"], help="what to do")
+    scenes.add_argument("kind", choices=["street", "room"], help="street: Cityscapes' layout; room: NYUDv2's")
+    scenes.add_argument("--out", type=Path, required=True, help="folder to write to")
+    scenes.add_argument("--sequences", default="train=40,val=10", help="sequences for each split")
+    scenes.add_argument("--frames", type=int, default=1, help="frames of each sequence")
+    scenes.add_argument("--height", type=int, default=240, help="height of a frame in pixels")
+    scenes.add_argument("--width", type=int, default=320, help="width of a frame in pixels")
+    scenes.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
+    scenes.add_argument("--workers", type=int, default=1, help="processes that render")
+
+    data = add("data", "look a data set over", "tessella data check CamVid ~/camvid")
+    data.add_argument("action", choices=["check"], help="check: count files, find what is missing, damaged or out of range")
+    data.add_argument("dataset", help="CamVid, Cityscapes, NYUDv2, ...; tessella data check help PATH lists them")
+    data.add_argument("path", type=Path, help="the data set's folder")
+    data.add_argument("--workers", type=int, default=2, help="processes that read")
+
+    train = add(
+        "train",
+        "train a recipe; each of its fields is an option, tessella train RECIPE --fields lists them",
+        "tessella train camvid --data ~/camvid --steps 2000 --network.backbone.depth 34",
+    )
+    train.add_argument("recipe", help="a name that tessella recipes lists, or your own as file.py:function")
+    train.add_argument("--data", type=Path, help="the data set's folder")
+    train.add_argument("--out", type=Path, help="the run's folder; runs/RECIPE where not given")
+    train.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    train.add_argument("--fields", action="store_true", help="list the recipe's fields and end")
+    train.add_argument("--devices", type=int, default=1, help="GPUs, or processes on a CPU, on each node")
+    train.add_argument("--nodes", type=int, default=1, help="machines")
+    train.add_argument("--accelerator", choices=["auto", "cpu", "gpu"], default="auto", help="where to train")
+    train.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto", help="auto: what is fastest")
+    train.add_argument("--no-progress", action="store_true", help="no progress bar")
+
+    evaluate = add(
+        "evaluate",
+        "measure a model on labelled images; prints and saves the table",
+        "tessella evaluate runs/camvid --data ~/camvid --split test",
+    )
+    _model_arguments(evaluate)
+    evaluate.add_argument("--data", type=Path, help="the data set's folder; the run's own where not given")
+    evaluate.add_argument("--dataset", help="name of the data set, for a model that was not trained here")
+    evaluate.add_argument("--split", help="the split to measure on; the recipe's test split where not given")
+    evaluate.add_argument("--out", type=Path, help="folder for the results; evaluation/ in the run's folder where not given")
+
+    predict = add(
+        "predict",
+        "segment images, folders of images and videos",
+        "tessella predict runs/camvid photos/ drive.mp4 --out predictions",
+    )
+    _model_arguments(predict)
+    predict.add_argument("inputs", nargs="+", type=Path, help="images, folders of images, videos")
+    predict.add_argument("--out", type=Path, required=True, help="folder for label PNGs and overlays")
+    predict.add_argument("--posteriors", action="store_true", help="also write the class probabilities (npz, float16)")
+
+    export = add("export", "write a file that runs without Tessella", "tessella export runs/camvid --out model.onnx")
+    export.add_argument("model", help="a run's folder or a checkpoint")
+    export.add_argument("--out", type=Path, required=True, help="a .onnx or .pt2 file")
+    export.add_argument("--height", type=int, default=240, help="height of the example image")
+    export.add_argument("--width", type=int, default=320, help="width of the example image")
+
+    report = add("report", "write a run's HTML report, or compare several runs", "tessella report runs/a runs/b")
+    report.add_argument("runs", nargs="+", type=Path, help="folders of runs")
+    report.add_argument("--out", type=Path, default=Path("comparison.html"), help="the page that compares several runs")
+    return parser
+
+
+def _model_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", help="a run's folder, a checkpoint, or module:callable that returns a network")
+    parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE", help="a package of yours that the checkpoint names")
+    parser.add_argument("--window", type=_size, metavar="HxW", help="slide a window of this size over the image")
+    parser.add_argument("--scales", type=_numbers, metavar="S,S,...", help="average over these zooms, as 0.75,1,1.25")
+    parser.add_argument("--flip", action="store_true", help="average with the mirrored image")
+    parser.add_argument("--crf", action="store_true", help="refine with a dense CRF (Krähenbühl and Koltun 2011)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; auto takes a GPU where there is one")
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.lower().partition("x")
+    return int(height), int(width or height)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What each sub-command of ``tessella`` does: ``run(options)`` in the module of its name."""

@@ -1,0 +1,69 @@
+"""tessella train: a recipe, with fields changed, on the user's data."""
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tessella.errors import InputError
+from tessella.recipes import find_recipe
+from tessella.runs.configuration import check_names, fields, override, parse
+from tessella.runs.segmentation import Segmentation, train
+from tessella.training.fit import Machine
+
+
+def run(options: argparse.Namespace) -> None:
+    recipe = find_recipe(options.recipe)
+    config = override(recipe.configuration(), _changes(recipe.configuration(), options.changes))
+    if options.fields:
+        _print_fields(config)
+        return
+    if options.data is None:
+        raise InputError(f"train {options.recipe} needs --data FOLDER, the folder of its data set")
+    out = options.out or Path("runs") / recipe.name
+    outcome = train(
+        config,
+        options.recipe,
+        options.data,
+        out,
+        machine=Machine(
+            options.devices, options.nodes, options.accelerator, options.precision, not options.no_progress
+        ),
+        resume=options.resume,
+    )
+    if outcome.interrupted:
+        again = shlex.join(["tessella", "train", options.recipe, "--data", str(options.data), "--out", str(out)])
+        changes = f" {shlex.join(options.changes)}" if options.changes else ""
+        print(f"Stopped at step {outcome.step} of {config.steps}, all saved. Go on with: {again} --resume{changes}")
+        raise KeyboardInterrupt
+    print(f"Trained {outcome.step} steps in {outcome.seconds / 60:.1f} minutes. Next: tessella evaluate {out}")
+
+
+def _changes(config: Segmentation, arguments: list[str]) -> dict[str, Any]:
+    """``--name value`` and ``--name=value`` pairs as typed values of the configuration's fields."""
+    texts: dict[str, str] = {}
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--"):
+            raise InputError(f"{word}: fields are given as --name value")
+        name, equals, value = word.removeprefix("--").partition("=")
+        name = name.replace("-", "_")
+        check_names(config, [name])
+        if not equals:
+            if not rest:
+                raise InputError(f"--{name} needs a value")
+            value = rest.pop(0)
+        texts[name] = value
+    types = {field.name: field.type for field in fields(config)}
+    return {name: parse(name, text, types[name]) for name, text in texts.items()}
+
+
+def _print_fields(config: Segmentation) -> None:
+    table = Table("field", "value", "meaning", box=None, pad_edge=False)
+    for field in fields(config):
+        table.add_row(f"--{field.name}", str(field.value), field.help)
+    Console().print(table)

@@ -1,0 +1,160 @@
+"""From samples to batches, in an order that can be taken up again at any step.
+
+The samples of a training run are one endless stream. What stands at a position of the stream, and how it is augmented,
+is a pure function of (seed, position): no state lives in a sampler, a worker process or an epoch.
+"""
+
+import signal
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, TypedDict
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from tessella.datasets.sample import Sample, SegmentationDataset
+from tessella.datasets.transforms import Transform
+
+
+class Batch(TypedDict, total=False):
+    """Samples of one size, stacked.
+
+    image: [B, C, H, W] uint8, uint16 or float32. labels: [B, H, W] int64. depth: [B, H, W] float32, metres.
+    neighbours: [B, T, C, H, W]. id: B strings. What the samples lack is absent.
+    """
+
+    image: Tensor
+    labels: Tensor
+    depth: Tensor
+    neighbours: Tensor
+    id: list[str]
+
+
+class SampleStream(Dataset[Sample]):
+    """The endless stream of a data set's samples: a new permutation each epoch, a new augmentation each time."""
+
+    def __init__(self, dataset: SegmentationDataset, transform: Transform, seed: int) -> None:
+        self.dataset = dataset
+        self.transform = transform
+        self.seed = seed
+
+    def __getitem__(self, position: int) -> Sample:
+        epoch, place = divmod(position, len(self.dataset))
+        index = _permutation(self.seed, epoch, len(self.dataset))[place]
+        return self.transform(self.dataset[int(index)], np.random.default_rng((self.seed, 1, position)))
+
+
+@lru_cache(maxsize=2)
+def _permutation(seed: int, epoch: int, length: int) -> np.ndarray:
+    return np.random.default_rng((seed, 0, epoch)).permutation(length)
+
+
+class StreamBatches(Sampler[list[int]]):
+    """Positions of the stream's batches for one of ``world_size`` processes, from batch ``start`` on, without end."""
+
+    def __init__(self, batch_size: int, start: int = 0, rank: int = 0, world_size: int = 1) -> None:
+        self.batch_size = batch_size
+        self.start = start
+        self.rank = rank
+        self.world_size = world_size
+
+    def __iter__(self) -> Iterator[list[int]]:
+        batch = self.start
+        while True:
+            first = (batch * self.world_size + self.rank) * self.batch_size
+            yield list(range(first, first + self.batch_size))
+            batch += 1
+
+
+class _Whole(Dataset[Sample]):
+    """A data set in its own order, without augmentation; ``transform`` must not use chance."""
+
+    def __init__(self, dataset: SegmentationDataset, transform: Transform | None) -> None:
+        self.dataset = dataset
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = self.dataset[index]
+        return sample if self.transform is None else self.transform(sample, np.random.default_rng(0))
+
+
+def training_loader(
+    dataset: SegmentationDataset,
+    transform: Transform,
+    batch_size: int,
+    *,
+    seed: int,
+    workers: int = 0,
+    start: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+) -> DataLoader[Any]:
+    """Endless batches of augmented samples; begins at batch ``start`` of the same stream."""
+    return DataLoader(
+        SampleStream(dataset, transform, seed),
+        batch_sampler=StreamBatches(batch_size, start, rank, world_size),
+        **_workers(workers),
+    )
+
+
+def evaluation_loader(
+    dataset: SegmentationDataset,
+    *,
+    batch_size: int = 1,
+    transform: Transform | None = None,
+    workers: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+) -> DataLoader[Any]:
+    """Every sample once, in order; of several processes each reads its share."""
+    return DataLoader(
+        _Whole(dataset, transform),
+        batch_size=batch_size,
+        sampler=range(rank, len(dataset), world_size),
+        **_workers(workers),
+    )
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Stack samples of one size into a batch of tensors; the image keeps its data type."""
+    batch = Batch(
+        image=torch.stack([_image_tensor(sample.image) for sample in samples]),
+        id=[sample.id for sample in samples],
+    )
+    if all(sample.labels is not None for sample in samples):
+        labels = np.stack([sample.labels for sample in samples if sample.labels is not None])
+        batch["labels"] = torch.from_numpy(labels.astype(np.int64))
+    if all(sample.depth is not None for sample in samples):
+        batch["depth"] = torch.from_numpy(np.stack([s.depth for s in samples if s.depth is not None]))
+    if samples[0].neighbours:
+        batch["neighbours"] = torch.stack(
+            [torch.stack([_image_tensor(view.image) for view in sample.neighbours]) for sample in samples]
+        )
+    return batch
+
+
+def _image_tensor(image: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+
+def _workers(workers: int) -> dict[str, Any]:
+    return {
+        "num_workers": workers,
+        "collate_fn": collate,
+        "persistent_workers": workers > 0,
+        "worker_init_fn": _start_worker,
+        "pin_memory": torch.cuda.is_available(),
+    }
+
+
+def _start_worker(_: int) -> None:
+    # Ctrl-C reaches every process of the terminal; the parent decides when the workers end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Each worker is one of several: threads of OpenCV's own would only compete with the training's.
+    cv2.setNumThreads(0)

@@ -1,0 +1,87 @@
+"""Recipes: functions that return a complete, typed configuration.
+
+Each public function of the modules in this folder whose return type is a configuration is a recipe; its name is what
+``tessella train`` takes. Its docstring says in a first line what it is, then in lines ``Citation:``, ``Literature:`` (the
+published number), ``Measured:`` and ``Command:`` what it reproduces.
+"""
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import get_type_hints
+
+from tessella.errors import InputError
+from tessella.runs.segmentation import Segmentation
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A named function that makes a configuration, and what its docstring says of it."""
+
+    name: str
+    configuration: Callable[[], Segmentation]
+
+    @property
+    def summary(self) -> str:
+        return (inspect.getdoc(self.configuration) or "").partition("\n")[0]
+
+    def note(self, heading: str) -> str:
+        """The text after ``heading:`` in the docstring, up to the next heading; empty where there is none."""
+        text = inspect.getdoc(self.configuration) or ""
+        found = re.search(rf"^{heading}: (.*?)(?=^\w+: |\Z)", text, re.MULTILINE | re.DOTALL)
+        return " ".join(found[1].split()) if found else ""
+
+
+def all_recipes() -> dict[str, Recipe]:
+    """Every recipe of the package by its name, in alphabetical order."""
+    modules = [importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
+    found = [recipe for module in modules for recipe in _recipes_of(module)]
+    return {recipe.name: recipe for recipe in sorted(found, key=lambda recipe: recipe.name)}
+
+
+def find_recipe(name: str) -> Recipe:
+    """The recipe of this name, or the user's own as ``file.py:function``.
+
+    Raises:
+        InputError: there is no such recipe; the message names the nearest one.
+    """
+    file, colon, function = name.rpartition(":")
+    if colon:
+        own = {recipe.name: recipe for recipe in _recipes_of(_load(Path(file)))}
+        if function not in own:
+            raise InputError(
+                f"{file} has no recipe {function}: a recipe is a function annotated to return a Segmentation"
+            )
+        return own[function]
+    recipes = all_recipes()
+    if name not in recipes:
+        near = difflib.get_close_matches(name, recipes, n=1)
+        hint = f"did you mean {near[0]}?" if near else "tessella recipes lists them"
+        raise InputError(f"there is no recipe {name}: {hint}")
+    return recipes[name]
+
+
+def _recipes_of(module: ModuleType) -> list[Recipe]:
+    return [
+        Recipe(name, function)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__
+        and not name.startswith("_")
+        and get_type_hints(function).get("return") is Segmentation
+    ]
+
+
+def _load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise InputError(f"there is no Python file {path}")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,163 @@
+"""Typed configurations: listing their fields, changing them by name, and saving them.
+
+A configuration is a frozen dataclass. Where it holds a class to be built later it holds a ``functools.partial`` of it; the
+parameters of that class are fields too, under a dotted name (``network.backbone.depth``). So a constructor's own signature
+is its configuration, checked by the type checker where the recipe is written.
+"""
+
+import dataclasses
+import difflib
+import importlib
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, get_type_hints
+
+from tessella.errors import InputError
+
+Config = TypeVar("Config")
+
+
+class Field(NamedTuple):
+    """One value that can be changed: its dotted name, its type, its value, and a line of help."""
+
+    name: str
+    type: Any
+    value: Any
+    help: str
+
+
+def fields(config: Any, prefix: str = "") -> Iterator[Field]:
+    """All fields of a configuration, those of nested configurations and partials included."""
+    owner = config.func if isinstance(config, partial) else type(config)
+    help_of = _help(owner)
+    for name, (hint, value) in _parameters(config).items():
+        if _is_nested(value):
+            yield from fields(value, f"{prefix}{name}.")
+        else:
+            yield Field(prefix + name, hint, value, help_of.get(name, ""))
+
+
+def override(config: Config, changes: Mapping[str, Any]) -> Config:
+    """A copy of ``config`` with the fields that ``changes`` names by their dotted names.
+
+    Raises:
+        InputError: there is no such field; the message names the nearest one.
+    """
+    check_names(config, changes)
+    for name, value in changes.items():
+        config = _with(config, name.split("."), value)
+    return config
+
+
+def check_names(config: Any, names: Sequence[str] | Mapping[str, Any]) -> None:
+    """Raise InputError for the first name that is no field of ``config``, with the nearest one that is."""
+    known = [field.name for field in fields(config)]
+    for name in names:
+        if name not in known:
+            # A user may remember the last part of a name, or mistype any of it.
+            near = [other for other in known if other.endswith(f".{name}")]
+            near = near or difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]}?" if near else f"its fields are {', '.join(known)}"
+            raise InputError(f"there is no field {name}: {hint}")
+
+
+def parse(name: str, text: str, hint: Any) -> Any:
+    """The value that ``text`` means for a field of type ``hint``; ``480x360``, ``480,360`` and ``[480, 360]`` are the same.
+
+    Raises:
+        InputError: the text is no value of that type.
+    """
+    from jsonargparse import ArgumentParser  # takes a tenth of a second to import
+
+    if hint is not str and re.fullmatch(r"[-+.\de]+([x,][-+.\de]+)+", text):
+        text = f"[{text.replace('x', ',')}]"
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--value", type=hint)
+    try:
+        return parser.parse_args([f"--value={text}"]).value
+    except Exception as error:  # jsonargparse raises its own kinds
+        wanted = hint.__name__ if inspect.isclass(hint) else str(hint).replace("typing.", "")
+        raise InputError(f"{name}: {text!r} is not of type {wanted}") from error
+
+
+def to_json(config: Any) -> Any:
+    """The configuration as plain values for a JSON file, every default written out."""
+    if isinstance(config, partial):
+        return {"call": f"{config.func.__module__}:{config.func.__qualname__}", "with": _values(config)}  # type: ignore[attr-defined]
+    if dataclasses.is_dataclass(config):
+        return {"call": f"{type(config).__module__}:{type(config).__qualname__}", "with": _values(config)}
+    if isinstance(config, (list, tuple)):
+        return [to_json(item) for item in config]
+    return str(config) if isinstance(config, Path) else config
+
+
+def from_json(data: Any, trusted: Sequence[str] = ("tessella",)) -> Any:
+    """The configuration that ``to_json`` wrote.
+
+    trusted: the packages whose classes may be named in it. A configuration may come with a foreign checkpoint: it
+    builds nothing but classes of these packages.
+
+    Raises:
+        InputError: it names a class outside the trusted packages, or one that does not exist.
+    """
+    if isinstance(data, list):
+        return tuple(from_json(item, trusted) for item in data)
+    if not (isinstance(data, dict) and set(data) == {"call", "with"}):
+        return data
+    module, _, name = str(data["call"]).partition(":")
+    if module.split(".")[0] not in trusted:
+        raise InputError(
+            f"the configuration names {data['call']}, which is not part of {', '.join(trusted)}: if you trust it, say so "
+            f"with --trust {module.split('.')[0]}"
+        )
+    try:
+        target = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"the configuration names {data['call']}, which does not exist here ({error})") from error
+    if not inspect.isclass(target):
+        raise InputError(f"the configuration names {data['call']}, which is not a class")
+    values = {key: from_json(value, trusted) for key, value in data["with"].items()}
+    return target(**values) if dataclasses.is_dataclass(target) else partial(target, **values)
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, partial) or (dataclasses.is_dataclass(value) and not isinstance(value, type))
+
+
+def _parameters(config: Any) -> dict[str, tuple[Any, Any]]:
+    """Name to (type, value) of what a configuration or partial holds or has a default for."""
+    if isinstance(config, partial):
+        target: Any = config.func
+        hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
+        given = inspect.signature(target).parameters
+        return {
+            name: (hints.get(name, Any), config.keywords.get(name, parameter.default))
+            for name, parameter in given.items()
+            if name in config.keywords or parameter.default is not inspect.Parameter.empty
+        }
+    hints = get_type_hints(type(config))
+    return {f.name: (hints[f.name], getattr(config, f.name)) for f in dataclasses.fields(config)}
+
+
+def _values(config: Any) -> dict[str, Any]:
+    return {name: to_json(value) for name, (_, value) in _parameters(config).items()}
+
+
+def _with(config: Any, path: list[str], value: Any) -> Any:
+    name, *rest = path
+    if rest:
+        value = _with(_parameters(config)[name][1], rest, value)
+    if isinstance(config, partial):
+        return partial(config.func, *config.args, **{**config.keywords, name: value})
+    return dataclasses.replace(config, **{name: value})
+
+
+def _help(owner: Any) -> dict[str, str]:
+    """The lines "name: text" of a docstring."""
+    pattern = re.compile(r"^\s*((?:\w+, )*\w+): (.*)$", re.MULTILINE)
+    return {
+        name: text for names, text in pattern.findall(owner.__doc__ or "") for name in names.split(", ")
+    }

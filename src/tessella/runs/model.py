@@ -1,0 +1,94 @@
+"""A trained model, wherever it comes from: a checkpoint of ours, an exported file, or anyone's module."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tessella.datasets import LabelClass
+from tessella.errors import InputError
+from tessella.inference import InferencePlan, Predictor
+from tessella.networks.adapters import as_network
+from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD, Normalized
+from tessella.runs.configuration import from_json
+from tessella.runs.segmentation import Segmentation
+from tessella.training.checkpoints import read_checkpoint
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with what is needed to use it: a black box from pictures to posteriors.
+
+    network: picture [B, C, H, W] (uint8, uint16, or float in 0 to 1) to logits; it normalises by itself.
+    classes: None where the model does not name them. resize: (height, width) that it was trained at, None for any.
+    """
+
+    network: nn.Module
+    classes: tuple[LabelClass, ...] | None = None
+    plan: InferencePlan = InferencePlan()
+    resize: tuple[int, int] | None = None
+    config: Segmentation | None = None
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """[B, C, H, W] picture to posteriors [B, K, H, W] of the same height and width."""
+        size = image.shape[-2:]
+        image = to_float(image)
+        if self.resize is None or tuple(size) == self.resize:
+            return Predictor(self.network, self.plan)(image)
+        smaller = self.resize[0] * self.resize[1] < size[0] * size[1]
+        image = F.interpolate(image, self.resize, mode="area" if smaller else "bilinear")
+        return F.interpolate(Predictor(self.network, self.plan)(image), size, mode="bilinear")
+
+
+def to_float(image: Tensor) -> Tensor:
+    """uint8 or uint16 picture to float in 0 to 1; floating point stays as it is."""
+    top = {torch.uint8: 255, torch.uint16: 65535}.get(image.dtype)
+    return image if top is None else image.float() / top
+
+
+def load_model(source: str, trusted: Sequence[str] = ("tessella",)) -> Model:
+    """A model from ``run/`` or ``.ckpt`` (ours), or ``module:callable`` that returns an ``nn.Module`` taking ImageNet-normalised RGB.
+
+    A run's folder means its best checkpoint. Nothing in a checkpoint is executed; ``trusted`` names the packages whose
+    classes it may build. ``module:callable`` runs that code: it is the user's own.
+
+    Raises:
+        InputError: no such file or module; a checkpoint of something else.
+    """
+    path = Path(source)
+    if path.is_dir():
+        path = path / "checkpoints" / "best.ckpt"
+    if path.suffix == ".ckpt" or path.exists():
+        return _from_checkpoint(path, trusted)
+    module, colon, name = source.partition(":")
+    if not colon:
+        raise InputError(f"{source} is no checkpoint, no run folder, and not of the form module:callable")
+    try:
+        make: Callable[[], nn.Module] = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"{source}: {error}") from error
+    return Model(Normalized(as_network(make()), IMAGENET_MEAN, IMAGENET_STD).eval())
+
+
+def _from_checkpoint(path: Path, trusted: Sequence[str]) -> Model:
+    checkpoint = read_checkpoint(path)
+    content = checkpoint["tessella"]
+    config: Segmentation = from_json(content["config"], trusted)
+    channels = content["in_channels"]
+    network = Normalized(config.network(len(content["classes"]), channels), [0.0] * channels, [1.0] * channels)
+    weights = {
+        name.removeprefix("network."): value
+        for name, value in checkpoint["state_dict"].items()
+        if name.startswith("network.")
+    }
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"{path} does not fit the network it names: {str(error).splitlines()[1].strip()}") from error
+    network = network.to(memory_format=torch.channels_last).eval()
+    classes = tuple(LabelClass(name, tuple(color)) for name, color in content["classes"])
+    return Model(network, classes, config.inference, config.resize, config)

@@ -1,0 +1,246 @@
+"""The configuration of a segmentation run, and training from it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from tessella.datasets import SegmentationDataset
+from tessella.datasets.loading import evaluation_loader, training_loader
+from tessella.datasets.transforms import ColorJitter, Compose, RandomAffineCrop, Resize, Transform
+from tessella.errors import InputError
+from tessella.inference import InferencePlan
+from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD, Normalized
+from tessella.networks.weights import load_weights
+from tessella.runs.configuration import to_json
+from tessella.runs.environment import environment, write_json
+from tessella.training.fit import Machine, Outcome, fit, require_no_run, resolve_precision
+from tessella.training.losses import SegmentationLoss
+from tessella.training.schedules import adamw, parameter_groups, poly, sgd
+from tessella.training.segmentation import SegmentationTask
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Everything that decides the result of training a segmentation network.
+
+    network: the class, with its arguments but num_classes and in_channels
+    dataset: the class, with its arguments but root and split
+    train_split: trained on; several joined by +
+    val_split: chooses the best checkpoint
+    test_split: what evaluate measures
+    resize: (height, width) that images are brought to first, at evaluation too; none to leave them
+    crop: (height, width) of a training crop
+    scale: bounds of the random zoom
+    rotation: largest random rotation in degrees
+    jitter: largest relative change of brightness, contrast and saturation
+    steps: updates of the weights
+    batch_size: images in a micro-batch of one process
+    accumulate: micro-batches for one update
+    optimizer: sgd with momentum 0.9, or adamw
+    learning_rate: of the backbone, or of everything where the network names no backbone
+    head_factor: the heads learn this much faster than the backbone
+    weight_decay: of all weights but biases and normalisation
+    warmup: updates of a linear rise of the rate; then it falls as (1 - step / steps) ** power
+    power: exponent of that "poly" rate
+    label_smoothing: share of the target spread over all classes
+    auxiliary_weight: of the loss of auxiliary heads
+    class_weights: none, or balanced: by the inverse root of each class's share of the pixels
+    ema: decay of a running average of the weights, which is then what is validated and saved; 0 for none
+    clip: largest norm of the gradient; 0 for no limit
+    validate_every: updates between validations
+    weights: file or hub name of weights to start from
+    seed: decides initial weights, order and augmentation
+    workers: processes that load data
+    inference: how evaluate and predict treat an image
+    """
+
+    network: Callable[..., nn.Module]
+    dataset: Callable[..., SegmentationDataset]
+    train_split: str = "train"
+    val_split: str = "val"
+    test_split: str = "test"
+    resize: tuple[int, int] | None = None
+    crop: tuple[int, int] = (473, 473)
+    scale: tuple[float, float] = (0.5, 2.0)
+    rotation: float = 0.0
+    jitter: float = 0.4
+    steps: int = 20_000
+    batch_size: int = 8
+    accumulate: int = 1
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: float = 0.01
+    head_factor: float = 10.0
+    weight_decay: float = 1e-4
+    warmup: int = 0
+    power: float = 0.9
+    label_smoothing: float = 0.0
+    auxiliary_weight: float = 0.4
+    class_weights: Literal["none", "balanced"] = "none"
+    ema: float = 0.0
+    clip: float = 0.0
+    validate_every: int = 1000
+    weights: str | None = None
+    seed: int = 0
+    workers: int = 2
+    inference: InferencePlan = InferencePlan()
+
+
+def train(
+    config: Segmentation,
+    recipe: str,
+    data: Path,
+    run: Path,
+    *,
+    machine: Machine = Machine(),
+    resume: bool = False,
+) -> Outcome:
+    """Train as ``config`` says on the data set at ``data``; checkpoints, logs and configuration go to ``run``.
+
+    Raises:
+        InputError: missing data, an existing run without ``resume``, NaN loss, a full disk.
+    """
+    if not resume:
+        require_no_run(run)
+    torch.manual_seed(config.seed)
+    train_set = open_split(config, data, config.train_split)
+    val_set = open_split(config, data, config.val_split)
+    network = build_network(config, train_set)
+    if config.weights and not resume:
+        load_weights(network.network, config.weights)
+    network = network.to(memory_format=torch.channels_last)
+    precision = resolve_precision(machine.precision)
+    task = SegmentationTask(
+        network,
+        SegmentationLoss(
+            class_weights=balanced_weights(train_set) if config.class_weights == "balanced" else None,
+            label_smoothing=config.label_smoothing,
+            auxiliary_weight=config.auxiliary_weight,
+        ),
+        partial(_optimizer, config),
+        len(train_set.classes),
+        config.seed,
+    )
+    description = {
+        "recipe": recipe,
+        "data": str(data.resolve()),
+        "config": to_json(config),
+    }
+    write_json(run / "config.json", description)
+    write_json(run / "environment.json", {**environment(), "seed": config.seed, "precision": precision})
+    content = {
+        "recipe": recipe,
+        "config": to_json(config),
+        "classes": [[name, list(color)] for name, color in train_set.classes],
+        "in_channels": int(network.mean.numel()),
+    }
+    return fit(
+        task,
+        lambda start, rank, world_size: training_loader(
+            train_set,
+            training_transform(config),
+            config.batch_size,
+            seed=config.seed,
+            workers=config.workers,
+            start=start,
+            rank=rank,
+            world_size=world_size,
+        ),
+        lambda _, rank, world_size: evaluation_loader(
+            val_set,
+            transform=Resize(config.resize) if config.resize else None,
+            workers=min(config.workers, 1),
+            rank=rank,
+            world_size=world_size,
+        ),
+        run,
+        steps=config.steps,
+        validate_every=config.validate_every,
+        accumulate=config.accumulate,
+        ema=config.ema,
+        clip=config.clip,
+        machine=machine,
+        resume=resume,
+        content=content,
+    )
+
+
+def open_split(config: Segmentation, data: Path, split: str) -> SegmentationDataset:
+    """The split of the configuration's data set at ``data``; ``a+b`` is two splits one after the other."""
+    parts = [config.dataset(data, name) for name in split.split("+")]
+    return parts[0] if len(parts) == 1 else _Joined(parts)
+
+
+class _Joined:
+    """Several splits of one data set as one."""
+
+    def __init__(self, parts: list[SegmentationDataset]) -> None:
+        self.parts = parts
+        self.classes = parts[0].classes
+        self.ids = [id_ for part in parts for id_ in part.ids]
+        self._ends = np.cumsum([len(part) for part in parts])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int):  # type: ignore[no-untyped-def]
+        part = int(np.searchsorted(self._ends, index, side="right"))
+        return self.parts[part][index - (int(self._ends[part - 1]) if part else 0)]
+
+
+def build_network(config: Segmentation, dataset: SegmentationDataset) -> Normalized:
+    """The configured network for the data set's classes and channels, with random weights."""
+    channels = dataset[0].image.shape[2]
+    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if channels == 3 else channel_statistics(dataset)
+    return Normalized(config.network(len(dataset.classes), channels), mean, std)
+
+
+def channel_statistics(dataset: SegmentationDataset, images: int = 64) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel over evenly spaced images, on the scale 0 to 1."""
+    chosen = np.linspace(0, len(dataset) - 1, min(images, len(dataset))).astype(int)
+    sums, squares, pixels = 0.0, 0.0, 0
+    for index in chosen:
+        image = dataset[int(index)].image
+        top = np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1.0
+        flat = image.reshape(-1, image.shape[2]).astype(np.float64) / top
+        sums, squares, pixels = sums + flat.sum(0), squares + (flat**2).sum(0), pixels + len(flat)
+    mean = np.asarray(sums / pixels)
+    std = np.sqrt(np.maximum(squares / pixels - mean**2, 1e-6))
+    return mean.tolist(), std.tolist()
+
+
+def balanced_weights(dataset: SegmentationDataset, images: int = 200) -> list[float]:
+    """1 / sqrt(share of the pixels) of each class over evenly spaced images, with mean 1 over the labelled pixels."""
+    chosen = np.linspace(0, len(dataset) - 1, min(images, len(dataset))).astype(int)
+    count = np.zeros(256)
+    for index in chosen:
+        labels = dataset[int(index)].labels
+        if labels is None:
+            raise InputError(f"{dataset.ids[index]} has no labels to train on")
+        count += np.bincount(labels.ravel(), minlength=256)
+    share = np.maximum(count[: len(dataset.classes)], 1) / count[: len(dataset.classes)].sum()
+    weights = share**-0.5
+    return (weights / (weights * share).sum()).tolist()
+
+
+def training_transform(config: Segmentation) -> Transform:
+    """Resize, random affine crop and colour jitter, as configured."""
+    first = [Resize(config.resize)] if config.resize else []
+    crop = RandomAffineCrop(config.crop, config.scale, config.rotation)
+    jitter = ColorJitter(config.jitter, config.jitter, config.jitter)
+    return Compose([*first, crop, jitter])
+
+
+def _optimizer(config: Segmentation, network: nn.Module) -> tuple[Optimizer, LRScheduler]:
+    make = sgd() if config.optimizer == "sgd" else adamw()
+    groups = parameter_groups(network, config.learning_rate, config.head_factor, config.weight_decay)
+    optimizer = make(groups)
+    return optimizer, poly(optimizer, config.steps, config.power, config.warmup)
+

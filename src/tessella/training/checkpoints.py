@@ -1,0 +1,119 @@
+"""Saving a run: the last state, the best one, and what the user needs to go on after Ctrl-C."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import lightning.pytorch as lightning
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from tessella.errors import InputError
+
+
+class Checkpoints(Callback):
+    """Writes ``last.ckpt`` after every validation and when the user interrupts, and ``best.ckpt`` when validation improves.
+
+    A file is written beside its place and then moved there: a full disk or a killed process leaves the former one.
+    ``content`` is stored under the key ``tessella``: what is needed to build the network again without the run's folder.
+    """
+
+    def __init__(self, folder: Path, content: dict[str, Any]) -> None:
+        self.folder = folder
+        self.content = content
+        self.best_mean_iou = -1.0
+        self.interrupted = False
+        self._former_handlers: dict[int, Any] = {}
+
+    # --- what a checkpoint holds -------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best_mean_iou": self.best_mean_iou}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best_mean_iou = state_dict["best_mean_iou"]
+
+    def on_save_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint["tessella"] = {**self.content, "step": trainer.global_step}
+
+    # --- when it is written --------------------------------------------------------------------------------------------
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        mean_iou = float(trainer.callback_metrics["val_mean_iou"])
+        is_best = mean_iou > self.best_mean_iou
+        self.best_mean_iou = max(mean_iou, self.best_mean_iou)
+        self._save(trainer)
+        if is_best and trainer.is_global_zero:
+            _copy(self.folder / "last.ckpt", self.folder / "best.ckpt")
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._former_handlers[number] = signal.signal(number, self._interrupt)
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        # Only after a whole update: half-accumulated gradients are not saved.
+        accumulated = (trainer.fit_loop.epoch_loop.total_batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        # The signal need not reach all processes before the same step.
+        if accumulated and trainer.strategy.reduce_boolean_decision(self.interrupted, all=False):
+            self.interrupted = True
+            self._save(trainer)
+            trainer.should_stop = True
+
+    def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        for number, handler in self._former_handlers.items():
+            signal.signal(number, handler)
+        self._former_handlers.clear()
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.interrupted:  # the user insists
+            raise KeyboardInterrupt
+        self.interrupted = True
+
+    def _save(self, trainer: lightning.Trainer) -> None:
+        last = self.folder / "last.ckpt"
+        try:
+            trainer.save_checkpoint(last)
+        except OSError as error:
+            raise InputError(
+                f"cannot write {last}: {error.strerror or error}; the former checkpoint is intact: free some space, "
+                "then resume"
+            ) from error
+
+
+def _copy(source: Path, target: Path) -> None:
+    part = target.with_suffix(".part")
+    shutil.copyfile(source, part)
+    os.replace(part, target)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint of ours as a dictionary of tensors and plain values; nothing in the file is executed.
+
+    Raises:
+        InputError: the file is missing, damaged, or no checkpoint of a Tessella run.
+    """
+    if not path.is_file():
+        raise InputError(f"no checkpoint at {path}")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for damaged files
+        raise InputError(f"{path} cannot be read as a checkpoint ({type(error).__name__}): is it complete?") from error
+    if not isinstance(checkpoint, dict) or "tessella" not in checkpoint:
+        raise InputError(
+            f"{path} was not written by tessella train; to start from foreign weights use --weights {path}"
+        )
+    return checkpoint
+
+

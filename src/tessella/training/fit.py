@@ -1,0 +1,189 @@
+"""Runs a task on Lightning: devices, precision, logs, checkpoints, exact resume."""
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch as lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, RichProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from tessella.errors import InputError
+from tessella.training.checkpoints import Checkpoints, read_checkpoint
+from tessella.training.log import CsvLog
+
+Precision = Literal["auto", "fp32", "bf16"]
+LoaderFactory = Callable[[int, int, int], DataLoader]
+"""(first micro-batch, rank, world_size) to a loader: endless for training, one pass for validation."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a run takes place; changes its speed and, through the number of processes, the size of its batches."""
+
+    devices: int = 1
+    nodes: int = 1
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    precision: Precision = "auto"
+    progress: bool = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a fit ended: at which step, in which time, and whether the user stopped it."""
+
+    step: int
+    seconds: float
+    interrupted: bool
+
+
+class _Loaders(lightning.LightningDataModule):
+    """Hands Lightning a training loader that begins where the restored run left off."""
+
+    def __init__(self, training: LoaderFactory, validation: LoaderFactory) -> None:
+        super().__init__()
+        self.training = training
+        self.validation = validation
+
+    def train_dataloader(self) -> DataLoader:
+        trainer = self.trainer
+        assert trainer is not None
+        start = trainer.global_step * trainer.accumulate_grad_batches
+        return self.training(start, trainer.global_rank, trainer.world_size)
+
+    def val_dataloader(self) -> DataLoader:
+        assert self.trainer is not None
+        return self.validation(0, self.trainer.global_rank, self.trainer.world_size)
+
+
+class _Progress(RichProgressBar):
+    """Lightning's bar, which cannot know how long an endless loader will be used."""
+
+    @property
+    def total_train_batches(self) -> int:
+        return self.trainer.max_steps * self.trainer.accumulate_grad_batches
+
+
+def fit(
+    task: lightning.LightningModule,
+    training: LoaderFactory,
+    validation: LoaderFactory,
+    run: Path,
+    *,
+    steps: int,
+    validate_every: int,
+    accumulate: int = 1,
+    ema: float = 0.0,
+    clip: float = 0.0,
+    machine: Machine = Machine(),
+    resume: bool = False,
+    content: dict[str, Any],
+) -> Outcome:
+    """Train ``task`` for ``steps`` updates and leave checkpoints and logs in ``run``.
+
+    validate_every: updates between two validations, each of which saves ``last.ckpt``.
+    accumulate: micro-batches for one update. ema: decay of the running average of the weights that is validated and
+    saved, 0 for none. clip: largest norm of the gradient, 0 for no limit.
+    resume: go on from ``last.ckpt``; the result is that of a run that never stopped.
+    content: stored in every checkpoint.
+
+    Raises:
+        InputError: nothing to resume; NaN loss; disk full.
+    """
+    last = run / "checkpoints" / "last.ckpt"
+    step = int(read_checkpoint(last)["tessella"]["step"]) if resume else 0
+    checkpoints = Checkpoints(last.parent, content)
+    callbacks: list[Callback] = [checkpoints]
+    if machine.progress:
+        callbacks.append(_Progress(leave=True))
+    if ema:
+        callbacks.append(EMAWeightAveraging(decay=ema, use_buffers=True))
+    last.parent.mkdir(parents=True, exist_ok=True)
+    with _quiet():
+        trainer = lightning.Trainer(
+            max_steps=steps,
+            accelerator=machine.accelerator,
+            devices=machine.devices,
+            num_nodes=machine.nodes,
+            strategy="ddp" if machine.devices * machine.nodes > 1 else "auto",
+            precision="bf16-mixed" if resolve_precision(machine.precision) == "bf16" else "32-true",
+            accumulate_grad_batches=accumulate,
+            gradient_clip_val=clip or None,
+            val_check_interval=min(validate_every, steps) * accumulate,
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            log_every_n_steps=min(10, validate_every),
+            use_distributed_sampler=False,
+            callbacks=callbacks,
+            logger=[CsvLog(run / "log.csv", step), TensorBoardLogger(run, name="", version="tensorboard")],
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=machine.progress,
+            default_root_dir=run,
+        )
+        start = time.monotonic()
+        trainer.fit(
+            task,
+            datamodule=_Loaders(training, validation),
+            ckpt_path=last if resume else None,
+            weights_only=True,
+        )
+    return Outcome(trainer.global_step, time.monotonic() - start, checkpoints.interrupted)
+
+
+def resolve_precision(precision: Precision) -> Literal["fp32", "bf16"]:
+    """What "auto" means on this machine: bf16 on GPUs that have it, and on CPUs where it measurably pays.
+
+    CPUs without matrix units for bf16 emulate it at a tenth of the speed of fp32; those that have them double it.
+    """
+    if precision != "auto":
+        return precision
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    return "bf16" if _convolution_seconds(torch.bfloat16) < _convolution_seconds(torch.float32) else "fp32"
+
+
+def _convolution_seconds(dtype: torch.dtype) -> float:
+    layer = torch.nn.Conv2d(64, 64, 3, padding=1).to(dtype)
+    image = torch.zeros(1, 64, 48, 48, dtype=dtype)
+    times = []
+    with torch.inference_mode():
+        for _ in range(5):
+            start = time.perf_counter()
+            layer(image)
+            times.append(time.perf_counter() - start)
+    return min(times)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Lightning's advice that does not apply: the loaders are made to be resumed, and chosen in number."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+            warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+            warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def require_no_run(run: Path) -> None:
+    """A new run does not overwrite another.
+
+    Raises:
+        InputError: ``run`` holds a checkpoint already.
+    """
+    if (run / "checkpoints" / "last.ckpt").exists():
+        raise InputError(f"{run} holds a run already: add --resume to go on with it, or give another --out")

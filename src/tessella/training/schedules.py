@@ -1,0 +1,57 @@
+"""Optimisers with a faster rate for the heads, and the "poly" rate."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+
+def parameter_groups(network: nn.Module, learning_rate: float, head_factor: float, weight_decay: float) -> list[dict]:
+    """Groups for an optimiser: the backbone at ``learning_rate``, everything else ``head_factor`` times faster.
+
+    Biases and the scales of normalisation layers (all one-dimensional parameters) do not decay.
+    """
+    backbone = getattr(network, "backbone", None)
+    in_backbone = {id(p) for p in backbone.parameters()} if backbone is not None else set()
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            key = (id(parameter) in in_backbone, parameter.ndim > 1)
+            groups.setdefault(key, []).append(parameter)
+    # Without a backbone there is nothing that the head could be faster than.
+    factor = {True: 1.0, False: head_factor if in_backbone else 1.0}
+    return [
+        {
+            "params": parameters,
+            "lr": learning_rate * factor[is_backbone],
+            "weight_decay": weight_decay if decays else 0.0,
+            "name": ("backbone" if is_backbone else "head") + ("" if decays else ", no decay"),
+        }
+        for (is_backbone, decays), parameters in groups.items()
+    ]
+
+
+def poly(optimizer: Optimizer, steps: int, power: float = 0.9, warmup: int = 0) -> LambdaLR:
+    """The "poly" rate (Chen et al. 2017): base * (1 - step / steps) ** power, after a linear rise over ``warmup`` steps."""
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        return max(0.0, 1 - step / steps) ** power
+
+    return LambdaLR(optimizer, factor)
+
+
+OptimizerFactory = Callable[[list[dict]], Optimizer]
+
+
+def sgd(momentum: float = 0.9, nesterov: bool = False) -> OptimizerFactory:
+    """Stochastic gradient descent; rate and decay come with the groups."""
+    return lambda groups: torch.optim.SGD(groups, lr=0.0, momentum=momentum, nesterov=nesterov)
+
+
+def adamw(betas: tuple[float, float] = (0.9, 0.999)) -> OptimizerFactory:
+    """AdamW (Loshchilov and Hutter 2019); rate and decay come with the groups."""
+    return lambda groups: torch.optim.AdamW(groups, lr=1e-3, betas=betas)

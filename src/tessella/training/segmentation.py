@@ -1,0 +1,79 @@
+"""The Lightning task that trains a segmentation network."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as lightning
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from tessella.datasets.loading import Batch
+from tessella.errors import InputError
+from tessella.metrics import ConfusionMatrix
+
+
+class SegmentationTask(lightning.LightningModule):
+    """Trains ``network`` with ``loss`` and validates it by its confusion matrix.
+
+    network: picture [B, C, H, W] to logits [B, K, H, W]; ``forward_with_auxiliary`` is used in training where it exists.
+    loss: (logits, labels, auxiliary) to a scalar.
+    configure: network to its optimiser and the schedule of its rate, stepped after each update.
+    num_classes: K. seed: decides dropout; each micro-batch draws afresh from (seed, its number), so that a resumed run
+    repeats an uninterrupted one.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module,
+        configure: Callable[[nn.Module], tuple[Optimizer, LRScheduler]],
+        num_classes: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.loss = loss
+        self.configure = configure
+        self.confusion = ConfusionMatrix(num_classes)
+        self.seed = seed
+        self._validation_loss: list[Tensor] = []
+
+    def configure_optimizers(self) -> Any:
+        optimizer, schedule = self.configure(self.network)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        micro_batch = self.trainer.fit_loop.epoch_loop.total_batch_idx
+        torch.manual_seed((self.seed * 1_000_003 + micro_batch) * 1_009 + self.global_rank)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        if hasattr(self.network, "forward_with_auxiliary"):
+            logits, auxiliary = self.network.forward_with_auxiliary(batch["image"])  # type: ignore[operator]
+        else:
+            logits, auxiliary = self.network(batch["image"]), ()
+        loss: Tensor = self.loss(logits, batch["labels"], auxiliary)
+        if not math.isfinite(loss.item()):
+            raise InputError(
+                f"the loss is {loss.item()} at step {self.global_step} (images {', '.join(batch['id'])}): lower "
+                "learning_rate, raise warmup, or look at these images; the last checkpoint is from before this step"
+            )
+        self.log("train_loss", loss, prog_bar=True)
+        self.log("learning_rate", self.lr_schedulers().get_last_lr()[0])  # type: ignore[union-attr]
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        logits = self.network(batch["image"])
+        self._validation_loss.append(self.loss(logits, batch["labels"]))
+        self.confusion.update(logits.argmax(1), batch["labels"])
+
+    def on_validation_epoch_end(self) -> None:
+        scores = self.confusion.compute()
+        loss = torch.stack(self._validation_loss).mean()
+        self._validation_loss.clear()
+        self.confusion.reset()
+        self.log("val_loss", loss, sync_dist=True)
+        self.log("val_mean_iou", scores.mean_iou, prog_bar=True)
+        self.log("val_pixel_accuracy", scores.pixel_accuracy)
