@@ -1,0 +1,135 @@
+"""Measures a model on labelled images and leaves the files that reports read."""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from tessella.datasets import LabelClass, SegmentationDataset
+from tessella.datasets.loading import Batch, evaluation_loader
+from tessella.errors import InputError
+from tessella.metrics import CalibrationError, SegmentationScores, confusion_matrix, segmentation_scores
+from tessella.pictures import colorize, difference, to_rgb8
+from tessella.runs.environment import write_json
+
+BlackBox = Callable[[Tensor], Tensor]
+"""Pictures [B, C, H, W] as they come from a file to posteriors [B, K, H, W]."""
+
+
+
+def evaluate(
+    model: BlackBox,
+    dataset: SegmentationDataset,
+    out: Path,
+    *,
+    description: dict[str, Any],
+    device: torch.device,
+    workers: int = 1,
+    pictures: int = 6,
+    progress: Callable[[Iterable[Batch]], Iterable[Batch]] = iter,
+) -> SegmentationScores:
+    """Predict every image of ``dataset``, compare with its labels, and write ``result.json``, ``per_image.npz`` and pictures.
+
+    Images are taken one by one, at the size they have. description: what the result is of (dataset, split, model names),
+    stored with it. pictures: so many of the worst images, and as many at random, are drawn.
+
+    Raises:
+        InputError: an image without labels; a model with another number of classes.
+    """
+    num_classes = len(dataset.classes)
+    confusions = torch.zeros(len(dataset), num_classes, num_classes, dtype=torch.int64)
+    calibration = CalibrationError()
+    start = time.monotonic()
+    for index, batch in enumerate(progress(evaluation_loader(dataset, workers=workers))):
+        if "labels" not in batch:
+            raise InputError(f"{batch['id'][0]} has no labels: evaluate on a labelled split, or use predict")
+        posteriors = model(batch["image"].to(device))
+        if posteriors.shape[1] != num_classes:
+            raise InputError(f"the model has {posteriors.shape[1]} classes, the data set {num_classes}")
+        labels = batch["labels"].to(device)
+        confusions[index] = confusion_matrix(posteriors.argmax(1), labels, num_classes)
+        calibration.update(posteriors, labels)
+    seconds = time.monotonic() - start
+
+    scores = segmentation_scores(confusions.sum(0))
+    reliability = calibration.compute()
+    out.mkdir(parents=True, exist_ok=True)
+    shown = chosen_images([segmentation_scores(confusion).mean_iou for confusion in confusions], pictures)
+    for index in shown:
+        draw_sample(model, dataset, index, out / "pictures", device)
+    _write_npz(out / "per_image.npz", ids=np.array(dataset.ids), confusion=confusions.numpy())
+    write_json(
+        out / "result.json",
+        {
+            **description,
+            "seconds": round(seconds, 2),
+            "num_images": len(dataset),
+            "classes": [{"name": name, "color": list(color)} for name, color in dataset.classes],
+            "metrics": {
+                "pixel_accuracy": _number(scores.pixel_accuracy),
+                "class_accuracy": _number(scores.class_accuracy),
+                "mean_iou": _number(scores.mean_iou),
+                "frequency_weighted_iou": _number(scores.frequency_weighted_iou),
+                "iou_per_class": [_number(value) for value in scores.iou_per_class.tolist()],
+                "ece": _number(reliability.ece),
+            },
+            "confusion": confusions.sum(0).tolist(),
+            "reliability": {
+                "confidence": [_number(value) for value in reliability.confidence.tolist()],
+                "accuracy": [_number(value) for value in reliability.accuracy.tolist()],
+                "count": reliability.count.tolist(),
+            },
+        },
+    )
+    return scores
+
+
+def chosen_images(mean_ious: list[float], number: int) -> list[int]:
+    """The ``number`` worst images, then as many others at random (always the same ones)."""
+    order = np.argsort(np.nan_to_num(mean_ious, nan=np.inf), kind="stable")
+    worst, others = order[:number], order[number:]
+    return [*worst.tolist(), *np.random.default_rng(0).permutation(others)[:number].tolist()]
+
+
+def draw_sample(
+    model: BlackBox, dataset: SegmentationDataset, index: int, folder: Path, device: torch.device
+) -> None:
+    """Write image, truth, prediction and difference of one sample as ``<id>_<what>.png``."""
+    sample = dataset[index]
+    assert sample.labels is not None
+    image = torch.from_numpy(np.ascontiguousarray(sample.image.transpose(2, 0, 1)))[None]
+    prediction = model(image.to(device)).argmax(1)[0].to("cpu", torch.uint8).numpy()
+    palette = palette_of(dataset.classes)
+    drawings = {
+        "image": to_rgb8(sample.image),
+        "truth": colorize(sample.labels, palette),
+        "prediction": colorize(prediction, palette),
+        "difference": difference(prediction, sample.labels),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for what, picture in drawings.items():
+        path = folder / f"{sample.id.replace('/', '__')}_{what}.png"
+        if not cv2.imwrite(str(path), picture[..., ::-1]):
+            raise InputError(f"cannot write {path}: is the disk full?")
+
+
+def palette_of(classes: Iterable[LabelClass]) -> np.ndarray:
+    """[K, 3] uint8 colours of the classes."""
+    return np.array([color for _, color in classes], dtype=np.uint8)
+
+
+def _number(value: float) -> float | None:
+    """JSON has no nan: an undefined number is null."""
+    return None if np.isnan(value) else round(float(value), 6)
+
+
+def _write_npz(path: Path, **arrays: np.ndarray) -> None:
+    part = path.with_name(path.stem + ".part.npz")
+    np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
+    os.replace(part, path)
