@@ -106,7 +106,7 @@ def test_given_size_divisor():
             assert image.shape[-2] % 14 == 0, "height is not a multiple of 14"
             return super().forward(image)
 
-    with pytest.raises(InputError, match="multiple of 14.*size_divisor"):
+    with pytest.raises(InputError, match=r"multiple of 14.*size_divisor"):
         as_network(Patches())
     assert as_network(Patches(), size_divisor=14)(torch.zeros(1, 3, 30, 30)).shape == (1, 5, 30, 30)
 

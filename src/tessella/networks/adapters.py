@@ -1,14 +1,13 @@
 """Anyone's segmentation model as a network: a float image in, logits of the image's size out.
 
-What a model is becomes clear from what it returns, so no library is imported and none is named:
+What a model is becomes clear from what it returns, so no library is imported and none is named. One of:
 
-| returned | found in | logits |
-|---|---|---|
-| a tensor ``[B, K, h, w]`` | segmentation_models_pytorch, timm features with a head, most modules | the tensor |
-| a tuple or list of tensors | research code with deep supervision | the first; the others are auxiliary |
-| a mapping with ``out`` | torchvision | ``out``; every other ``[B, K, h, w]`` is auxiliary |
-| a mapping with ``logits`` | Hugging Face (SegFormer, UperNet, DPT, BEiT) | ``logits``; every other ``[B, K, h, w]`` is auxiliary |
-| a mapping with ``class_queries_logits`` and ``masks_queries_logits`` | Hugging Face (MaskFormer, Mask2Former, EoMT) | log scores |
+- a tensor ``[B, K, h, w]``: the logits (segmentation_models_pytorch, a head on timm's features, most modules);
+- a tuple or list of tensors: the first are the logits, the others auxiliary (deep supervision);
+- a mapping with ``out`` (torchvision) or ``logits`` (Hugging Face: SegFormer, UperNet, DPT, BEiT): these, and
+  whatever else in it is ``[B, K, h, w]`` is auxiliary;
+- a mapping with ``class_queries_logits`` and ``masks_queries_logits`` (Hugging Face: MaskFormer, Mask2Former,
+  EoMT): ``query_log_scores`` of them.
 
 Logits of another size than the image are resized bilinearly.
 """
@@ -43,7 +42,7 @@ def as_network(
     size_divisor: int | None = None,
     backbone: str | None = None,
 ) -> "AdaptedNetwork":
-    """Make a network of ``module``, whose ``forward(image)`` returns one of the forms in the table above.
+    """Make a network of ``module``, whose ``forward(image)`` returns one of the forms above.
 
     The module is tried on an image of noise to learn what it returns; its parameters, buffers, mode and the
     random generators stay as they were.
@@ -66,7 +65,8 @@ def as_network(
         divisor = size_divisor
     backbone_name = _find_backbone(module, backbone)
 
-    size = tuple(-(-side // divisor) * divisor for side in PROBE_SIZE)
+    height, width = (-(-side // divisor) * divisor for side in PROBE_SIZE)
+    size = (height, width)
     outputs = _try(module, in_channels, size)
     logits = outputs[0]
     _check_proportions(logits, size)
@@ -116,7 +116,7 @@ class AdaptedNetwork(nn.Module):
         if self.size_divisor > 1:
             below, right = -height % self.size_divisor, -width % self.size_divisor
             image = F.pad(image, (0, right, 0, below), mode="replicate")
-        size = image.shape[-2:]
+        size = (image.shape[-2], image.shape[-1])
         outputs = read_outputs(self.wrapped(image), size, type(self.wrapped).__name__)
         return tuple(_resize(logits, size)[..., :height, :width] for logits in outputs)
 
@@ -133,7 +133,7 @@ class AdaptedNetworkWithAuxiliary(AdaptedNetwork):
 def read_outputs(output: object, image_size: tuple[int, int], name: str = "the model") -> tuple[Tensor, ...]:
     """Logits ``[B, K, h, w]`` and then those of auxiliary heads, from what a segmentation model returned.
 
-    Raises InputError if ``output`` has none of the forms in the table above.
+    Raises InputError if ``output`` has none of the forms above.
     """
     candidates: list[object]
     if isinstance(output, Mapping):
@@ -170,9 +170,9 @@ def query_log_scores(
     """Per-pixel class scores of a model that predicts masks and a class for each, as logarithms.
 
     Every query q proposes a mask and classes with "no object" last. The score of class k at a pixel is
-    sum_q softmax(class_q)_k sigmoid(mask_q), with the masks resized to ``size`` first (Cheng, Schwing,
-    Kirillov: Per-pixel classification is not all you need, NeurIPS 2021, section 3.4, semantic inference). The
-    softmax of the logarithm normalises the scores over the classes.
+    sum_q softmax(class_q)_k sigmoid(mask_q), with the masks resized to ``size`` first (semantic inference of
+    Cheng, Schwing, Kirillov: Per-pixel classification is not all you need for semantic segmentation, NeurIPS
+    2021). The softmax of the logarithm normalises the scores over the classes.
     """
     classes = class_logits.softmax(dim=-1)[..., :-1]
     masks = _resize(mask_logits, size).sigmoid()
@@ -181,7 +181,7 @@ def query_log_scores(
 
 
 def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    if maps.shape[-2:] == size:
+    if (maps.shape[-2], maps.shape[-1]) == size:
         return maps
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
 
@@ -206,7 +206,7 @@ def _find_backbone(module: nn.Module, name: str | None) -> str | None:
 
 
 def _run_on_noise(
-    module: nn.Module, in_channels: int, size: tuple[int, ...], *, training: bool = False
+    module: nn.Module, in_channels: int, size: tuple[int, int], *, training: bool = False
 ) -> tuple[Tensor, ...]:
     """Outputs of ``module`` for two images of noise, without a trace in its buffers, modes or generators."""
     like = next(module.parameters(), torch.empty(0))
@@ -219,10 +219,10 @@ def _run_on_noise(
     finally:
         for part, mode in modes.items():
             part.training = mode
-    return read_outputs(output, (size[0], size[1]), type(module).__name__)
+    return read_outputs(output, size, type(module).__name__)
 
 
-def _try(module: nn.Module, in_channels: int, size: tuple[int, ...]) -> tuple[Tensor, ...]:
+def _try(module: nn.Module, in_channels: int, size: tuple[int, int]) -> tuple[Tensor, ...]:
     try:
         return _run_on_noise(module, in_channels, size)
     except InputError:
@@ -237,7 +237,7 @@ def _try(module: nn.Module, in_channels: int, size: tuple[int, ...]) -> tuple[Te
 
 def _accepts_odd_sizes(module: nn.Module, in_channels: int) -> bool:
     try:
-        _run_on_noise(module, in_channels, tuple(side + 1 for side in PROBE_SIZE))
+        _run_on_noise(module, in_channels, (PROBE_SIZE[0] + 1, PROBE_SIZE[1] + 1))
     except InputError:
         return True  # it ran; what it returned is judged later
     except Exception:  # whatever a foreign model raises for a size it cannot take
@@ -245,14 +245,14 @@ def _accepts_odd_sizes(module: nn.Module, in_channels: int) -> bool:
     return True
 
 
-def _has_auxiliary_in_training(module: nn.Module, in_channels: int, size: tuple[int, ...]) -> bool:
+def _has_auxiliary_in_training(module: nn.Module, in_channels: int, size: tuple[int, int]) -> bool:
     try:
         return len(_run_on_noise(module, in_channels, size, training=True)) > 1
     except Exception:  # a model that wants labels in training can still predict
         return False
 
 
-def _check_proportions(logits: Tensor, size: tuple[int, ...]) -> None:
+def _check_proportions(logits: Tensor, size: tuple[int, int]) -> None:
     """Catch channels-last outputs: height and width must be the image's, divided by one number."""
     height, width = logits.shape[-2:]
     if logits.shape[0] != 2 or abs(height * size[1] - width * size[0]) > size[0] + size[1]:

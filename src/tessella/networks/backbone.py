@@ -1,0 +1,54 @@
+"""What every backbone offers to every network."""
+
+from collections.abc import Callable, Iterator
+from typing import ClassVar, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tessella.errors import InputError
+
+
+class Backbone(Protocol):
+    """A feature extractor of four stages; always an ``nn.Module`` too.
+
+    Built as ``builder(in_channels=3, output_stride=8)``. Its forward takes an image ``[B, C, H, W]`` of any
+    height and width and returns four maps, ``maps[i]`` with ``channels[i]`` channels, at strides 4, 8, 16 and
+    32. With an output stride of 16 or 8, later stages stay at that stride and dilate their convolutions
+    instead. Heights and widths are rounded up: at stride s a map has ``ceil(H / s)`` rows.
+
+    ``classifier_prefixes`` names the parts of published weights that a backbone leaves out.
+    """
+
+    channels: tuple[int, ...]
+    classifier_prefixes: ClassVar[tuple[str, ...]]
+
+    def __call__(self, image: Float[Tensor, "batch channels height width"]) -> list[Tensor]: ...
+
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]: ...
+
+
+BackboneBuilder = Callable[..., Backbone]
+"""Called with ``in_channels`` and ``output_stride``, e.g. ``functools.partial(ResNet, depth=18)``."""
+
+
+def stage_strides(output_stride: int) -> tuple[int, int, int]:
+    """Strides of the stages that follow the one at stride 4.
+
+    Raises:
+        InputError: the output stride is not 8, 16 or 32.
+    """
+    strides = {8: (2, 1, 1), 16: (2, 2, 1), 32: (2, 2, 2)}
+    if output_stride not in strides:
+        raise InputError(f"output_stride is {output_stride}: choose 8, 16 or 32")
+    return strides[output_stride]
+
+
+def initialise_convolutions(module: nn.Module) -> None:
+    """Draw convolution weights as He et al. (2015) do for rectifiers, by fan-out; set biases to zero."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            if layer.bias is not None:
+                torch.nn.init.zeros_(layer.bias)
