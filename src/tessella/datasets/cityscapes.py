@@ -1,0 +1,162 @@
+"""Cityscapes: streets of 50 cities in 19 classes (Cordts et al., CVPR 2016), with video and stereo depth."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from tessella.datasets.file_dataset import (
+    FileDataset,
+    Record,
+    pair,
+    require_split,
+    with_depth,
+    with_neighbours,
+)
+from tessella.datasets.files import find_files, find_images, label_table, read_map
+from tessella.datasets.sample import IGNORE_INDEX, LabelClass
+from tessella.errors import InputError
+
+CLASSES = (
+    LabelClass("road", (128, 64, 128)),
+    LabelClass("sidewalk", (244, 35, 232)),
+    LabelClass("building", (70, 70, 70)),
+    LabelClass("wall", (102, 102, 156)),
+    LabelClass("fence", (190, 153, 153)),
+    LabelClass("pole", (153, 153, 153)),
+    LabelClass("traffic light", (250, 170, 30)),
+    LabelClass("traffic sign", (220, 220, 0)),
+    LabelClass("vegetation", (107, 142, 35)),
+    LabelClass("terrain", (152, 251, 152)),
+    LabelClass("sky", (70, 130, 180)),
+    LabelClass("person", (220, 20, 60)),
+    LabelClass("rider", (255, 0, 0)),
+    LabelClass("car", (0, 0, 142)),
+    LabelClass("truck", (0, 0, 70)),
+    LabelClass("bus", (0, 60, 100)),
+    LabelClass("train", (0, 80, 100)),
+    LabelClass("motorcycle", (0, 0, 230)),
+    LabelClass("bicycle", (119, 11, 32)),
+)
+
+# The ids of the 19 classes among the 34 ids (0 to 33) of *_labelIds.png, in the order of CLASSES.
+IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+INDEX_OF_ID = label_table(
+    dict.fromkeys((*range(34), 255), IGNORE_INDEX) | {id_: i for i, id_ in enumerate(IDS)}
+)
+INDEX_OF_TRAIN_ID = label_table({i: i for i in range(len(CLASSES))} | {255: IGNORE_INDEX})
+
+
+class Cityscapes(FileDataset):
+    """``root/leftImg8bit/<split>/<city>/*_leftImg8bit.png``, labels in ``root/gtFine`` or ``root/gtCoarse``.
+
+    labels: "fine" or "coarse"; by default coarse for train_extra, which has no other, and fine elsewhere.
+    Read from ``*_labelIds.png``; where a split has none, from ``*_labelTrainIds.png``. The test split goes
+    without labels where its folder is missing; the published one labels every pixel as void.
+    neighbours: offsets in frames, such as (-2, 2), of video frames in ``root/leftImg8bit_sequence`` that come
+    with each image; those beyond either end of a video are left out.
+    depth: whether to read depth in metres from ``root/disparity`` and ``root/camera``.
+
+    InputError: a folder or file is missing (``skip_orphans`` leaves images without labels out).
+    """
+
+    splits: ClassVar[tuple[str, ...]] = ("train", "val", "test", "train_extra")
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str,
+        *,
+        labels: Literal["fine", "coarse"] | None = None,
+        neighbours: Sequence[int] = (),
+        depth: bool = False,
+        skip_orphans: bool = False,
+    ) -> None:
+        require_split("Cityscapes", split, self.splits)
+        root = Path(root)
+        images = find_images(root / "leftImg8bit" / split, "_leftImg8bit.png")
+        kind = {"fine": "gtFine", "coarse": "gtCoarse"}[
+            labels or ("coarse" if split == "train_extra" else "fine")
+        ]
+        index_of_id = INDEX_OF_ID
+        orphans: list[str] = []
+        if split == "test" and not (root / kind / split).is_dir():
+            records = [Record(f"{split}/{key}", path) for key, path in images.items()]
+        else:
+            label_files, index_of_id = _find_labels(root / kind / split, kind)
+            records, orphans = pair(f"{split}/", images, label_files, skip_orphans)
+        if neighbours:
+            frames = _video(root, split)
+            records = with_neighbours(
+                records, {_place(frame.id): frame for frame in frames}, _place, neighbours
+            )
+        if depth:
+            records = with_depth(
+                f"{split}/", records, find_files(root / "disparity" / split, "_disparity.png")
+            )
+        super().__init__(CLASSES, index_of_id, records, orphans)
+
+    def read_depth(self, record: Record) -> np.ndarray | None:
+        """Baseline times focal length over disparity; a stored d > 0 means (d - 1) / 256 pixels, 0 none."""
+        if record.depth is None:
+            return None
+        stored = read_map(record.depth).astype(np.float32)
+        disparity = (stored - 1) / 256
+        depth = np.zeros_like(disparity)
+        np.divide(_baseline_times_focal_length(record.depth), disparity, out=depth, where=disparity > 0)
+        return depth
+
+
+class CityscapesVideo(FileDataset):
+    """Every frame of ``root/leftImg8bit_sequence/<split>``, unlabelled; ``neighbours`` as in Cityscapes."""
+
+    splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
+
+    def __init__(self, root: str | Path, split: str, *, neighbours: Sequence[int] = ()) -> None:
+        require_split("CityscapesVideo", split, self.splits)
+        records = _video(Path(root), split)
+        if neighbours:
+            records = with_neighbours(
+                records, {_place(frame.id): frame for frame in records}, _place, neighbours
+            )
+        super().__init__(CLASSES, INDEX_OF_ID, records)
+
+
+def _find_labels(folder: Path, kind: str) -> tuple[dict[str, Path], np.ndarray]:
+    """The label maps of a split and the table for the ids that they hold."""
+    try:
+        return find_files(folder, f"_{kind}_labelIds.png"), INDEX_OF_ID
+    except InputError as no_label_ids:
+        try:
+            return find_files(folder, f"_{kind}_labelTrainIds.png"), INDEX_OF_TRAIN_ID
+        except InputError:
+            raise no_label_ids from None
+
+
+def _video(root: Path, split: str) -> list[Record]:
+    frames = find_images(root / "leftImg8bit_sequence" / split, "_leftImg8bit.png")
+    return [Record(f"{split}/{key}", path) for key, path in frames.items()]
+
+
+def _place(id_: str) -> tuple[str, int]:
+    """A frame's video and number: ``train/aachen/aachen_000004_000019`` is frame 19 of aachen_000004."""
+    video, _, number = id_.rpartition("_")
+    if not number.isdecimal():
+        raise InputError(f"{id_}_leftImg8bit.png: name it <city>_<sequence>_<frame>_leftImg8bit.png")
+    return video, int(number)
+
+
+def _baseline_times_focal_length(disparity: Path) -> float:
+    """Metres times pixels, from the camera file that belongs to a disparity map."""
+    split = disparity.parent.parent
+    name = disparity.name.replace("_disparity.png", "_camera.json")
+    path = split.parent.parent / "camera" / split.name / disparity.parent.name / name
+    try:
+        camera = json.loads(path.read_text())
+        return camera["extrinsic"]["baseline"] * camera["intrinsic"]["fx"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: holds no extrinsic.baseline and intrinsic.fx; depth needs the camera files"
+        ) from error
