@@ -65,8 +65,8 @@ def confusion_matrix(
     prediction: labels [*batch, H, W] of any integer type, or scores (logits or posteriors) [*batch, K, H, W].
     target: labels of any integer type; pixels of `ignore_index` do not count, whatever is predicted there.
 
-    Raises InputError where shapes do not fit, where the target holds a label that is no class and not ignored,
-    and where a prediction that counts is no class or NaN.
+    Raises InputError where shapes do not fit, where the target holds a label that is no class and not
+    ignored, and where a prediction that counts is no class or NaN.
     """
     check_same_pixels(prediction, target, num_classes)
     labels = predicted_labels(prediction) if prediction.is_floating_point() else prediction

@@ -10,10 +10,10 @@ from tessella.errors import InputError
 def predicted_labels(
     scores: Num[Tensor, "*batch classes height width"],
 ) -> Int[Tensor, "*batch height width"]:
-    """The class of the highest score, the first of equals: `scores.argmax(-3)`, several times faster on a CPU.
+    """The class of the highest score, the first of equals: `scores.argmax(-3)`, but faster.
 
-    The result is uint8 up to 255 classes, else int32. A pixel with a NaN score gets the number of classes, which
-    is no class.
+    The result is uint8 up to 255 classes, else int32. A pixel with a NaN score gets the number of classes,
+    which is no class.
     """
     num_classes = scores.shape[-3]
     dtype = torch.uint8 if num_classes <= 255 else torch.int32
@@ -32,7 +32,7 @@ def predicted_labels(
 def check_same_pixels(
     prediction: Shaped[Tensor, "..."], target: Int[Tensor, "*batch height width"], num_classes: int
 ) -> None:
-    """Raise InputError unless `prediction` holds labels, or scores of the classes, for the pixels of `target`."""
+    """Raise InputError unless `prediction` holds labels, or scores of the classes, for `target`'s pixels."""
     if target.is_floating_point():
         raise InputError(f"target has dtype {target.dtype}; give the class of every pixel as integers")
     if not prediction.is_floating_point():
