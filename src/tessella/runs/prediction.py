@@ -1,7 +1,8 @@
 """Segments images and videos into files."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,80 +14,124 @@ from torch import Tensor
 from tessella.datasets import LabelClass
 from tessella.datasets.files import IMAGE_ENDINGS, read_channels
 from tessella.errors import InputError
-from tessella.inference import is_video, read_video
+from tessella.inference import (
+    DenseCRF,
+    Frame,
+    VideoReader,
+    VideoWriter,
+    Windows,
+    label_map_of_large_image,
+    natural_order,
+)
 from tessella.pictures import default_palette, overlay, save_label_png, to_rgb8
 from tessella.runs.evaluation import BlackBox, palette_of
 
 LARGE_IMAGE_PIXELS = 4_000_000
+"""Pictures of more pixels are segmented window by window, so that memory does not grow with them."""
+
+LARGE_IMAGE_WINDOWS = Windows(1024, 1024)
 
 
 class Picture(NamedTuple):
-    """An image to segment: its name (a path without ending, relative to the input) and how to read it."""
+    """An image to segment; ``name`` is its path without ending, relative to the folder that was given."""
 
     name: str
-    read: Callable[[], np.ndarray]
+    file: Path
 
 
-def predict(
-    model: BlackBox,
-    pictures: Iterable[Picture],
-    out: Path,
-    *,
-    classes: tuple[LabelClass, ...] | None,
-    device: torch.device,
-    posteriors: bool = False,
-) -> int:
-    """Write ``labels/NAME.png`` (palette PNG of class ids), ``overlays/NAME.jpg`` and, if asked, ``posteriors/NAME.npz``.
+@dataclass(frozen=True)
+class Segmenter:
+    """A model with the way its results are drawn.
 
-    Returns the number of pictures.
+    model: pictures [B, C, H, W] to posteriors. classes: their colours, made up where None. crf: refines the posteriors.
     """
-    number = 0
-    for number, picture in enumerate(pictures, start=1):
-        image = picture.read()
-        scores = model(_to_batch(image).to(device))[0]
-        labels = scores.argmax(0).to("cpu", torch.uint8).numpy()
-        palette = default_palette(len(scores)) if classes is None else palette_of(classes)
-        label_file = _file(out / "labels", picture.name, ".png")
-        save_label_png(label_file, labels, palette)
-        _write_jpeg(_file(out / "overlays", picture.name, ".jpg"), overlay(to_rgb8(image), labels, palette))
+
+    model: BlackBox
+    classes: tuple[LabelClass, ...] | None
+    device: torch.device
+    crf: DenseCRF | None = None
+
+    def posteriors(self, image: np.ndarray) -> Tensor:
+        """[H, W, C] picture to posteriors [K, H, W]."""
+        scores = self.model(self._tensor(image)[None])[0]
+        return scores if self.crf is None else self.crf(scores, to_rgb8(image))
+
+    def labels(self, image: np.ndarray) -> np.ndarray:
+        """[H, W, C] picture to class ids [H, W] uint8; pictures of any size in bounded memory."""
+        if image.shape[0] * image.shape[1] <= LARGE_IMAGE_PIXELS:
+            return self.posteriors(image).argmax(0).to("cpu", torch.uint8).numpy()
+        if self.crf is not None:
+            raise InputError(
+                f"--crf holds all posteriors of a picture in memory: {image.shape[1]}x{image.shape[0]} is too large for it"
+            )
+        return label_map_of_large_image(self.model, image, self._tensor, LARGE_IMAGE_WINDOWS)
+
+    def palette(self, labels: np.ndarray) -> np.ndarray:
+        """[K, 3] uint8 colours."""
+        return default_palette(int(labels.max()) + 1) if self.classes is None else palette_of(self.classes)
+
+    def _tensor(self, image: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).to(self.device)
+
+
+def predict_pictures(
+    segmenter: Segmenter, pictures: Iterable[Picture], out: Path, *, posteriors: bool = False
+) -> None:
+    """Write ``labels/NAME.png`` (palette PNG of class ids), ``overlays/NAME.jpg`` and, if asked, ``posteriors/NAME.npz``."""
+    for picture in pictures:
+        image = read_channels(picture.file)
         if posteriors:
+            scores = segmenter.posteriors(image)
+            labels = scores.argmax(0).to("cpu", torch.uint8).numpy()
             _write_posteriors(_file(out / "posteriors", picture.name, ".npz"), scores)
-    return number
+        else:
+            labels = segmenter.labels(image)
+        palette = segmenter.palette(labels)
+        save_label_png(_file(out / "labels", picture.name, ".png"), labels, palette)
+        _write_jpeg(_file(out / "overlays", picture.name, ".jpg"), overlay(to_rgb8(image), labels, palette))
 
 
-def find_pictures(inputs: Iterable[Path]) -> list[Picture] | Iterator[Picture]:
-    """The pictures that ``inputs`` name: image files, all images below folders, all frames of videos.
+def predict_video(
+    segmenter: Segmenter,
+    video: Path,
+    out: Path,
+    progress: Callable[[Iterable[Frame]], Iterable[Frame]] = iter,
+) -> None:
+    """Write ``labels/VIDEO/FRAME.png`` for each frame, and the overlays as the video ``overlays/VIDEO.mp4``."""
+    frames = VideoReader(video)
+    target = _file(out / "overlays", video.stem, ".mp4")
+    with VideoWriter(target, frames.frames_per_second or 25.0) as writer:
+        for frame in progress(frames):
+            labels = segmenter.labels(frame.image)
+            palette = segmenter.palette(labels)
+            save_label_png(_file(out / "labels" / video.stem, frame.name, ".png"), labels, palette)
+            writer.write(overlay(frame.image, labels, palette))
+
+
+def find_pictures(inputs: Iterable[Path]) -> list[Picture]:
+    """The pictures that ``inputs`` name: image files, and all images below folders, in natural order.
 
     Raises:
         InputError: an input does not exist, or a folder holds no image.
     """
-    for path in inputs:
-        if not path.exists():
-            raise InputError(f"{path} does not exist: give images, folders of images, or videos")
-    return _pictures(list(inputs))
-
-
-def _pictures(inputs: list[Path]) -> Iterator[Picture]:
+    found = []
     for path in inputs:
         if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_ENDINGS)
+            files = [file for file in path.rglob("*") if file.suffix.lower() in IMAGE_ENDINGS]
             if not files:
                 raise InputError(f"{path} holds no image ({', '.join(IMAGE_ENDINGS)})")
-            for file in files:
-                yield _of_file(file, str(file.relative_to(path).with_suffix("")))
-        elif is_video(path):
-            for number, frame in enumerate(read_video(path)):
-                yield Picture(f"{path.stem}/{number:06d}", lambda frame=frame: frame)
+            ordered = sorted(files, key=lambda file: natural_order(str(file)))
+            found += [Picture(str(file.relative_to(path).with_suffix("")), file) for file in ordered]
+        elif path.is_file():
+            found.append(Picture(path.stem, path))
         else:
-            yield _of_file(path, path.stem)
+            raise InputError(f"{path} does not exist: give images, folders of images, or videos")
+    return found
 
 
-def _of_file(file: Path, name: str) -> Picture:
-    return Picture(name, lambda: read_channels(file))
-
-
-def _to_batch(image: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
+def is_video(path: Path) -> bool:
+    """Whether ``path`` is a file of another kind than the image formats that are read."""
+    return path.is_file() and path.suffix.lower() not in IMAGE_ENDINGS
 
 
 def _file(folder: Path, name: str, ending: str) -> Path:

@@ -1,0 +1,85 @@
+"""tessella evaluate: the table of a model on labelled images."""
+
+import argparse
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from tessella.commands.data import find_dataset
+from tessella.commands.model import open_model
+from tessella.datasets import SegmentationDataset
+from tessella.errors import InputError
+from tessella.metrics import SegmentationScores
+from tessella.reports import write_report
+from tessella.runs.evaluation import evaluate
+from tessella.runs.model import Model
+from tessella.runs.segmentation import open_split
+
+
+def run(options: argparse.Namespace) -> None:
+    model, device = open_model(options)
+    run_folder = _run_folder(Path(options.model))
+    dataset, split = _dataset(options, model, run_folder)
+    out = options.out or (run_folder / "evaluation" / split if run_folder else None)
+    if out is None:
+        raise InputError("evaluate needs --out FOLDER for a model that is not in a run's folder")
+    scores = evaluate(
+        model,
+        dataset,
+        out,
+        description={
+            "dataset": type(dataset).__name__,
+            "split": split,
+            "network": _network_name(model),
+            "checkpoint": Path(options.model).name,
+        },
+        device=device,
+        progress=lambda batches: track(batches, f"Evaluating {split}", total=len(dataset)),
+    )
+    print_scores(scores, dataset)
+    print(f"Saved {out}/result.json")
+    if run_folder and options.out is None:
+        print(f"Report: {write_report(run_folder)}")
+
+
+def print_scores(scores: SegmentationScores, dataset: SegmentationDataset) -> None:
+    """The four scores and the IoU of each class, as a table."""
+    table = Table("score", "%", box=None, pad_edge=False)
+    for name in ("pixel_accuracy", "class_accuracy", "mean_iou", "frequency_weighted_iou"):
+        table.add_row(name.replace("_", " "), f"{100 * getattr(scores, name):.1f}")
+    for label_class, iou in zip(dataset.classes, scores.iou_per_class.tolist(), strict=True):
+        table.add_row(f"  IoU {label_class.name}", "-" if iou != iou else f"{100 * iou:.1f}")
+    Console().print(table)
+
+
+def _run_folder(model: Path) -> Path | None:
+    """The run's folder that a folder or one of its checkpoints belongs to."""
+    for folder in (model, model.parent.parent):
+        if (folder / "config.json").is_file() and (folder / "checkpoints").is_dir():
+            return folder
+    return None
+
+
+def _dataset(
+    options: argparse.Namespace, model: Model, run_folder: Path | None
+) -> tuple[SegmentationDataset, str]:
+    if model.config is not None and options.dataset is None:
+        data = options.data
+        if data is None and run_folder is not None:
+            data = Path(json.loads((run_folder / "config.json").read_text())["data"])
+        if data is None:
+            raise InputError("evaluate needs --data FOLDER, the folder of the data set")
+        split = options.split or model.config.test_split
+        return open_split(model.config, data, split), split
+    if options.dataset is None or options.data is None or options.split is None:
+        raise InputError("evaluate needs --dataset NAME, --data FOLDER and --split NAME for a model not trained here")
+    return find_dataset(options.dataset)(options.data, options.split), options.split
+
+
+def _network_name(model: Model) -> str:
+    if model.config is None:
+        return type(model.network).__name__
+    return getattr(model.config.network, "func", model.config.network).__name__
