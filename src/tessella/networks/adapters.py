@@ -2,7 +2,7 @@
 
 What a model is becomes clear from what it returns, so no library is imported and none is named. One of:
 
-- a tensor ``[B, K, h, w]``: the logits (segmentation_models_pytorch, a head on timm's features, most modules);
+- a tensor ``[B, K, h, w]``: the logits (segmentation_models_pytorch, a head on timm features, most modules);
 - a tuple or list of tensors: the first are the logits, the others auxiliary (deep supervision);
 - a mapping with ``out`` (torchvision) or ``logits`` (Hugging Face: SegFormer, UperNet, DPT, BEiT): these, and
   whatever else in it is ``[B, K, h, w]`` is auxiliary;
