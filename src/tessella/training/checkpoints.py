@@ -14,6 +14,10 @@ from lightning.pytorch.callbacks import Callback
 from tessella.errors import InputError
 
 
+class Interrupted(Exception):
+    """The user stopped the run; everything is saved."""
+
+
 class Checkpoints(Callback):
     """Writes ``last.ckpt`` after every validation and when the user interrupts, and ``best.ckpt`` when validation improves.
 
@@ -63,13 +67,15 @@ class Checkpoints(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
+        number = trainer.fit_loop.epoch_loop.total_batch_idx + 1
+        if trainer.global_step == trainer.max_steps:
+            trainer.val_check_batch = number  # the last step is always validated, and so saved
         # Only after a whole update: half-accumulated gradients are not saved.
-        accumulated = (trainer.fit_loop.epoch_loop.total_batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        accumulated = number % trainer.accumulate_grad_batches == 0
         # The signal need not reach all processes before the same step.
         if accumulated and trainer.strategy.reduce_boolean_decision(self.interrupted, all=False):
-            self.interrupted = True
             self._save(trainer)
-            trainer.should_stop = True
+            raise Interrupted
 
     def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         for number, handler in self._former_handlers.items():

@@ -16,7 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from tessella.errors import InputError
-from tessella.training.checkpoints import Checkpoints, read_checkpoint
+from tessella.training.checkpoints import Checkpoints, Interrupted, read_checkpoint
 from tessella.training.log import CsvLog
 
 Precision = Literal["auto", "fp32", "bf16"]
@@ -64,11 +64,18 @@ class _Loaders(lightning.LightningDataModule):
 
 
 class _Progress(RichProgressBar):
-    """Lightning's bar, which cannot know how long an endless loader will be used."""
+    """Lightning's bar for a loader without end: it counts to the last step, and knows no epochs."""
 
     @property
     def total_train_batches(self) -> int:
         return self.trainer.max_steps * self.trainer.accumulate_grad_batches
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return "Training"
+
+    def get_metrics(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> dict[str, Any]:
+        metrics = super().get_metrics(trainer, pl_module)
+        return {name: value for name, value in metrics.items() if name != "v_num"}
 
 
 def fit(
@@ -101,10 +108,10 @@ def fit(
     step = int(read_checkpoint(last)["tessella"]["step"]) if resume else 0
     checkpoints = Checkpoints(last.parent, content)
     callbacks: list[Callback] = [checkpoints]
+    if ema:  # first, so that a checkpoint holds the average after the step it was taken at
+        callbacks.insert(0, EMAWeightAveraging(decay=ema, use_buffers=True))
     if machine.progress:
         callbacks.append(_Progress(leave=True))
-    if ema:
-        callbacks.append(EMAWeightAveraging(decay=ema, use_buffers=True))
     last.parent.mkdir(parents=True, exist_ok=True)
     with _quiet():
         trainer = lightning.Trainer(
@@ -129,13 +136,17 @@ def fit(
             default_root_dir=run,
         )
         start = time.monotonic()
-        trainer.fit(
-            task,
-            datamodule=_Loaders(training, validation),
-            ckpt_path=last if resume else None,
-            weights_only=True,
-        )
-    return Outcome(trainer.global_step, time.monotonic() - start, checkpoints.interrupted)
+        try:
+            trainer.fit(
+                task,
+                datamodule=_Loaders(training, validation),
+                ckpt_path=last if resume else None,
+                weights_only=True,
+            )
+            interrupted = False
+        except Interrupted:
+            interrupted = True
+    return Outcome(trainer.global_step, time.monotonic() - start, interrupted)
 
 
 def resolve_precision(precision: Precision) -> Literal["fp32", "bf16"]:
@@ -174,6 +185,7 @@ def _quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
             warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
             warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+            warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
             yield
     finally:
         logger.setLevel(level)

@@ -41,7 +41,8 @@ class CsvLog(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         row = self._rows.setdefault(int(step or 0), {"step": str(int(step or 0))})
-        row.update({name: f"{value:.6g}" for name, value in metrics.items()})
+        # Lightning's epochs mean nothing for an endless stream.
+        row.update({name: f"{value:.6g}" for name, value in metrics.items() if name != "epoch"})
         if "val_mean_iou" in metrics:
             self.save()
 

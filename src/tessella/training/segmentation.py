@@ -70,10 +70,10 @@ class SegmentationTask(lightning.LightningModule):
         self.confusion.update(logits.argmax(1), batch["labels"])
 
     def on_validation_epoch_end(self) -> None:
-        scores = self.confusion.compute()
+        scores = self.confusion.all_reduce().compute()
         loss = torch.stack(self._validation_loss).mean()
         self._validation_loss.clear()
         self.confusion.reset()
         self.log("val_loss", loss, sync_dist=True)
-        self.log("val_mean_iou", scores.mean_iou, prog_bar=True)
-        self.log("val_pixel_accuracy", scores.pixel_accuracy)
+        self.log("val_mean_iou", scores.mean_iou, prog_bar=True, sync_dist=True)
+        self.log("val_pixel_accuracy", scores.pixel_accuracy, sync_dist=True)

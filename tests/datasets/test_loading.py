@@ -1,0 +1,78 @@
+"""The endless stream of samples, and batches."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from tessella.datasets import LabelClass, Sample
+from tessella.datasets.loading import StreamBatches, collate, evaluation_loader, training_loader
+from tessella.datasets.transforms import RandomAffineCrop
+
+
+class Numbers:
+    classes = (LabelClass("zero", (0, 0, 0)),)
+
+    def __init__(self, length: int) -> None:
+        self.ids = [str(i) for i in range(length)]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Sample:
+        image = np.random.default_rng(index).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+        return Sample(str(index), image, np.zeros((8, 8), np.uint8))
+
+
+def batches(count: int, **options):
+    loader = training_loader(Numbers(7), RandomAffineCrop((6, 6)), 3, seed=1, **options)
+    return list(islice(loader, count))
+
+
+def test_each_epoch_is_another_permutation() -> None:
+    ids = [id_ for batch in batches(7) for id_ in batch["id"]]
+    epochs = [ids[0:7], ids[7:14], ids[14:21]]
+    assert all(sorted(epoch) == list("0123456") for epoch in epochs)
+    assert epochs[0] != epochs[1]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_stream_taken_up_again_is_the_same(workers: int) -> None:
+    whole, rest = batches(6), batches(3, start=3, workers=workers)
+    for a, b in zip(whole[3:], rest, strict=True):
+        assert a["id"] == b["id"]
+        assert torch.equal(a["image"], b["image"])
+
+
+def test_processes_share_the_stream() -> None:
+    one = [position for batch in islice(StreamBatches(6), 4) for position in batch]
+    two = [list(islice(StreamBatches(3, 0, rank, 2), 4)) for rank in (0, 1)]
+    assert [p for pair in zip(*two, strict=True) for batch in pair for p in batch] == one
+
+
+def test_another_seed_is_another_stream() -> None:
+    first = next(iter(training_loader(Numbers(7), RandomAffineCrop((6, 6)), 7, seed=1)))
+    second = next(iter(training_loader(Numbers(7), RandomAffineCrop((6, 6)), 7, seed=2)))
+    assert first["id"] != second["id"]
+
+
+def test_evaluation_reads_every_sample_once() -> None:
+    parts = [
+        [id_ for batch in evaluation_loader(Numbers(7), rank=rank, world_size=2) for id_ in batch["id"]]
+        for rank in (0, 1)
+    ]
+    assert parts == [["0", "2", "4", "6"], ["1", "3", "5"]]
+
+
+def test_collate_keeps_types_and_leaves_out_what_is_lacking() -> None:
+    image = np.zeros((4, 5, 2), np.uint16)
+    labelled = Sample("a", image, np.full((4, 5), 255, np.uint8), np.ones((4, 5), np.float32), (Sample("n", image),))
+    batch = collate([labelled, labelled])
+    assert batch["image"].shape == (2, 2, 4, 5)
+    assert batch["image"].dtype == torch.uint16
+    assert batch["labels"].dtype == torch.int64
+    assert batch["labels"].max() == 255
+    assert batch["neighbours"].shape == (2, 1, 2, 4, 5)
+    assert batch["depth"].shape == (2, 4, 5)
+    assert set(collate([Sample("a", image)])) == {"image", "id"}

@@ -1,0 +1,231 @@
+"""Training on Lightning: exact resume, interruption, failures, and several processes."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tessella.datasets import LabelClass, Sample
+from tessella.datasets.loading import evaluation_loader, training_loader
+from tessella.datasets.transforms import RandomAffineCrop
+from tessella.errors import InputError
+from tessella.training.checkpoints import read_checkpoint
+from tessella.training.fit import Machine, Outcome, fit
+from tessella.training.losses import SegmentationLoss
+from tessella.training.schedules import parameter_groups, poly, sgd
+from tessella.training.segmentation import SegmentationTask
+
+
+class Squares:
+    """Pictures whose labels are the brightness of the pixel, in two classes."""
+
+    classes = (LabelClass("dark", (0, 0, 0)), LabelClass("bright", (255, 255, 255)))
+
+    def __init__(self, length: int) -> None:
+        self.ids = [f"square{i}" for i in range(length)]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Sample:
+        image = np.random.default_rng(index).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        return Sample(self.ids[index], image, (image.mean(2) > 127).astype(np.uint8))
+
+
+class Net(nn.Module):
+    """Batch norm and dropout, so that running statistics and random masks must be resumed too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
+        self.head = nn.Sequential(nn.Dropout2d(0.2), nn.Conv2d(8, 2, 1))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.head(self.backbone(image.float() / 255))
+
+
+def _configure(steps: int, network: nn.Module):
+    optimizer = sgd()(parameter_groups(network, 0.1, 2.0, 1e-4))
+    return optimizer, poly(optimizer, steps)
+
+
+def train(
+    run: Path,
+    *,
+    steps: int = 12,
+    resume: bool = False,
+    network: nn.Module | None = None,
+    accumulate: int = 1,
+    ema: float = 0.0,
+    machine: Machine = Machine(accelerator="cpu", precision="fp32", progress=False),
+    callback=None,
+) -> Outcome:
+    torch.manual_seed(0)
+    task = SegmentationTask(network or Net(), SegmentationLoss(), partial(_configure, 12), 2, seed=3)
+    if callback is not None:
+        task.on_before_optimizer_step = callback.__get__(task)
+    data = Squares(10)
+
+    def training(start: int, rank: int, world_size: int):
+        crop = RandomAffineCrop((12, 12))
+        return training_loader(
+            data, crop, 4, seed=5, workers=0, start=start, rank=rank, world_size=world_size
+        )
+
+    return fit(
+        task,
+        training,
+        lambda _, rank, world_size: evaluation_loader(data, rank=rank, world_size=world_size),
+        run,
+        steps=steps,
+        validate_every=5,
+        accumulate=accumulate,
+        ema=ema,
+        machine=machine,
+        resume=resume,
+        content={"recipe": "test"},
+    )
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return read_checkpoint(run / "checkpoints" / "last.ckpt")["state_dict"]
+
+
+def assert_same_run(a: Path, b: Path) -> None:
+    for name, value in weights(a).items():
+        assert torch.equal(value, weights(b)[name]), name
+    assert (a / "log.csv").read_text() == (b / "log.csv").read_text()
+
+
+@pytest.mark.parametrize(("accumulate", "ema"), [(1, 0.0), (2, 0.9)])
+def test_interrupted_and_resumed_run_equals_an_uninterrupted_one(
+    tmp_path: Path, accumulate: int, ema: float
+) -> None:
+    """Stopped by the user in mid-epoch (10 images in batches of 4), between two validations."""
+
+    def interrupt_at_step_seven(task, optimizer) -> None:
+        if task.global_step == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    assert train(whole, accumulate=accumulate, ema=ema) .step == 12
+    first = train(parted, callback=interrupt_at_step_seven, accumulate=accumulate, ema=ema)
+    assert first.interrupted
+    assert first.step == 7
+    assert read_checkpoint(parted / "checkpoints" / "last.ckpt")["tessella"]["step"] == 7
+    second = train(parted, resume=True, accumulate=accumulate, ema=ema)
+    assert not second.interrupted
+    assert second.step == 12
+    assert_same_run(whole, parted)
+
+
+def test_killed_run_resumes_from_its_last_validation(tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    def die_at_step_eight(task, optimizer) -> None:
+        if task.global_step == 8:
+            raise Killed
+
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    train(whole)
+    with pytest.raises(Killed):
+        train(parted, callback=die_at_step_eight)
+    assert read_checkpoint(parted / "checkpoints" / "last.ckpt")["tessella"]["step"] == 5
+    train(parted, resume=True)
+    assert_same_run(whole, parted)
+
+
+def test_training_learns_and_keeps_the_best_state(tmp_path: Path) -> None:
+    train(tmp_path)
+    with (tmp_path / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    measured = [float(row["val_mean_iou"]) for row in rows if row.get("val_mean_iou")]
+    assert len(measured) == 3  # after 5, 10 and the last of 12 steps
+    best = read_checkpoint(tmp_path / "checkpoints" / "best.ckpt")
+    assert best["callbacks"]["Checkpoints"]["best_mean_iou"] == pytest.approx(max(measured), abs=1e-5)
+    assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+def test_nan_loss_names_step_and_images(tmp_path: Path) -> None:
+    network = Net()
+    with torch.no_grad():
+        network.head[1].weight.fill_(float("nan"))
+    with pytest.raises(InputError, match=r"loss is nan at step 0 \(images square\d.*learning_rate"):
+        train(tmp_path, network=network)
+
+
+def test_full_disk_keeps_the_last_good_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import lightning.pytorch as lightning
+
+    save = lightning.Trainer.save_checkpoint
+
+    def full_after_step_five(self, path, *args, **kwargs):
+        if self.global_step > 5:
+            raise OSError(28, "No space left on device")
+        return save(self, path, *args, **kwargs)
+
+    monkeypatch.setattr(lightning.Trainer, "save_checkpoint", full_after_step_five)
+    with pytest.raises(InputError, match=r"last\.ckpt: No space left on device.*intact"):
+        train(tmp_path)
+    monkeypatch.undo()
+    assert read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["tessella"]["step"] == 5
+    assert train(tmp_path, resume=True).step == 12
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "no checkpoint at"), (b"", "cannot be read"), (b"half of a file", "cannot be read")],
+)
+def test_unreadable_checkpoint(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "x.ckpt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_checkpoint(path)
+
+
+def test_foreign_checkpoint(tmp_path: Path) -> None:
+    torch.save({"state_dict": {}}, tmp_path / "x.ckpt")
+    with pytest.raises(InputError, match="not written by tessella train"):
+        read_checkpoint(tmp_path / "x.ckpt")
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "executed",))
+
+    torch.save({"tessella": Evil()}, tmp_path / "x.ckpt")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_checkpoint(tmp_path / "x.ckpt")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_bf16_trains_on_the_cpu(tmp_path: Path) -> None:
+    machine = Machine(accelerator="cpu", precision="bf16", progress=False)
+    assert train(tmp_path, steps=5, machine=machine).step == 5
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one_with_twice_the_batch(tmp_path: Path) -> None:
+    """Without batch norm, two processes with batches of 4 take the steps of one with batches of 8."""
+    script = Path(__file__).parent / "ddp_run.py"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OMP_NUM_THREADS": "1"}
+    for devices in ("1", "2"):
+        subprocess.run(
+            [sys.executable, str(script), devices, str(tmp_path / devices)], check=True, env=environment, timeout=300
+        )
+    for name, value in weights(tmp_path / "1").items():
+        torch.testing.assert_close(value, weights(tmp_path / "2")[name], rtol=1e-4, atol=1e-5)
+    logs = [list(csv.DictReader((tmp_path / devices / "log.csv").open())) for devices in ("1", "2")]
+    scores = [[row["val_mean_iou"] for row in log if row["val_mean_iou"]] for log in logs]
+    assert [float(x) for x in scores[0]] == pytest.approx([float(x) for x in scores[1]], abs=1e-3)
