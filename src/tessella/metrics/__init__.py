@@ -1,5 +1,7 @@
 """Numbers from predictions and labels."""
 
+from tessella.metrics.calibration import Calibration, CalibrationError
+from tessella.metrics.comparison import PairedComparison, compare
 from tessella.metrics.confusion import (
     ConfusionMatrix,
     SegmentationScores,
@@ -9,8 +11,12 @@ from tessella.metrics.confusion import (
 )
 
 __all__ = [
+    "Calibration",
+    "CalibrationError",
     "ConfusionMatrix",
+    "PairedComparison",
     "SegmentationScores",
+    "compare",
     "confusion_matrix",
     "confusion_per_image",
     "segmentation_scores",
