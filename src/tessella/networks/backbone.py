@@ -1,32 +1,24 @@
 """What every backbone offers to every network."""
 
-from collections.abc import Callable, Iterator
-from typing import ClassVar, Protocol
+from collections.abc import Callable
 
-import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from tessella.errors import InputError
 
 
-class Backbone(Protocol):
-    """A feature extractor of four stages; always an ``nn.Module`` too.
+class Backbone(nn.Module):
+    """A feature extractor of four stages.
 
     Built as ``builder(in_channels=3, output_stride=8)``. Its forward takes an image ``[B, C, H, W]`` of any
     height and width and returns four maps, ``maps[i]`` with ``channels[i]`` channels, at strides 4, 8, 16 and
     32. With an output stride of 16 or 8, later stages stay at that stride and dilate their convolutions
     instead. Heights and widths are rounded up: at stride s a map has ``ceil(H / s)`` rows.
 
-    ``classifier_prefixes`` names the parts of published weights that a backbone leaves out.
+    Any module that behaves so serves; deriving from this class is for type checkers.
     """
 
     channels: tuple[int, ...]
-    classifier_prefixes: ClassVar[tuple[str, ...]]
-
-    def __call__(self, image: Float[Tensor, "batch channels height width"]) -> list[Tensor]: ...
-
-    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]: ...
 
 
 BackboneBuilder = Callable[..., Backbone]
@@ -51,4 +43,4 @@ def initialise_convolutions(module: nn.Module) -> None:
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
             if layer.bias is not None:
-                torch.nn.init.zeros_(layer.bias)
+                nn.init.zeros_(layer.bias)

@@ -17,6 +17,16 @@ def conv_norm_relu(
     )
 
 
+def linear_classifier(
+    in_channels: int, num_classes: int, kernel_size: int = 1, *, dilation: int = 1
+) -> nn.Conv2d:
+    """Convolution that keeps height and width, with the small random start of DeepLab's first versions."""
+    padding = dilation * (kernel_size // 2)
+    layer = nn.Conv2d(in_channels, num_classes, kernel_size, padding=padding, dilation=dilation)
+    nn.init.normal_(layer.weight, std=0.01)
+    return layer
+
+
 class SeparableConv2d(nn.Module):
     """Depthwise 3x3 convolution and pointwise convolution, each with batch normalisation.
 

@@ -1,11 +1,9 @@
 """MobileNetV2 backbone (Sandler et al., Inverted residuals and linear bottlenecks, CVPR 2018)."""
 
-from typing import ClassVar
-
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tessella.networks.backbone import initialise_convolutions, stage_strides
+from tessella.networks.backbone import Backbone, initialise_convolutions, stage_strides
 
 # Table 2 of the paper, grouped by stage: (expansion, channels, blocks, stride 2 in the first block).
 LAYOUT = (
@@ -16,7 +14,7 @@ LAYOUT = (
 )
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(Backbone):
     """MobileNetV2 up to its 320 channels, without the classifier; see ``Backbone`` for what it returns.
 
     Parameter names are torchvision's. As in DeepLab, the block that gives up its stride keeps the dilation
@@ -30,8 +28,6 @@ class MobileNetV2(nn.Module):
     Raises:
         InputError: unknown output stride.
     """
-
-    classifier_prefixes: ClassVar[tuple[str, ...]] = ("features.18.", "classifier.")
 
     def __init__(
         self, in_channels: int = 3, output_stride: int = 32, *, width_multiplier: float = 1.0

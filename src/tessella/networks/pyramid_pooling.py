@@ -73,13 +73,13 @@ class PyramidConv2d(nn.Module):
         x, levels = map_and_levels
         height, width = x.shape[-2:]
         map_weight, *level_weights = self.weight.split(self.split, dim=1)
-        row_taps, spread = [], []
+        row_taps, products = [], []
         for level, weight in zip(levels, level_weights, strict=True):
             bins = level.shape[-1]
-            products = torch.einsum("bpij,opyx->boyixj", level, weight).flatten(4, 5).flatten(2, 3)
-            spread.append(products @ shifted_interpolation(bins, width, x).mT)
-            row_taps.append(shifted_interpolation(bins, height, x))
-        return F.conv2d(x, map_weight, padding=1) + torch.cat(row_taps, 1) @ torch.cat(spread, 2)
+            product = torch.einsum("bpij,opyx->boiyjx", level, weight).flatten(4, 5).flatten(2, 3)
+            products.append(product @ tap_interpolation(bins, width, x).mT)
+            row_taps.append(tap_interpolation(bins, height, x))
+        return F.conv2d(x, map_weight, padding=1) + torch.cat(row_taps, 1) @ torch.cat(products, 2)
 
 
 def pooling_matrix(bins: int, length: int, like: Tensor) -> Float[Tensor, "bins length"]:
@@ -99,7 +99,7 @@ def interpolation_matrix(bins: int, length: int, like: Tensor) -> Float[Tensor, 
     return (1 - distance.abs()).clamp(min=0).to(like.dtype)
 
 
-def shifted_interpolation(bins: int, length: int, like: Tensor) -> Float[Tensor, "length 3*bins"]:
-    """What the three taps of a zero-padded kernel see of interpolated bins, side by side."""
+def tap_interpolation(bins: int, length: int, like: Tensor) -> Float[Tensor, "length 3*bins"]:
+    """What each tap of a zero-padded kernel of 3 sees of every interpolated bin; taps vary fastest."""
     padded = F.pad(interpolation_matrix(bins, length, like), (0, 0, 1, 1))
-    return torch.cat([padded[tap : tap + length] for tap in range(3)], dim=1)
+    return torch.stack([padded[tap : tap + length] for tap in range(3)], dim=2).flatten(1)

@@ -1,21 +1,21 @@
 """ResNet backbones (He et al., Deep residual learning for image recognition, CVPR 2016)."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from tessella.errors import InputError
-from tessella.networks.backbone import initialise_convolutions, stage_strides
+from tessella.networks.backbone import Backbone, initialise_convolutions, stage_strides
 
 BLOCKS_PER_STAGE = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 
-class ResNet(nn.Module):
+class ResNet(Backbone):
     """ResNet-18, 34, 50 or 101 without its classifier; see ``Backbone`` for what it returns.
 
     Parameter names are torchvision's. With ``deep_stem``, three 3x3 convolutions (64, 64, 128 channels) stand
-    for the first 7x7 one, named ``conv1``, ``bn1``, ``conv2``, ... as in the public PyTorch release of PSPNet.
+    for the first 7x7 one, named ``conv1``, ``bn1``, ``conv2``, ... as in PSPNet's public PyTorch release.
     In a dilated stage every block has the same dilation, the first one too.
 
     Args:
@@ -30,8 +30,6 @@ class ResNet(nn.Module):
     Raises:
         InputError: unknown depth or output stride.
     """
-
-    classifier_prefixes: ClassVar[tuple[str, ...]] = ("fc.",)
 
     def __init__(
         self,

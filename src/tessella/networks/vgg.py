@@ -1,0 +1,108 @@
+"""VGG-16 backbone (Simonyan & Zisserman, ICLR 2015), with two of its dense layers if asked."""
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tessella.errors import InputError
+from tessella.networks.backbone import Backbone, initialise_convolutions, stage_strides
+
+CONVOLUTIONS_PER_STAGE = (2, 2, 3, 3, 3)
+
+
+class VGG16(Backbone):
+    """VGG-16 without normalisation; see ``Backbone`` for what it returns: its maps are pool2 to pool5.
+
+    With ``fc_channels``, the dense layers fc6 and fc7 follow as convolutions and the last map is fc7's.
+    Parameter names are torchvision's: ``features.0.weight``, ..., and ``classifier.0`` and ``classifier.3``
+    for fc6 and fc7, whose dense weights are reshaped when loaded. A pooling that gives up its stride for the
+    output stride becomes 3x3.
+
+    Args:
+        in_channels: channels of the image.
+        output_stride: 8, 16 or 32.
+        pool_size: 2 as published, or 3 with padding (DeepLab-LargeFOV).
+        fc_channels: channels of fc6 and fc7, 4096 as published; 0 leaves them out.
+        fc_kernel_size: of fc6; 7 as published.
+        fc_dilation: of fc6.
+        dropout: probability to drop a value after fc6 and after fc7.
+        width: channels of the first stage; 64 in the paper.
+
+    Raises:
+        InputError: the pooling size is not 2 or 3, or the output stride is unknown.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        output_stride: int = 32,
+        *,
+        pool_size: int = 2,
+        fc_channels: int = 0,
+        fc_kernel_size: int = 7,
+        fc_dilation: int = 1,
+        dropout: float = 0.5,
+        width: int = 64,
+    ) -> None:
+        super().__init__()
+        if pool_size not in (2, 3):
+            raise InputError(f"pool_size of VGG16 is {pool_size}: choose 2 or 3")
+        layers: list[nn.Module] = []
+        stage_channels, self.stage_ends = [], []
+        channels, dilation = in_channels, 1
+        strides = (2, 2, *stage_strides(output_stride))
+        for stage, (num_convolutions, stride) in enumerate(zip(CONVOLUTIONS_PER_STAGE, strides, strict=True)):
+            stage_width = width * min(2**stage, 8)
+            for _ in range(num_convolutions):
+                layers.append(nn.Conv2d(channels, stage_width, 3, padding=dilation, dilation=dilation))
+                layers.append(nn.ReLU(inplace=True))
+                channels = stage_width
+            layers.append(max_pool(pool_size, stride))
+            if stride == 1:
+                dilation *= 2
+            stage_channels.append(channels)
+            self.stage_ends.append(len(layers))
+        self.features = nn.Sequential(*layers)
+        self.classifier: nn.Sequential | None = None
+        if fc_channels:
+            padding = fc_dilation * (fc_kernel_size // 2)
+            self.classifier = nn.Sequential(
+                nn.Conv2d(channels, fc_channels, fc_kernel_size, padding=padding, dilation=fc_dilation),
+                nn.ReLU(inplace=True),
+                nn.Dropout(dropout),
+                nn.Conv2d(fc_channels, fc_channels, 1),
+                nn.ReLU(inplace=True),
+                nn.Dropout(dropout),
+            )
+            stage_channels[-1] = fc_channels
+        self.channels = tuple(stage_channels[1:])
+        initialise_convolutions(self)
+        self.register_load_state_dict_pre_hook(dense_to_convolution)
+
+    def forward(self, image: Float[Tensor, "batch channels height width"]) -> list[Tensor]:
+        maps = []
+        x = image
+        for index, layer in enumerate(self.features, start=1):
+            x = layer(x)
+            if index in self.stage_ends[1:]:
+                maps.append(x)
+        if self.classifier is not None:
+            maps[-1] = self.classifier(maps[-1])
+        return maps
+
+
+def max_pool(size: int, stride: int) -> nn.MaxPool2d:
+    if stride == 1:
+        return nn.MaxPool2d(3, stride=1, padding=1)
+    if size == 3:
+        return nn.MaxPool2d(3, stride=2, padding=1)
+    return nn.MaxPool2d(2, stride=2, ceil_mode=True)
+
+
+def dense_to_convolution(vgg: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
+    """Reshape the weights of dense layers to those of the convolutions that compute the same."""
+    for name, parameter in vgg.named_parameters():
+        key = prefix + name
+        if key in state and state[key].ndim == 2 and state[key].numel() == parameter.numel():
+            state[key] = state[key].view_as(parameter)
