@@ -1,6 +1,8 @@
 """Finds images and label maps on disk and decodes them strictly: damage is an error, never a grey patch."""
 
 import os
+import struct
+import warnings
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from tessella.errors import InputError
 
@@ -67,6 +70,8 @@ def read_channels(path: Path) -> np.ndarray:
     """Image [H, W, C] as stored, uint8 or uint16, any number of channels; RGB(A) order for three or four."""
     if path.suffix.lower() == ".npy":
         image = _load_array(path)
+    elif path.suffix.lower() in (".tif", ".tiff") and _count_tiff_channels(path) > 4:
+        image = _load_multispectral_tiff(path)
     else:
         image = _decode(path, cv2.IMREAD_UNCHANGED)
         if image.ndim == 3 and image.shape[2] in (3, 4):
@@ -149,7 +154,10 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _decode(path: Path, flags: int) -> np.ndarray:
-    image = cv2.imdecode(np.frombuffer(_read_bytes(path), np.uint8), flags)
+    try:
+        image = cv2.imdecode(np.frombuffer(_read_bytes(path), np.uint8), flags)
+    except cv2.error as error:
+        raise _damaged(path) from error
     if image is None:
         raise _damaged(path)
     return image
@@ -164,3 +172,45 @@ def _load_array(path: Path) -> np.ndarray:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise _damaged(path) from error
+
+
+def _count_tiff_channels(path: Path) -> int:
+    """SamplesPerPixel of the first page: OpenCV reads up to four channels."""
+    data = BytesIO(_read_bytes(path))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the decoder finds out what a warning here is about
+            tags = ImageFileDirectory_v2(data.read(8))
+            data.seek(tags.next)
+            tags.load(data)
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
+        raise _damaged(path) from error
+    return int(tags.get(277, 1))
+
+
+def _load_multispectral_tiff(path: Path) -> np.ndarray:
+    try:
+        import tifffile
+    except ImportError as error:
+        raise InputError(
+            f"{path}: has more than four channels; run 'pip install tifffile' or store it as .npy"
+        ) from error
+    try:
+        return tifffile.imread(path)
+    except (OSError, ValueError, struct.error) as error:
+        raise _damaged(path) from error
+
+
+def read_exr(path: Path) -> np.ndarray:
+    """The one channel of an OpenEXR file, or its first colour, [H, W] float32; 0 where it is not finite."""
+    try:
+        import OpenEXR
+    except ImportError as error:
+        raise InputError(f"{path}: reading it needs another package; run 'pip install OpenEXR'") from error
+    try:
+        channels = OpenEXR.File(os.fspath(path), separate_channels=True).channels()
+        name = next(name for name in ("Z", "Y", "R", *channels) if name in channels)
+        values = channels[name].pixels.astype(np.float32)
+    except (OSError, RuntimeError, ValueError, StopIteration) as error:
+        raise _damaged(path) from error
+    return np.where(np.isfinite(values), values, np.float32(0))
