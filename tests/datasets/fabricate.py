@@ -146,7 +146,7 @@ def fabricate_synscapes(root: Path, count: int = 2) -> None:
 
 
 def fabricate_nyudv2(root: Path, count: int = 4, num_names: int = 894) -> np.ndarray:
-    """The labelled file, splits, mapping and raw videos of five frames; returns the mapping of names to 40 ids."""
+    """Labelled file, splits, mapping, raw videos of five frames; returns the mapping of names to 40 ids."""
     import h5py
     import scipy.io
 
@@ -170,9 +170,8 @@ def fabricate_nyudv2(root: Path, count: int = 4, num_names: int = 894) -> np.nda
             folder.mkdir(parents=True, exist_ok=True)
             for frame in range(5):
                 second = 1000 + 10 * (i % 2) + frame
-                cv2.imwrite(
-                    str(folder / f"r-{second}.5-77.ppm"), rng.integers(0, 256, (height, width, 3), np.uint8)
-                )
+                color = rng.integers(0, 256, (height, width, 3), np.uint8)
+                cv2.imwrite(str(folder / f"r-{second}.5-77.ppm"), color)
                 disparity = np.full((height, width), 700 + frame, np.uint16)
                 cv2.imwrite(str(folder / f"d-{second}.6-78.pgm"), disparity.byteswap())
     numbers = np.arange(1, count + 1)[:, None]
@@ -192,3 +191,25 @@ def fabricate_nyudv2_frames(root: Path, splits: Sequence[str] = ("train", "val")
                 depth[0, 0] = 0
                 cv2.imwrite(str(folder / f"{i:05}_depth_filled.png"), depth)
             write_labels(folder / f"{frames // 2:05}_label13.png", range(14))
+
+
+def fabricate_sun3d(root: Path, frames: int = 4) -> None:
+    """One scan; its second frame has a wall, and in it a chair, a thing without class, and a dresser."""
+    scan = root / "hotel_umd" / "maryland_hotel3"
+    for i in range(frames):
+        write_image(scan / f"image/{i + 1:07}-{33333 * i:012}.jpg", i)
+        millimetres = np.full((HEIGHT, WIDTH), 1500, np.uint16)
+        path = scan / f"depth/{i + 1:07}-{33333 * i + 100:012}.png"
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), (millimetres << 3) | (millimetres >> 13))
+
+    def box(left: int, top: int, right: int, bottom: int, thing: int) -> dict:
+        return {"x": [left, right, right, left], "y": [top, top, bottom, bottom], "object": thing}
+
+    polygons = [box(4, 4, 9, 9, 1), box(0, 0, 31, 23, 0), box(12, 4, 15, 9, 2), box(20, 4, 25, 9, 3)]
+    annotation = {
+        "objects": [{"name": "wall"}, {"name": "Chair:2"}, {"name": "spaceship"}, {"name": "dressers"}],
+        "frames": [{}, {"polygon": polygons}, None, {}][:frames],
+    }
+    (scan / "annotation").mkdir()
+    (scan / "annotation/index.json").write_text(json.dumps(annotation))

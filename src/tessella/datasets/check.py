@@ -27,9 +27,10 @@ MAX_LINES = 20
 class SplitReport:
     """What one split holds.
 
-    images, labelled: samples, and those of them with labels. orphans, problems: one line each; problems are
-    damaged files, wrong sizes and labels out of range. sizes: samples by (height, width).
-    pixels, images_with_class: [K], how many pixels and images each class has. ignored: pixels that do not count.
+    images, labelled: samples, and those of them with labels. sizes: samples by (height, width).
+    orphans: a line for each image without labels and label map without image.
+    problems: a line for each damaged file, wrong size and label out of range.
+    pixels, images_with_class: [K], how many pixels and images each class has. ignored: other pixels.
     """
 
     images: int = 0
@@ -90,7 +91,8 @@ class CheckReport:
                 f"{count} of {width}x{height}" for (height, width), count in sorted(split.sizes.items())[:5]
             )
             more = f" and {len(split.sizes) - 5} more sizes" if len(split.sizes) > 5 else ""
-            yield f"{name}: {split.images} images, {split.labelled} labelled; {sizes or 'none readable'}{more}"
+            count = f"{split.images} images, {split.labelled} labelled"
+            yield f"{name}: {count}; {sizes or 'none readable'}{more}"
             for title, lines in (("orphans", split.orphans), ("problems", split.problems)):
                 if lines:
                     yield f"  {len(lines)} {title}:"

@@ -31,7 +31,7 @@ CITYSCAPES_MEMBERS: dict[str, tuple[str, ...]] = {
     "motorcycle": ("Motorcycle",),
     "bicycle": ("Bicycle",),
 }
-"""Our merge: 25 classes of Mapillary Vistas that Cityscapes' definitions of its 19 cover; the rest is void."""
+"""Our merge: 25 classes of Mapillary Vistas that Cityscapes' 19 cover by definition; the rest is void."""
 
 
 class MapillaryVistas(FileDataset):

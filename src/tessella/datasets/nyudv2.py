@@ -15,13 +15,13 @@ from tessella.errors import InputError
 
 
 class NYUDv2(FileDataset):
-    """``root/nyu_depth_v2_labeled.mat``, ``root/splits.mat`` (795 train, 654 test), ``root/classMapping40.mat``.
+    """``nyu_depth_v2_labeled.mat``, ``splits.mat`` (795 train, 654 test) and ``classMapping40.mat`` in root.
 
     classes: 40, 13 or 4, merged as in ``nyudv2_classes``.
     depth: whether to read the filled depth in metres.
-    neighbours: offsets in frames of raw video, ``root/raw/<scene>/r-*.ppm``, that come with each image, without
-    lens distortion. With ``depth``, each has the depth ``d-*.pgm`` nearest in time, seen from the colour
-    camera. Frames beyond either end of a video are left out.
+    neighbours: offsets in frames of raw video, ``root/raw/<scene>/r-*.ppm``, that come with each image,
+    without lens distortion. With ``depth``, each has the depth ``d-*.pgm`` nearest in time, seen from the
+    colour camera. Frames beyond either end of a video are left out.
 
     Needs h5py. InputError: a file is missing, damaged or none of NYUDv2's.
     """

@@ -84,7 +84,7 @@ CLASSES = {4: CLASSES_4, 13: CLASSES_13, 40: CLASSES_40}
 
 
 def index_of_id40(count: int) -> np.ndarray:
-    """[256] uint8 lookup table from ids of the 40 classes (1 to 40, 0 void) to one of ``CLASSES[count]`` or 255."""
+    """[256] uint8 table from ids of the 40 classes (1 to 40, 0 void) to indices into ``CLASSES[count]``."""
     column = {40: 0, 13: 1, 4: 2}[count]
     index_of_name = {label.name: index for index, label in enumerate(CLASSES[count])}
     return label_table(
