@@ -12,6 +12,7 @@ from tessella.datasets.kinect import (
     DEPTH_CAMERA,
     ROTATION,
     TRANSLATION,
+    camera_matrix,
     depth_from_color_camera,
 )
 from tessella.datasets.nyudv2 import NYUDv2
@@ -107,14 +108,16 @@ def test_missing_raw_frame_and_damaged_files(official: tuple[Path, np.ndarray], 
         NYUDv2(tmp_path, "train")
 
 
-def test_depth_is_seen_from_the_color_camera() -> None:
+@pytest.mark.parametrize(("height", "width"), [(480, 640), (240, 320)])
+def test_depth_is_seen_from_the_color_camera(height: int, width: int) -> None:
     """A measured block near the centre, where distortion is small, lands where it is projected."""
-    disparity = np.full((480, 640), 2047, np.uint16)
-    disparity[238:243, 310:315] = 800
+    disparity = np.full((height, width), 2047, np.uint16)
+    top, left = height // 2 - 2, width // 2 - 10
+    disparity[top : top + 5, left : left + 5] = 800
     seen = depth_from_color_camera(disparity)
     depth = 351.3 / (1092.5 - 800)
-    point = depth * np.linalg.inv(DEPTH_CAMERA) @ [312, 240, 1]
-    column, row, scale = COLOR_CAMERA @ (ROTATION @ point + TRANSLATION)
+    point = depth * np.linalg.inv(camera_matrix(DEPTH_CAMERA, height, width)) @ [left + 2, top + 2, 1]
+    column, row, scale = camera_matrix(COLOR_CAMERA, height, width) @ (ROTATION @ point + TRANSLATION)
     assert seen[round(row / scale), round(column / scale)] == pytest.approx(depth)
     assert 9 <= (seen > 0).sum() <= 25
     np.testing.assert_allclose(ROTATION @ ROTATION.T, np.eye(3), atol=1e-6)

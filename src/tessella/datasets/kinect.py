@@ -45,26 +45,38 @@ NO_MEASUREMENT = 2047
 MAX_DEPTH = 10.0
 
 
+def camera_matrix(camera: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A camera matrix for 480 x 640 pixels, scaled to another width and centred in another height."""
+    scale = width / 640
+    matrix = camera * np.array([[scale], [scale], [1.0]])
+    matrix[:2, 2] += (scale - 1) / 2
+    matrix[1, 2] += (height - 480 * scale) / 2
+    return matrix
+
+
 def undistort_color(image: np.ndarray) -> np.ndarray:
-    """Raw colour frame [480, 640, 3] without lens distortion, as the labelled images are."""
-    return cv2.undistort(image, COLOR_CAMERA, COLOR_DISTORTION)
+    """Raw colour frame [H, W, 3] without lens distortion, as the labelled images are."""
+    return cv2.undistort(image, camera_matrix(COLOR_CAMERA, *image.shape[:2]), COLOR_DISTORTION)
 
 
 def depth_from_color_camera(disparity: np.ndarray) -> np.ndarray:
-    """Raw 11 bit disparities [480, 640] to depth [480, 640] float32 in metres at the colour frame's pixels.
+    """Raw 11 bit disparities [H, W] to depth [H, W] float32 in metres at the colour frame's pixels.
 
     Depth is 351.3 / (1092.5 - disparity), at most 10 m; 0 where nothing was measured or nothing projects to.
     """
+    height, width = disparity.shape
+    depth_camera = camera_matrix(DEPTH_CAMERA, height, width)
     unknown = (disparity >= NO_MEASUREMENT).astype(np.float32)
-    missing = cv2.undistort(unknown, DEPTH_CAMERA, DEPTH_DISTORTION) > 0
-    straight = cv2.undistort(disparity.astype(np.float32), DEPTH_CAMERA, DEPTH_DISTORTION)
+    missing = cv2.undistort(unknown, depth_camera, DEPTH_DISTORTION) > 0
+    straight = cv2.undistort(disparity.astype(np.float32), depth_camera, DEPTH_DISTORTION)
     measured = ~missing & (straight >= 600) & (straight < 1092.5 - 351.3 / MAX_DEPTH)
     rows, columns = np.nonzero(measured)
     depth = 351.3 / (1092.5 - straight[measured].astype(np.float64))
-    rays = np.linalg.inv(DEPTH_CAMERA) @ np.stack([columns, rows, np.ones_like(rows)])
-    projected = COLOR_CAMERA @ (ROTATION @ (rays * depth) + TRANSLATION[:, None])
+    rays = np.linalg.inv(depth_camera) @ np.stack([columns, rows, np.ones_like(rows)])
+    projected = camera_matrix(COLOR_CAMERA, height, width) @ (
+        ROTATION @ (rays * depth) + TRANSLATION[:, None]
+    )
     column, row = np.rint(projected[:2] / projected[2]).astype(int)
-    height, width = disparity.shape
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     far_to_near = np.flatnonzero(inside)[np.argsort(-depth[inside], kind="stable")]
     seen = np.zeros((height, width), np.float32)
