@@ -72,6 +72,13 @@ def test_suffixes(tmp_path: Path) -> None:
     assert data[0].labels is not None
 
 
+def test_images_and_labels_in_one_folder(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_image(tmp_path / f"{name}.png")
+        write_labels(tmp_path / f"{name}_mask.png", [0, 1])
+    assert Folders(tmp_path, tmp_path, classes=2, label_suffix="_mask").ids == ("a", "b")
+
+
 def test_unlabelled(folders: tuple[Path, Path]) -> None:
     data = Folders(folders[0], None, classes=3)
     assert len(data) == 2

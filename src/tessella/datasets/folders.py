@@ -48,6 +48,8 @@ class Folders(FileDataset):
             records = [Record(key, path) for key, path in image_files.items()]
         else:
             label_files = find_files(Path(labels), label_suffix + ".png")
+            own = set(label_files.values())  # they look like images where both share a folder
+            image_files = {key: path for key, path in image_files.items() if path not in own}
             records, orphans = pair("", image_files, label_files, skip_orphans)
         super().__init__(
             [
