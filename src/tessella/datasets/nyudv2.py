@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import scipy.io
 
 from tessella.datasets.file_dataset import FileDataset, Record, require_split
 from tessella.datasets.files import map_labels, read_channels, read_image
@@ -115,8 +114,10 @@ def _open(path: Path) -> Any:
 
 
 def _read_mat(path: Path, name: str) -> np.ndarray:
+    from scipy.io import loadmat  # slow to import, and only NYUDv2 needs it
+
     try:
-        values = scipy.io.loadmat(path)[name].ravel()
+        values = loadmat(path)[name].ravel()
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"{path}: is missing, damaged or lacks {name}; put NYUDv2's file of that name there"
