@@ -53,6 +53,8 @@ def test_coarse_and_train_extra(tmp_path: Path) -> None:
     assert "gtCoarse" in str(Cityscapes(tmp_path, "train", labels="coarse").records[0].labels)
     assert "gtCoarse" in str(Cityscapes(tmp_path, "train_extra").records[0].labels)
     assert "gtFine" in str(Cityscapes(tmp_path, "train").records[0].labels)
+    with pytest.raises(InputError, match="labels: 'gtFine'"):
+        Cityscapes(tmp_path, "train", labels="gtFine")  # type: ignore[arg-type]
 
 
 def test_test_split_goes_without_labels(tmp_path: Path) -> None:

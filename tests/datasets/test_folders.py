@@ -1,4 +1,5 @@
 import struct
+import sys
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,8 @@ import pytest
 from PIL import Image
 from tests.datasets.fabricate import truncate, write_image, write_labels
 
-from tessella.datasets.folders import Folders, distinct_colors
+from tessella.datasets.colors import distinct_colors
+from tessella.datasets.folders import Folders
 from tessella.datasets.sample import LabelClass
 from tessella.errors import InputError
 
@@ -29,7 +31,7 @@ def write_tiff(path: Path, image: np.ndarray) -> None:
         (278, 4, 1, height),
         (279, 4, 1, image.nbytes),
         (284, 3, 1, 1),
-        (338, 3, channels - 1, pixels_at + image.nbytes),
+        (338, 3, channels - 1, pixels_at + image.nbytes if channels > 3 else 0),  # up to two fit in the tag
     ]
     data = struct.pack("<2sHI", b"II", 42, pixels_at + image.nbytes + 2 * (channels - 1))
     data += struct.pack(f"<{channels}H", *[bits] * channels) + image.tobytes()
@@ -70,6 +72,13 @@ def test_suffixes(tmp_path: Path) -> None:
     assert data[0].labels is not None
 
 
+def test_images_and_labels_in_one_folder(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_image(tmp_path / f"{name}.png")
+        write_labels(tmp_path / f"{name}_mask.png", [0, 1])
+    assert Folders(tmp_path, tmp_path, classes=2, label_suffix="_mask").ids == ("a", "b")
+
+
 def test_unlabelled(folders: tuple[Path, Path]) -> None:
     data = Folders(folders[0], None, classes=3)
     assert len(data) == 2
@@ -102,13 +111,31 @@ def test_reads_any_depth_and_channels_in_rgb_order(
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [2, 5, 13])
-def test_reads_multispectral_tiff_and_npy(tmp_path: Path, dtype: type, channels: int) -> None:
+def test_reads_multispectral_npy(tmp_path: Path, dtype: type, channels: int) -> None:
+    image = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (9, 7, channels), dtype)
+    np.save(tmp_path / "a.npy", image)
+    np.testing.assert_array_equal(Folders(tmp_path, None, classes=2)[0].image, image)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [5, 13])
+def test_reads_multispectral_tiff(tmp_path: Path, dtype: type, channels: int) -> None:
+    pytest.importorskip("tifffile")
     image = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (9, 7, channels), dtype)
     write_tiff(tmp_path / "a.tif", image)
-    np.save(tmp_path / "b.npy", image)
-    data = Folders(tmp_path, None, classes=2)
-    np.testing.assert_array_equal(data[0].image, image)
-    np.testing.assert_array_equal(data[1].image, image)
+    np.testing.assert_array_equal(Folders(tmp_path, None, classes=2)[0].image, image)
+    truncate(tmp_path / "a.tif")
+    with pytest.raises(InputError, match="truncated"):
+        Folders(tmp_path, None, classes=2)[0]
+
+
+def test_multispectral_tiff_names_the_package_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    write_tiff(tmp_path / "a.tif", np.zeros((9, 7, 5), np.uint8))
+    with pytest.raises(InputError, match="pip install tifffile"):
+        Folders(tmp_path, None, classes=2)[0]
 
 
 def test_palette_labels_are_indices(folders: tuple[Path, Path]) -> None:

@@ -75,6 +75,8 @@ class Cityscapes(FileDataset):
         skip_orphans: bool = False,
     ) -> None:
         require_split("Cityscapes", split, self.splits)
+        if labels not in (None, "fine", "coarse"):
+            raise InputError(f"labels: {labels!r} given; Cityscapes has 'fine' and 'coarse'")
         root = Path(root)
         images = find_images(root / "leftImg8bit" / split, "_leftImg8bit.png")
         kind = {"fine": "gtFine", "coarse": "gtCoarse"}[

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tessella.datasets.colors import distinct_colors
 from tessella.datasets.file_dataset import FileDataset, Record, pair
 from tessella.datasets.files import IMAGE_ENDINGS, find_files, find_images, label_table, read_channels
 from tessella.datasets.sample import IGNORE_INDEX, LabelClass
@@ -47,6 +48,8 @@ class Folders(FileDataset):
             records = [Record(key, path) for key, path in image_files.items()]
         else:
             label_files = find_files(Path(labels), label_suffix + ".png")
+            own = set(label_files.values())  # they look like images where both share a folder
+            image_files = {key: path for key, path in image_files.items() if path not in own}
             records, orphans = pair("", image_files, label_files, skip_orphans)
         super().__init__(
             [
@@ -60,15 +63,3 @@ class Folders(FileDataset):
 
     def read_image(self, record: Record) -> np.ndarray:
         return read_channels(record.image)
-
-
-def distinct_colors(count: int) -> list[tuple[int, int, int]]:
-    """The colour map of the PASCAL VOC development kit without its black: colours that differ early on.
-
-    The bits of i + 1, three at a time, give the bits of red, green and blue from the highest down.
-    """
-
-    def channel(code: int, shift: int) -> int:
-        return sum((code >> (3 * k + shift) & 1) << (7 - k) for k in range(3))
-
-    return [(channel(code, 0), channel(code, 1), channel(code, 2)) for code in range(1, count + 1)]
