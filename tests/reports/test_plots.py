@@ -74,6 +74,12 @@ def test_smoothing_keeps_a_constant_and_averages_noise():
     assert plots.smooth((steps, noise))[1].std() < 0.5 * noise.std()
 
 
+def test_a_long_log_makes_no_large_figure():
+    steps = np.arange(200_000.0)
+    loss = np.random.default_rng(0).random(200_000)
+    assert len(inline_svg(plots.loss_curve((steps, loss)), "loss")) < 200_000
+
+
 def test_loss_that_became_nan_is_still_drawn():
     steps, loss = np.arange(5.0), np.array([3, 2, np.nan, np.nan, np.nan])
     assert "Loss" in inline_svg(plots.loss_curve((steps, loss)), "loss")
