@@ -1,7 +1,7 @@
 """Several runs side by side: a page and a table for the terminal."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +17,6 @@ from tessella.reports.page import LOWER_IS_BETTER, METRICS, flatten, percent, sa
 from tessella.reports.run import Evaluation, Run, read_run
 
 Interval = tuple[float, float]
-PairedInterval = Callable[[np.ndarray, np.ndarray], Interval]
-"""From two runs' confusion matrices of the same images, [N, K, K] each, where the second's mean IoU less the
-first's lies with 95 % confidence."""
-
 _HEADINGS = {
     "mean_iou": "mIoU",
     "pixel_accuracy": "Pixel",
@@ -55,11 +51,11 @@ class SplitComparison:
 
     split: str
     standings: list[Standing]
-    class_iou: dict[str, list[float]]
+    class_iou: list[tuple[str, list[float]]]
     class_differences: Markup | None
 
 
-def compare_runs(runs: Sequence[Path], out: Path, paired_interval: PairedInterval | None = None) -> Path:
+def compare_runs(runs: Sequence[Path], out: Path) -> Path:
     """Writes a self-contained page that sets the runs beside the first of them; returns ``out``.
 
     Raises InputError for fewer than two runs, and naming the file if one of a run's is broken.
@@ -72,13 +68,13 @@ def compare_runs(runs: Sequence[Path], out: Path, paired_interval: PairedInterva
         out,
         names=_names(content),
         colors=len(plots.SERIES),
-        sections=[_compare_split(split, content, paired_interval) for split in _splits(content)],
+        sections=[_compare_split(split, _evaluations(split, content)) for split in _splits(content)],
         curves=_curves(content),
         differences=_configuration_differences(content),
     )
 
 
-def comparison_table(runs: Sequence[Path], paired_interval: PairedInterval | None = None) -> Table:
+def comparison_table(runs: Sequence[Path]) -> Table:
     """The runs' metrics in percent as a table for the terminal, one row for each run and split."""
     content = _read_runs(runs)
     names = _names(content)
@@ -88,7 +84,7 @@ def comparison_table(runs: Sequence[Path], paired_interval: PairedInterval | Non
         column.justify = "right"
         column.no_wrap = True
     for split in _splits(content):
-        for standing in _compare_split(split, content, paired_interval).standings:
+        for standing in _standings(_evaluations(split, content)):
             row = [names[standing.run], split, *(percent(standing.metrics[metric]) for metric in _HEADINGS)]
             low_high = " to ".join(signed_percent(end) for end in standing.interval or ())
             table.add_row(*(Text(cell) for cell in row), signed_percent(standing.gain), low_high)
@@ -112,40 +108,45 @@ def _splits(runs: Sequence[Run]) -> list[str]:
     return sorted({split for run in runs for split in run.evaluations})
 
 
-def _compare_split(
-    split: str, runs: Sequence[Run], paired_interval: PairedInterval | None
-) -> SplitComparison:
-    evaluations = {
-        place: run.evaluations[split] for place, run in enumerate(runs) if split in run.evaluations
-    }
+def _evaluations(split: str, runs: Sequence[Run]) -> dict[int, Evaluation]:
+    """The evaluations of a split by the places of their runs; the first is the reference."""
+    return {place: run.evaluations[split] for place, run in enumerate(runs) if split in run.evaluations}
+
+
+def _standings(evaluations: Mapping[int, Evaluation]) -> list[Standing]:
     metrics = {
         place: {metric: evaluation.metrics.get(metric, math.nan) for metric in METRICS}
         for place, evaluation in evaluations.items()
     }
     first, reference = next(iter(evaluations.items()))
-    standings = [
+    return [
         Standing(
             place,
             metrics[place],
             gain=metrics[place]["mean_iou"] - metrics[first]["mean_iou"] if place != first else math.nan,
-            interval=_gain_interval(reference, evaluation, paired_interval) if place != first else None,
+            interval=_gain_interval(reference, evaluation) if place != first else None,
             best=frozenset(
                 metric for metric in METRICS if _is_best(metric, metrics[place], metrics.values())
             ),
         )
         for place, evaluation in evaluations.items()
     ]
+
+
+def _compare_split(split: str, evaluations: Mapping[int, Evaluation]) -> SplitComparison:
+    standings = _standings(evaluations)
+    first, reference = next(iter(evaluations.items()))
     names = [entry.name for entry in reference.classes]
     class_iou = _class_iou(evaluations)
     if first not in class_iou or len(class_iou) == 1:
-        return SplitComparison(split, standings, {}, None)
+        return SplitComparison(split, standings, [], None)
     gains = {place: iou - class_iou[first] for place, iou in class_iou.items() if place != first}
     unknown = np.full(len(names), math.nan)
     columns = np.stack([class_iou.get(place, unknown) for place in evaluations], axis=1)
     return SplitComparison(
         split,
         standings,
-        class_iou=dict(zip(names, columns.tolist(), strict=True)),
+        class_iou=list(zip(names, columns.tolist(), strict=True)),
         class_differences=inline_svg(plots.class_iou_differences(names, gains), "Gain of IoU per class"),
     )
 
@@ -156,16 +157,20 @@ def _is_best(metric: str, own: Mapping[str, float], everyone: Iterable[Mapping[s
     return len(set(values)) > 1 and own[metric] == best(values)
 
 
-def _gain_interval(
-    reference: Evaluation, evaluation: Evaluation, paired_interval: PairedInterval | None
-) -> Interval | None:
-    ours, theirs = reference.per_image, evaluation.per_image
-    if paired_interval is None or ours is None or theirs is None or not _same_classes(reference, evaluation):
+def _gain_interval(reference: Evaluation, evaluation: Evaluation) -> Interval | None:
+    first, second = reference.per_image, evaluation.per_image
+    if first is None or second is None or not first.ids or not _same_classes(reference, evaluation):
         return None
-    if sorted(ours.ids) != sorted(theirs.ids):
+    if sorted(first.ids) != sorted(second.ids):
         return None
-    place = {image_id: index for index, image_id in enumerate(theirs.ids)}
-    return paired_interval(ours.confusion, theirs.confusion[[place[image_id] for image_id in ours.ids]])
+    from tessella.metrics.comparison import compare  # PyTorch comes with it: seconds that a report spares
+
+    place = {image_id: index for index, image_id in enumerate(second.ids)}
+    try:
+        order = [place[image_id] for image_id in first.ids]
+        return compare(first.confusion, second.confusion[order]).interval
+    except InputError as error:
+        raise InputError(f"{reference.folder} and {evaluation.folder} cannot be compared: {error}") from None
 
 
 def _same_classes(first: Evaluation, second: Evaluation) -> bool:

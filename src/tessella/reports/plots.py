@@ -52,7 +52,8 @@ def loss_curve(training: Series, validation: Series | None = None) -> Figure:
     """The training loss as logged (pale) and smoothed, with the validation loss where it was measured."""
     figure, axes = _figure_and_axes(3.8, 2.5)
     steps, loss = training
-    axes.plot(steps, loss, color=SERIES[0], linewidth=0.8, alpha=0.3)
+    every = -(-len(steps) // 2000)  # more points than pixels only make the page larger
+    axes.plot(steps[::every], loss[::every], color=SERIES[0], linewidth=0.8, alpha=0.3)
     axes.plot(*smooth(training), color=SERIES[0], linewidth=1.8)
     if validation is not None:
         axes.plot(*validation, color=SERIES[1], linewidth=1.6, marker="o", markersize=3)
@@ -64,10 +65,11 @@ def loss_curve(training: Series, validation: Series | None = None) -> Figure:
 
 
 def smooth(series: Series) -> Series:
-    """The mean over a centred window of a fortieth of the series, shorter at its ends."""
+    """The mean over a centred window of a fortieth of the series, shorter at its ends; 1000 steps at most."""
     steps, values = series
     reach = len(values) // 80
-    return steps, np.array([values[max(0, i - reach) : i + reach + 1].mean() for i in range(len(values))])
+    centres = np.linspace(0, len(values) - 1, min(len(values), 1000)).round().astype(int)
+    return steps[centres], np.array([values[max(0, i - reach) : i + reach + 1].mean() for i in centres])
 
 
 def class_iou_bars(classes: Sequence[LabelClass], iou: Float[np.ndarray, " classes"], mean: float) -> Figure:

@@ -141,7 +141,7 @@ def _picture_rows(evaluation: Evaluation, rows: int) -> dict[str, list[PictureRo
         groups = {"Worst images": worst[: rows // 2], "More images": others[: rows // 2]}
         mean_iou = dict(zip(scored.ids, scored.mean_iou().tolist(), strict=True))
         captions = {
-            image_id: f"mean IoU {percent(mean_iou[image_id])} %, {len(ranked) - place} of {len(ranked)}"
+            image_id: f"mean IoU {percent(mean_iou[image_id])} %, rank {len(ranked) - place} of {len(ranked)}"
             for place, image_id in enumerate(ranked)
         }
     return {

@@ -209,7 +209,7 @@ def _read_reliability(fields: Mapping[str, Any], file: Path) -> Reliability | No
 
 def _read_per_image(file: Path, classes: int) -> PerImage:
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
             ids, confusion = arrays["ids"], arrays["confusion"]
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{file} cannot be read ({error}); evaluate the run again") from None
