@@ -12,11 +12,13 @@ from tessella.scenes.classes import ROOM
 from tessella.scenes.lighting import radiance
 from tessella.scenes.motion import View, flow
 from tessella.scenes.raster import cast
+from tessella.scenes.room import room
 from tessella.scenes.street import street
 from tessella.scenes.world import World
 
-Kind = Literal["street"]
-_KINDS = ("street",)
+Kind = Literal["street", "room"]
+SPLITS: dict[str, tuple[str, ...]] = {"street": ("train", "val", "test"), "room": ("train", "test")}
+"""The splits of each kind, as Cityscapes and NYUDv2 have them."""
 _GLASSY = [ROOM[name] for name in ("window", "mirror", "television")]
 
 
@@ -51,6 +53,11 @@ class Frame:
     visible_backward: np.ndarray
 
 
+def sequence_key(kind: str, split: str, number: int, seed: int) -> tuple[int, ...]:
+    """The seed of one sequence of a data set."""
+    return (seed, list(SPLITS).index(kind), SPLITS["street"].index(split), number)
+
+
 def labelled_position(frames: int) -> int:
     """Which frame of a sequence carries the labels: the 20th of 30, as in Cityscapes, in proportion for fewer."""
     return min(19, (2 * (frames - 1) + 1) // 3)
@@ -58,8 +65,8 @@ def labelled_position(frames: int) -> int:
 
 def check_request(kind: str, frames: int, height: int, width: int) -> None:
     """InputError for an unknown kind, fewer than one frame, or pictures under 32 pixels."""
-    if kind not in _KINDS:
-        raise InputError(f"kind is {kind!r}: choose one of {', '.join(_KINDS)}")
+    if kind not in SPLITS:
+        raise InputError(f"kind is {kind!r}: choose one of {', '.join(SPLITS)}")
     if frames < 1:
         raise InputError(f"frames is {frames}: ask for at least 1 per sequence")
     if min(height, width) < 32:
@@ -82,8 +89,8 @@ def sequence(
     """
     check_request(kind, frames, height, width)
     seed = [key] if isinstance(key, int) else list(key)
-
-    world = street(np.random.default_rng(seed), frames, labelled_position(frames), height, width)
+    build = street if kind == "street" else room
+    world = build(np.random.default_rng(seed), frames, labelled_position(frames), height, width)
     views: dict[int, View] = {}
     for number in range(frames) if only is None else only:
         near = [other for other in (number - 1, number, number + 1) if 0 <= other < frames]

@@ -5,21 +5,20 @@ import multiprocessing
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 import cv2
 
 from tessella.errors import InputError
 from tessella.scenes.cityscapes_layout import CityscapesSequence
 from tessella.scenes.files import write_bytes
-from tessella.scenes.frame import Kind, check_request, sequence
+from tessella.scenes.frame import SPLITS, Kind, check_request, sequence, sequence_key
+from tessella.scenes.nyudv2_layout import NYUDv2Sequence
 
 VERSION = 1
 """Number of the frozen scenes: it changes whenever the same seed gives other pictures."""
 
-SPLITS: dict[str, tuple[str, ...]] = {
-    "street": ("train", "val", "test"),
-}
-_LAYOUTS = {"street": CityscapesSequence}
+_LAYOUTS: dict[str, Any] = {"street": CityscapesSequence, "room": NYUDv2Sequence}
 
 
 def render(
@@ -113,7 +112,7 @@ def _check_folder(out: Path, settings: dict) -> None:
 def _render_sequence(out: Path, split: str, number: int, settings: dict) -> None:
     """Render what is missing of one sequence."""
     kind, frames = settings["kind"], settings["frames"]
-    key = (settings["seed"], list(SPLITS).index(kind), SPLITS["street"].index(split), number)
+    key = sequence_key(kind, split, number, settings["seed"])
     layout = _LAYOUTS[kind](out, split, number, frames, settings["seed"])
     missing = [
         frame for frame in range(frames) if not all(path.exists() for path in layout.paths(frame).values())
