@@ -1,0 +1,50 @@
+"""Files that are complete or absent: pictures, truth archives, text."""
+
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tessella.scenes.frame import Frame
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write beside the target, then rename, so that a file of this name is always complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def png(picture: np.ndarray) -> bytes:
+    """A PNG of [H, W] uint8 or uint16, [H, W, 3] RGB or [H, W, 4] RGBA."""
+    if picture.ndim == 3:
+        picture = cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".png", picture)[1].tobytes()
+
+
+def write_truth(path: Path, frame: Frame) -> None:
+    """Everything known about a frame but its image, as a compressed npz; equal frames give equal bytes.
+
+    Fields: depth, noisy_depth, normals (float16), labels, instances, pose, intrinsics, flow_forward,
+    flow_backward, visible_forward, visible_backward, as in ``Frame``.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, values in vars(frame).items():
+            if name == "image":
+                continue
+            member = io.BytesIO()
+            array = values.astype(np.float16) if name == "normals" else values
+            np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+            entry = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
+            archive.writestr(entry, member.getvalue(), zipfile.ZIP_DEFLATED, 1)
+    write_bytes(path, buffer.getvalue())

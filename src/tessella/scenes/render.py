@@ -1,0 +1,122 @@
+"""Whole data sets on disk: resumable, in parallel, the same bytes whatever the number of workers."""
+
+import json
+import multiprocessing
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from tessella.errors import InputError
+from tessella.scenes.cityscapes_layout import CityscapesSequence
+from tessella.scenes.files import write_bytes
+from tessella.scenes.frame import SPLITS, Kind, check_request, sequence, sequence_key
+from tessella.scenes.nyudv2_layout import NYUDv2Sequence
+
+VERSION = 1
+"""Number of the frozen scenes: it changes whenever the same seed gives other pictures."""
+
+_LAYOUTS: dict[str, Any] = {"street": CityscapesSequence, "room": NYUDv2Sequence}
+
+
+def render(
+    kind: Kind,
+    out: Path,
+    *,
+    sequences: int | Mapping[str, int],
+    frames: int = 1,
+    height: int = 240,
+    width: int = 320,
+    seed: int = 0,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Render sequences into ``out`` in the layout of Cityscapes (streets) or NYUDv2 (rooms).
+
+    sequences: how many in every split, or a number per split (``train``, ``val``, ``test``; rooms have no
+    ``val``). frames: length of each; one of them is labelled. workers: processes. progress: called with the
+    frames that exist and the frames wanted.
+
+    Frames that are complete on disk are not rendered again, so an interrupted call resumes. More sequences may
+    be added later; other settings need another folder.
+
+    Raises InputError for impossible settings and for a folder rendered with others.
+    """
+    check_request(kind, frames, height, width)
+    counts = _counts(kind, sequences)
+    if workers < 1:
+        raise InputError(f"workers is {workers}: ask for at least 1")
+    out = Path(out)
+    settings = {
+        "version": VERSION,
+        "kind": kind,
+        "frames": frames,
+        "height": height,
+        "width": width,
+        "seed": seed,
+    }
+    _check_folder(out, settings)
+    jobs = [(split, number) for split, count in counts.items() for number in range(count)]
+    total, done = len(jobs) * frames, 0
+    report = progress or (lambda done, total: None)
+    report(done, total)
+    arguments = [(out, split, number, settings) for split, number in jobs]
+    if workers == 1:
+        for argument in arguments:
+            _render_sequence(*argument)
+            done += frames
+            report(done, total)
+    else:
+        # A fresh interpreter per worker: forking is not safe once other libraries have started threads.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+            for future in as_completed([pool.submit(_render_sequence, *argument) for argument in arguments]):
+                future.result()
+                done += frames
+                report(done, total)
+    _LAYOUTS[kind].finish(out, counts, frames, seed)
+
+
+def _counts(kind: str, sequences: int | Mapping[str, int]) -> dict[str, int]:
+    splits = SPLITS[kind]
+    asked = dict.fromkeys(splits, sequences) if isinstance(sequences, int) else dict(sequences)
+    for split, count in asked.items():
+        if split not in splits:
+            raise InputError(f"sequences names the split {split!r}: a {kind} has {', '.join(splits)}")
+        if count < 0:
+            raise InputError(f"sequences[{split!r}] is {count}: give 0 or more")
+    if not sum(asked.values()):
+        raise InputError("sequences is 0 for every split: ask for at least 1")
+    return {split: asked.get(split, 0) for split in splits}
+
+
+def _check_folder(out: Path, settings: dict) -> None:
+    path = out / "truth" / "render.json"
+    if not path.exists():
+        write_bytes(path, (json.dumps(settings, indent=2) + "\n").encode())
+        return
+    try:
+        found = json.loads(path.read_text())
+    except ValueError:
+        raise InputError(f"{path} is not valid JSON: remove the folder {out} or choose another one") from None
+    if found != settings:
+        changed = [name for name in settings if found.get(name) != settings[name]]
+        described = ", ".join(f"{name} {found.get(name)} instead of {settings[name]}" for name in changed)
+        raise InputError(
+            f"{out} holds scenes rendered with {described}: choose another folder or the same settings"
+        )
+
+
+def _render_sequence(out: Path, split: str, number: int, settings: dict) -> None:
+    """Render what is missing of one sequence."""
+    kind, frames = settings["kind"], settings["frames"]
+    key = sequence_key(kind, split, number, settings["seed"])
+    layout = _LAYOUTS[kind](out, split, number, frames, settings["seed"])
+    missing = [
+        frame for frame in range(frames) if not all(path.exists() for path in layout.paths(frame).values())
+    ]
+    rendered = sequence(kind, key, frames, settings["height"], settings["width"], only=missing)
+    for frame, content in zip(missing, rendered, strict=True):
+        layout.write(frame, content)
