@@ -9,6 +9,7 @@ from pathlib import Path
 from tessella import __version__
 from tessella.errors import InputError
 
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 on success, 2 for bad input, 130 when the user interrupted."""
     parser = _parser()
@@ -75,8 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     scenes.add_argument("--workers", type=int, default=1, help="processes that render")
 
     data = add("data", "look a data set over", "tessella data check CamVid ~/camvid")
-    data.add_argument("action", choices=["check"], help="check: count files, find what is missing, damaged or out of range")
-    data.add_argument("dataset", help="CamVid, Cityscapes, NYUDv2, ...; tessella data check help PATH lists them")
+    data.add_argument(
+        "action", choices=["check"], help="check: count files, find what is missing, damaged or out of range"
+    )
+    data.add_argument(
+        "dataset", help="CamVid, Cityscapes, NYUDv2, ...; tessella data check help PATH lists them"
+    )
     data.add_argument("path", type=Path, help="the data set's folder")
     data.add_argument("--workers", type=int, default=2, help="processes that read")
 
@@ -93,7 +98,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--devices", type=int, default=1, help="GPUs, or processes on a CPU, on each node")
     train.add_argument("--nodes", type=int, default=1, help="machines")
     train.add_argument("--accelerator", choices=["auto", "cpu", "gpu"], default="auto", help="where to train")
-    train.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto", help="auto: what is fastest")
+    train.add_argument(
+        "--precision", choices=["auto", "fp32", "bf16"], default="auto", help="auto: what is fastest"
+    )
     train.add_argument("--no-progress", action="store_true", help="no progress bar")
 
     evaluate = add(
@@ -105,7 +112,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--data", type=Path, help="the data set's folder; the run's own where not given")
     evaluate.add_argument("--dataset", help="name of the data set, for a model that was not trained here")
     evaluate.add_argument("--split", help="the split to measure on; the recipe's test split where not given")
-    evaluate.add_argument("--out", type=Path, help="folder for the results; evaluation/ in the run's folder where not given")
+    evaluate.add_argument(
+        "--out", type=Path, help="folder for the results; evaluation/ in the run's folder where not given"
+    )
 
     predict = add(
         "predict",
@@ -115,28 +124,52 @@ def _parser() -> argparse.ArgumentParser:
     _model_arguments(predict)
     predict.add_argument("inputs", nargs="+", type=Path, help="images, folders of images, videos")
     predict.add_argument("--out", type=Path, required=True, help="folder for label PNGs and overlays")
-    predict.add_argument("--posteriors", action="store_true", help="also write the class probabilities (npz, float16)")
+    predict.add_argument(
+        "--posteriors", action="store_true", help="also write the class probabilities (npz, float16)"
+    )
 
-    export = add("export", "write a file that runs without Tessella", "tessella export runs/camvid --out model.onnx")
+    export = add(
+        "export", "write a file that runs without Tessella", "tessella export runs/camvid --out model.onnx"
+    )
     export.add_argument("model", help="a run's folder or a checkpoint")
     export.add_argument("--out", type=Path, required=True, help="a .onnx or .pt2 file")
     export.add_argument("--height", type=int, default=240, help="height of the example image")
     export.add_argument("--width", type=int, default=320, help="width of the example image")
 
-    report = add("report", "write a run's HTML report, or compare several runs", "tessella report runs/a runs/b")
+    report = add(
+        "report", "write a run's HTML report, or compare several runs", "tessella report runs/a runs/b"
+    )
     report.add_argument("runs", nargs="+", type=Path, help="folders of runs")
-    report.add_argument("--out", type=Path, default=Path("comparison.html"), help="the page that compares several runs")
+    report.add_argument(
+        "--out", type=Path, default=Path("comparison.html"), help="the page that compares several runs"
+    )
     return parser
 
 
 def _model_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", help="a run's folder, a checkpoint, or module:callable that returns a network")
-    parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE", help="a package of yours that the checkpoint names")
-    parser.add_argument("--window", type=_size, metavar="HxW", help="slide a window of this size over the image")
-    parser.add_argument("--scales", type=_numbers, metavar="S,S,...", help="average over these zooms, as 0.75,1,1.25")
+    parser.add_argument(
+        "model", help="a run's folder, a checkpoint, or module:callable that returns a network"
+    )
+    parser.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="a package of yours that the checkpoint names",
+    )
+    parser.add_argument(
+        "--window", type=_size, metavar="HxW", help="slide a window of this size over the image"
+    )
+    parser.add_argument(
+        "--scales", type=_numbers, metavar="S,S,...", help="average over these zooms, as 0.75,1,1.25"
+    )
     parser.add_argument("--flip", action="store_true", help="average with the mirrored image")
-    parser.add_argument("--crf", action="store_true", help="refine with a dense CRF (Krähenbühl and Koltun 2011)")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; auto takes a GPU where there is one")
+    parser.add_argument(
+        "--crf", action="store_true", help="refine with a dense CRF (Krähenbühl and Koltun 2011)"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:1; auto takes a GPU where there is one"
+    )
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -67,7 +67,9 @@ def test_evaluation_reads_every_sample_once() -> None:
 
 def test_collate_keeps_types_and_leaves_out_what_is_lacking() -> None:
     image = np.zeros((4, 5, 2), np.uint16)
-    labelled = Sample("a", image, np.full((4, 5), 255, np.uint8), np.ones((4, 5), np.float32), (Sample("n", image),))
+    labelled = Sample(
+        "a", image, np.full((4, 5), 255, np.uint8), np.ones((4, 5), np.float32), (Sample("n", image),)
+    )
     batch = collate([labelled, labelled])
     assert batch["image"].shape == (2, 2, 4, 5)
     assert batch["image"].dtype == torch.uint16

@@ -36,7 +36,9 @@ def coordinates(height: int, width: int) -> Sample:
     dtype=st.sampled_from([np.uint8, np.uint16]),
     size=st.tuples(st.integers(1, 70), st.integers(1, 70)),
 )
-def test_crop_has_its_size_and_invents_nothing(seed: int, channels: int, dtype: type, size: tuple[int, int]) -> None:
+def test_crop_has_its_size_and_invents_nothing(
+    seed: int, channels: int, dtype: type, size: tuple[int, int]
+) -> None:
     sample = make_sample(channels=channels, dtype=dtype)
     result = RandomAffineCrop(size, (0.5, 2.0), rotation=20)(sample, np.random.default_rng(seed))
     assert result.image.shape == (*size, channels)
@@ -153,7 +155,9 @@ def test_hue_and_saturation_keep_greys() -> None:
     assert np.abs(result.image.astype(int) - grey).max() <= 1
 
 
-@pytest.mark.parametrize(("channels", "dtype"), [(1, np.uint8), (2, np.uint16), (3, np.uint16), (3, np.uint8)])
+@pytest.mark.parametrize(
+    ("channels", "dtype"), [(1, np.uint8), (2, np.uint16), (3, np.uint16), (3, np.uint8)]
+)
 def test_brightness_scales_the_mean(channels: int, dtype: type) -> None:
     image = np.full((8, 8, channels), np.iinfo(dtype).max // 4, dtype)
     means = [

@@ -7,9 +7,9 @@ from io import StringIO
 import numpy as np
 import pytest
 from rich.console import Console
-from tessella.metrics import compare
 
 from tessella.errors import InputError
+from tessella.metrics import compare
 from tessella.reports import compare_runs, comparison_table
 
 

@@ -49,7 +49,13 @@ def main(devices: int, run: Path) -> None:
     fit(
         SegmentationTask(Net(), SegmentationLoss(), partial(_configure), 2, seed=0),
         lambda start, rank, world_size: training_loader(
-            data, RandomAffineCrop((12, 12), (1.0, 1.0)), 8 // world_size, seed=1, start=start, rank=rank, world_size=world_size
+            data,
+            RandomAffineCrop((12, 12), (1.0, 1.0)),
+            8 // world_size,
+            seed=1,
+            start=start,
+            rank=rank,
+            world_size=world_size,
         ),
         lambda _, rank, world_size: evaluation_loader(data, rank=rank, world_size=world_size),
         run,

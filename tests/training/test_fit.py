@@ -121,7 +121,7 @@ def test_interrupted_and_resumed_run_equals_an_uninterrupted_one(
             os.kill(os.getpid(), signal.SIGINT)
 
     whole, parted = tmp_path / "whole", tmp_path / "parted"
-    assert train(whole, accumulate=accumulate, ema=ema) .step == 12
+    assert train(whole, accumulate=accumulate, ema=ema).step == 12
     first = train(parted, callback=interrupt_at_step_seven, accumulate=accumulate, ema=ema)
     assert first.interrupted
     assert first.step == 7
@@ -222,10 +222,17 @@ def test_bf16_trains_on_the_cpu(tmp_path: Path) -> None:
 def test_two_processes_equal_one_with_twice_the_batch(tmp_path: Path) -> None:
     """Without batch norm, two processes with batches of 4 take the steps of one with batches of 8."""
     script = Path(__file__).parent / "ddp_run.py"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+        "OMP_NUM_THREADS": "1",
+    }
     for devices in ("1", "2"):
         subprocess.run(
-            [sys.executable, str(script), devices, str(tmp_path / devices)], check=True, env=environment, timeout=300
+            [sys.executable, str(script), devices, str(tmp_path / devices)],
+            check=True,
+            env=environment,
+            timeout=300,
         )
     for name, value in weights(tmp_path / "1").items():
         torch.testing.assert_close(value, weights(tmp_path / "2")[name], rtol=1e-4, atol=1e-5)

@@ -28,7 +28,11 @@ def test_resumed_run_keeps_what_lies_before_its_step(tmp_path: Path) -> None:
     second = CsvLog(tmp_path / "log.csv", from_step=20)
     second.log_metrics({"train_loss": 7}, 29)
     second.finalize("success")
-    assert [(row["step"], row["train_loss"]) for row in rows(second.path)] == [("9", "9"), ("19", "19"), ("29", "7")]
+    assert [(row["step"], row["train_loss"]) for row in rows(second.path)] == [
+        ("9", "9"),
+        ("19", "19"),
+        ("29", "7"),
+    ]
 
 
 def test_new_run_begins_anew(tmp_path: Path) -> None:

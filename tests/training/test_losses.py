@@ -82,4 +82,6 @@ def test_wrong_settings() -> None:
     with pytest.raises(InputError, match="label_smoothing"):
         SegmentationLoss(label_smoothing=1.0)
     with pytest.raises(InputError, match="class_weights has 2 entries, the network 3 classes"):
-        SegmentationLoss(class_weights=[1, 2])(torch.randn(1, 3, 2, 2), torch.zeros(1, 2, 2, dtype=torch.int64))
+        SegmentationLoss(class_weights=[1, 2])(
+            torch.randn(1, 3, 2, 2), torch.zeros(1, 2, 2, dtype=torch.int64)
+        )

@@ -14,7 +14,9 @@ class Net(nn.Module):
 
 def test_heads_are_faster_and_only_weights_decay() -> None:
     groups = {group["name"]: group for group in parameter_groups(Net(), 0.1, 10.0, 1e-4)}
-    assert {name: (group["lr"], group["weight_decay"], len(group["params"])) for name, group in groups.items()} == {
+    assert {
+        name: (group["lr"], group["weight_decay"], len(group["params"])) for name, group in groups.items()
+    } == {
         "backbone": (0.1, 1e-4, 1),
         "backbone, no decay": (0.1, 0.0, 3),
         "head": (1.0, 1e-4, 1),

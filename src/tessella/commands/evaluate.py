@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -75,8 +76,11 @@ def _dataset(
         split = options.split or model.config.test_split
         return open_split(model.config, data, split), split
     if options.dataset is None or options.data is None or options.split is None:
-        raise InputError("evaluate needs --dataset NAME, --data FOLDER and --split NAME for a model not trained here")
-    return find_dataset(options.dataset)(options.data, options.split), options.split
+        raise InputError(
+            "evaluate needs --dataset NAME, --data FOLDER and --split NAME for a model not trained here"
+        )
+    reader: Callable[..., SegmentationDataset] = find_dataset(options.dataset)
+    return reader(options.data, options.split), options.split
 
 
 def _network_name(model: Model) -> str:

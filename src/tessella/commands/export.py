@@ -18,7 +18,7 @@ def run(options: argparse.Namespace) -> None:
         model.network,
         options.out,
         input_size=(options.height, options.width),
-        in_channels=int(model.network.mean.numel()),  # type: ignore[union-attr, operator]
+        in_channels=int(model.network.mean.numel()),  # type: ignore[operator]
         classes=model.classes or (),
     )
     print(report)

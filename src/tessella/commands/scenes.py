@@ -1,13 +1,17 @@
 """tessella scenes: rendered streets and rooms in official layouts."""
 
 import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.progress import Progress
 
 from tessella.errors import InputError
-from tessella.scenes import render
+from tessella.scenes import Kind, render
 
 
 def run(options: argparse.Namespace) -> None:
-    render(
+    render_with_progress(
         options.kind,
         options.out,
         sequences=_sequences(options.sequences),
@@ -16,9 +20,35 @@ def run(options: argparse.Namespace) -> None:
         width=options.width,
         seed=options.seed,
         workers=options.workers,
-        progress=True,
     )
     print(f"Rendered to {options.out}")
+
+
+def render_with_progress(
+    kind: Kind,
+    out: Path,
+    *,
+    sequences: Mapping[str, int],
+    frames: int,
+    height: int,
+    width: int,
+    seed: int,
+    workers: int,
+) -> None:
+    """``tessella.scenes.render`` with a progress bar."""
+    with Progress() as progress:
+        task = progress.add_task(f"Rendering {kind}s", total=None)
+        render(
+            kind,
+            out,
+            sequences=sequences,
+            frames=frames,
+            height=height,
+            width=width,
+            seed=seed,
+            workers=workers,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
 
 
 def _sequences(text: str) -> dict[str, int]:

@@ -35,11 +35,17 @@ def run(options: argparse.Namespace) -> None:
         resume=options.resume,
     )
     if outcome.interrupted:
-        again = shlex.join(["tessella", "train", options.recipe, "--data", str(options.data), "--out", str(out)])
+        again = shlex.join(
+            ["tessella", "train", options.recipe, "--data", str(options.data), "--out", str(out)]
+        )
         changes = f" {shlex.join(options.changes)}" if options.changes else ""
-        print(f"Stopped at step {outcome.step} of {config.steps}, all saved. Go on with: {again} --resume{changes}")
+        print(
+            f"Stopped at step {outcome.step} of {config.steps}, all saved. Go on with: {again} --resume{changes}"
+        )
         raise KeyboardInterrupt
-    print(f"Trained {outcome.step} steps in {outcome.seconds / 60:.1f} minutes. Next: tessella evaluate {out}")
+    print(
+        f"Trained {outcome.step} steps in {outcome.seconds / 60:.1f} minutes. Next: tessella evaluate {out}"
+    )
 
 
 def _changes(config: Segmentation, arguments: list[str]) -> dict[str, Any]:

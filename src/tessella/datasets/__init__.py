@@ -1,5 +1,33 @@
 """Reads segmentation data sets in their official on-disk layouts."""
 
+from tessella.datasets.ade20k import ADE20K
+from tessella.datasets.bdd100k import BDD100K
+from tessella.datasets.camvid import CamVid
+from tessella.datasets.cityscapes import Cityscapes, CityscapesVideo
+from tessella.datasets.folders import Folders
+from tessella.datasets.mapillary_vistas import MapillaryVistas
+from tessella.datasets.nyudv2 import NYUDv2
+from tessella.datasets.nyudv2_frames import NYUDv2Frames
 from tessella.datasets.sample import IGNORE_INDEX, LabelClass, Sample, SegmentationDataset
+from tessella.datasets.split_folders import SplitFolders
+from tessella.datasets.sun3d import SUN3D
+from tessella.datasets.synscapes import Synscapes
 
-__all__ = ["IGNORE_INDEX", "LabelClass", "Sample", "SegmentationDataset"]
+__all__ = [
+    "ADE20K",
+    "BDD100K",
+    "IGNORE_INDEX",
+    "SUN3D",
+    "CamVid",
+    "Cityscapes",
+    "CityscapesVideo",
+    "Folders",
+    "LabelClass",
+    "MapillaryVistas",
+    "NYUDv2",
+    "NYUDv2Frames",
+    "Sample",
+    "SegmentationDataset",
+    "SplitFolders",
+    "Synscapes",
+]

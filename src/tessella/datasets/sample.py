@@ -38,8 +38,11 @@ class Sample:
 class SegmentationDataset(Protocol):
     """What training and evaluation ask of a data set; ``ids[i]`` is ``self[i].id``, known without reading."""
 
-    classes: tuple[LabelClass, ...]
-    ids: Sequence[str]
+    @property
+    def classes(self) -> tuple[LabelClass, ...]: ...
+
+    @property
+    def ids(self) -> Sequence[str]: ...
 
     def __len__(self) -> int: ...
 

@@ -14,8 +14,9 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Normalized(nn.Module):
     """Scale pictures to [0, 1], normalise each channel, and hand them to ``network``.
 
-    Accepts [B, C, H, W] uint8 (0 to 255), uint16 (0 to 65535) or floating point (0 to 1). Mean and standard deviation are
-    buffers: they travel with the ``state_dict`` and into an exported file, so that no user can forget them.
+    Accepts [B, C, H, W] uint8 (0 to 255), uint16 (0 to 65535) or floating point (0 to 1). Mean and standard
+    deviation are buffers: they travel with the ``state_dict`` and into an exported file, so that no user can
+    forget them.
     """
 
     mean: Tensor

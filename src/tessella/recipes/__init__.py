@@ -1,8 +1,8 @@
 """Recipes: functions that return a complete, typed configuration.
 
-Each public function of the modules in this folder whose return type is a configuration is a recipe; its name is what
-``tessella train`` takes. Its docstring says in a first line what it is, then in lines ``Citation:``, ``Literature:`` (the
-published number), ``Measured:`` and ``Command:`` what it reproduces.
+Each public function of the modules in this folder whose return type is a configuration is a recipe; its name is
+what ``tessella train`` takes. Its docstring says in a first line what it is, then in lines ``Citation:``,
+``Literature:`` (the published number), ``Measured:`` and ``Command:`` what it reproduces.
 """
 
 import difflib

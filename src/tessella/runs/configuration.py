@@ -1,8 +1,8 @@
 """Typed configurations: listing their fields, changing them by name, and saving them.
 
-A configuration is a frozen dataclass. Where it holds a class to be built later it holds a ``functools.partial`` of it; the
-parameters of that class are fields too, under a dotted name (``network.backbone.depth``). So a constructor's own signature
-is its configuration, checked by the type checker where the recipe is written.
+A configuration is a frozen dataclass. Where it holds a class to be built later it holds a ``functools.partial``
+of it; the parameters of that class are fields too, under a dotted name (``network.backbone.depth``). So a
+constructor's own signature is its configuration, checked by the type checker where the recipe is written.
 """
 
 import dataclasses
@@ -65,7 +65,7 @@ def check_names(config: Any, names: Sequence[str] | Mapping[str, Any]) -> None:
 
 
 def parse(name: str, text: str, hint: Any) -> Any:
-    """The value that ``text`` means for a field of type ``hint``; ``480x360``, ``480,360`` and ``[480, 360]`` are the same.
+    """The value that ``text`` means for a field of type ``hint``; ``4x3``, ``4,3`` and ``[4, 3]`` are the same.
 
     Raises:
         InputError: the text is no value of that type.
@@ -110,13 +110,15 @@ def from_json(data: Any, trusted: Sequence[str] = ("tessella",)) -> Any:
     module, _, name = str(data["call"]).partition(":")
     if module.split(".")[0] not in trusted:
         raise InputError(
-            f"the configuration names {data['call']}, which is not part of {', '.join(trusted)}: if you trust it, say so "
-            f"with --trust {module.split('.')[0]}"
+            f"the configuration names {data['call']}, which is not part of {', '.join(trusted)}: if you trust it, "
+            f"say so with --trust {module.split('.')[0]}"
         )
     try:
         target = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise InputError(f"the configuration names {data['call']}, which does not exist here ({error})") from error
+        raise InputError(
+            f"the configuration names {data['call']}, which does not exist here ({error})"
+        ) from error
     if not inspect.isclass(target):
         raise InputError(f"the configuration names {data['call']}, which is not a class")
     values = {key: from_json(value, trusted) for key, value in data["with"].items()}
@@ -158,6 +160,4 @@ def _with(config: Any, path: list[str], value: Any) -> Any:
 def _help(owner: Any) -> dict[str, str]:
     """The lines "name: text" of a docstring."""
     pattern = re.compile(r"^\s*((?:\w+, )*\w+): (.*)$", re.MULTILINE)
-    return {
-        name: text for names, text in pattern.findall(owner.__doc__ or "") for name in names.split(", ")
-    }
+    return {name: text for names, text in pattern.findall(owner.__doc__ or "") for name in names.split(", ")}

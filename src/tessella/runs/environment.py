@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,11 @@ def environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
     }
+
+
+def command() -> list[str]:
+    """The command line of this process, as the user would type it again."""
+    return [Path(sys.argv[0]).name, *sys.argv[1:]]
 
 
 def write_json(path: Path, data: Any) -> None:

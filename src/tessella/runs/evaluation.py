@@ -22,7 +22,6 @@ BlackBox = Callable[[Tensor], Tensor]
 """Pictures [B, C, H, W] as they come from a file to posteriors [B, K, H, W]."""
 
 
-
 def evaluate(
     model: BlackBox,
     dataset: SegmentationDataset,
@@ -34,10 +33,11 @@ def evaluate(
     pictures: int = 6,
     progress: Callable[[Iterable[Batch]], Iterable[Batch]] = iter,
 ) -> SegmentationScores:
-    """Predict every image of ``dataset``, compare with its labels, and write ``result.json``, ``per_image.npz`` and pictures.
+    """Predict every image of ``dataset`` and compare with its labels.
 
-    Images are taken one by one, at the size they have. description: what the result is of (dataset, split, model names),
-    stored with it. pictures: so many of the worst images, and as many at random, are drawn.
+    Writes ``result.json``, ``per_image.npz`` and pictures to ``out``. Images are taken one by one, at the size they
+    have. description: what the result is of (dataset, split, network, checkpoint), stored with it. pictures: so
+    many of the worst images, and as many at random, are drawn.
 
     Raises:
         InputError: an image without labels; a model with another number of classes.

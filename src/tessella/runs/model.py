@@ -51,9 +51,10 @@ def to_float(image: Tensor) -> Tensor:
 
 
 def load_model(source: str, trusted: Sequence[str] = ("tessella",)) -> Model:
-    """A model from ``run/`` or ``.ckpt`` (ours), or ``module:callable`` that returns an ``nn.Module`` taking ImageNet-normalised RGB.
+    """A model from ``run/`` or ``.ckpt`` (ours), or ``module:callable`` (anyone's).
 
-    A run's folder means its best checkpoint. Nothing in a checkpoint is executed; ``trusted`` names the packages whose
+    A run's folder means its best checkpoint. ``module:callable`` returns an ``nn.Module`` for RGB normalised by
+    ImageNet's mean and deviation. Nothing in a checkpoint is executed; ``trusted`` names the packages whose
     classes it may build. ``module:callable`` runs that code: it is the user's own.
 
     Raises:
@@ -79,7 +80,9 @@ def _from_checkpoint(path: Path, trusted: Sequence[str]) -> Model:
     content = checkpoint["tessella"]
     config: Segmentation = from_json(content["config"], trusted)
     channels = content["in_channels"]
-    network = Normalized(config.network(len(content["classes"]), channels), [0.0] * channels, [1.0] * channels)
+    network = Normalized(
+        config.network(len(content["classes"]), channels), [0.0] * channels, [1.0] * channels
+    )
     weights = {
         name.removeprefix("network."): value
         for name, value in checkpoint["state_dict"].items()
@@ -88,7 +91,9 @@ def _from_checkpoint(path: Path, trusted: Sequence[str]) -> Model:
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        raise InputError(f"{path} does not fit the network it names: {str(error).splitlines()[1].strip()}") from error
-    network = network.to(memory_format=torch.channels_last).eval()
+        raise InputError(
+            f"{path} does not fit the network it names: {str(error).splitlines()[1].strip()}"
+        ) from error
+    network = network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     classes = tuple(LabelClass(name, tuple(color)) for name, color in content["classes"])
     return Model(network, classes, config.inference, config.resize, config)

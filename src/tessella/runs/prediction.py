@@ -21,8 +21,8 @@ from tessella.inference import (
     VideoWriter,
     Windows,
     label_map_of_large_image,
-    natural_order,
 )
+from tessella.inference.video import natural_order
 from tessella.pictures import default_palette, overlay, save_label_png, to_rgb8
 from tessella.runs.evaluation import BlackBox, palette_of
 
@@ -62,7 +62,8 @@ class Segmenter:
             return self.posteriors(image).argmax(0).to("cpu", torch.uint8).numpy()
         if self.crf is not None:
             raise InputError(
-                f"--crf holds all posteriors of a picture in memory: {image.shape[1]}x{image.shape[0]} is too large for it"
+                "--crf holds all posteriors of a picture in memory: "
+                f"{image.shape[1]}x{image.shape[0]} is too large for it"
             )
         return label_map_of_large_image(self.model, image, self._tensor, LARGE_IMAGE_WINDOWS)
 
@@ -77,7 +78,10 @@ class Segmenter:
 def predict_pictures(
     segmenter: Segmenter, pictures: Iterable[Picture], out: Path, *, posteriors: bool = False
 ) -> None:
-    """Write ``labels/NAME.png`` (palette PNG of class ids), ``overlays/NAME.jpg`` and, if asked, ``posteriors/NAME.npz``."""
+    """Write ``labels/NAME.png`` (palette PNG of class ids) and ``overlays/NAME.jpg`` for each picture.
+
+    posteriors: also write ``posteriors/NAME.npz``, [K, H, W] float16.
+    """
     for picture in pictures:
         image = read_channels(picture.file)
         if posteriors:

@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from tessella.datasets import SegmentationDataset
+from tessella.datasets import Sample, SegmentationDataset
 from tessella.datasets.loading import evaluation_loader, training_loader
 from tessella.datasets.transforms import ColorJitter, Compose, RandomAffineCrop, Resize, Transform
 from tessella.errors import InputError
@@ -20,7 +20,7 @@ from tessella.inference import InferencePlan
 from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD, Normalized
 from tessella.networks.weights import load_weights
 from tessella.runs.configuration import to_json
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import command, environment, write_json
 from tessella.training.fit import Machine, Outcome, fit, require_no_run, resolve_precision
 from tessella.training.losses import SegmentationLoss
 from tessella.training.schedules import adamw, parameter_groups, poly, sgd
@@ -115,7 +115,7 @@ def train(
     network = build_network(config, train_set)
     if config.weights and not resume:
         load_weights(network.network, config.weights)
-    network = network.to(memory_format=torch.channels_last)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     precision = resolve_precision(machine.precision)
     task = SegmentationTask(
         network,
@@ -134,7 +134,10 @@ def train(
         "config": to_json(config),
     }
     write_json(run / "config.json", description)
-    write_json(run / "environment.json", {**environment(), "seed": config.seed, "precision": precision})
+    write_json(
+        run / "environment.json",
+        {**environment(), "command": command(), "seed": config.seed, "precision": precision},
+    )
     content = {
         "recipe": recipe,
         "config": to_json(config),
@@ -190,7 +193,7 @@ class _Joined:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, index: int):  # type: ignore[no-untyped-def]
+    def __getitem__(self, index: int) -> Sample:
         part = int(np.searchsorted(self._ends, index, side="right"))
         return self.parts[part][index - (int(self._ends[part - 1]) if part else 0)]
 
@@ -243,4 +246,3 @@ def _optimizer(config: Segmentation, network: nn.Module) -> tuple[Optimizer, LRS
     groups = parameter_groups(network, config.learning_rate, config.head_factor, config.weight_decay)
     optimizer = make(groups)
     return optimizer, poly(optimizer, config.steps, config.power, config.warmup)
-

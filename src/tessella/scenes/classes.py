@@ -10,7 +10,9 @@ STREET = {label.name: id_ for label, id_ in zip(cityscapes.CLASSES, cityscapes.I
 }
 """Name -> label id; ``static`` does not count."""
 
-STREET_INSTANCES = [STREET[name] for name in "person rider car truck bus train motorcycle bicycle".split()]
+STREET_INSTANCES = [
+    STREET[name] for name in ["person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle"]
+]
 """Label ids whose objects are told apart."""
 
 STREET_COLORS = np.zeros((256, 3), np.uint8)

@@ -192,7 +192,19 @@ class Scene:
             return np.einsum("nij,nj...->ni...", rotation[first : first + len(vectors)], vectors)
 
         corners = np.einsum("bij,bkj->bki", motion[:, :3, :3], local["corners"]) + motion[:, None, :3, 3]
-        kept = "extent two_sided is_cylinder texture tile color emission gloss label instance body".split()
+        kept = [
+            "extent",
+            "two_sided",
+            "is_cylinder",
+            "texture",
+            "tile",
+            "color",
+            "emission",
+            "gloss",
+            "label",
+            "instance",
+            "body",
+        ]
         return Shapes(
             origin=turn(local["origin"], 0) + shift[:faces],
             right=turn(local["right"], 0),

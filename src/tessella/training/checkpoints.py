@@ -19,10 +19,11 @@ class Interrupted(Exception):
 
 
 class Checkpoints(Callback):
-    """Writes ``last.ckpt`` after every validation and when the user interrupts, and ``best.ckpt`` when validation improves.
+    """Writes ``last.ckpt`` after every validation and on interruption, ``best.ckpt`` when validation improves.
 
-    A file is written beside its place and then moved there: a full disk or a killed process leaves the former one.
-    ``content`` is stored under the key ``tessella``: what is needed to build the network again without the run's folder.
+    A file is written beside its place and then moved there: a full disk or a killed process leaves the former
+    one. ``content`` is stored under the key ``tessella``: what is needed to build the network again without the
+    run's folder.
     """
 
     def __init__(self, folder: Path, content: dict[str, Any]) -> None:
@@ -31,8 +32,6 @@ class Checkpoints(Callback):
         self.best_mean_iou = -1.0
         self.interrupted = False
         self._former_handlers: dict[int, Any] = {}
-
-    # --- what a checkpoint holds -------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         return {"best_mean_iou": self.best_mean_iou}
@@ -44,8 +43,6 @@ class Checkpoints(Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         checkpoint["tessella"] = {**self.content, "step": trainer.global_step}
-
-    # --- when it is written --------------------------------------------------------------------------------------------
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         mean_iou = float(trainer.callback_metrics["val_mean_iou"])
@@ -115,11 +112,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for damaged files
-        raise InputError(f"{path} cannot be read as a checkpoint ({type(error).__name__}): is it complete?") from error
+        raise InputError(
+            f"{path} cannot be read as a checkpoint ({type(error).__name__}): is it complete?"
+        ) from error
     if not isinstance(checkpoint, dict) or "tessella" not in checkpoint:
         raise InputError(
             f"{path} was not written by tessella train; to start from foreign weights use --weights {path}"
         )
     return checkpoint
-
-

@@ -8,7 +8,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 
-def parameter_groups(network: nn.Module, learning_rate: float, head_factor: float, weight_decay: float) -> list[dict]:
+def parameter_groups(
+    network: nn.Module, learning_rate: float, head_factor: float, weight_decay: float
+) -> list[dict]:
     """Groups for an optimiser: the backbone at ``learning_rate``, everything else ``head_factor`` times faster.
 
     Biases and the scales of normalisation layers (all one-dimensional parameters) do not decay.
@@ -34,7 +36,7 @@ def parameter_groups(network: nn.Module, learning_rate: float, head_factor: floa
 
 
 def poly(optimizer: Optimizer, steps: int, power: float = 0.9, warmup: int = 0) -> LambdaLR:
-    """The "poly" rate (Chen et al. 2017): base * (1 - step / steps) ** power, after a linear rise over ``warmup`` steps."""
+    """The "poly" rate (Chen et al. 2017): base * (1 - step / steps) ** power, after ``warmup`` steps of rise."""
 
     def factor(step: int) -> float:
         if step < warmup:

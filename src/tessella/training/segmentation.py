@@ -18,7 +18,7 @@ from tessella.metrics import ConfusionMatrix
 class SegmentationTask(lightning.LightningModule):
     """Trains ``network`` with ``loss`` and validates it by its confusion matrix.
 
-    network: picture [B, C, H, W] to logits [B, K, H, W]; ``forward_with_auxiliary`` is used in training where it exists.
+    network: picture [B, C, H, W] to logits [B, K, H, W]; in training ``forward_with_auxiliary`` where it exists.
     loss: (logits, labels, auxiliary) to a scalar.
     configure: network to its optimiser and the schedule of its rate, stepped after each update.
     num_classes: K. seed: decides dropout; each micro-batch draws afresh from (seed, its number), so that a resumed run
