@@ -61,6 +61,15 @@ def test_evaluation_mode_restores_flags() -> None:
     assert all(module.training for module in network.modules())
 
 
+def test_a_network_that_refuses_other_modes_is_taken_as_it_is() -> None:
+    class Exported(nn.Conv2d):
+        def train(self, mode: bool = True) -> "Exported":
+            raise NotImplementedError("this program was exported")
+
+    network, image = Exported(3, 2, 1), torch.randn(1, 3, 4, 4)
+    torch.testing.assert_close(logits(network, image), network(image))
+
+
 @pytest.mark.parametrize("predict", [logits, posteriors])
 def test_results_are_without_gradient_yet_can_be_trained_on(predict: object) -> None:
     image = torch.randn(1, 3, 6, 6, requires_grad=True)

@@ -48,8 +48,11 @@ def posteriors(
 @contextmanager
 def evaluation_mode(network: nn.Module) -> Iterator[None]:
     """Evaluation mode inside the block; afterwards every module has its own training flag again."""
+    # The flags are set one by one: `eval()` is overridden by modules that convert themselves, and refused by
+    # exported programs.
     flags = [(module, module.training) for module in network.modules()]
-    network.eval()
+    for module, _ in flags:
+        module.training = False
     try:
         yield
     finally:
@@ -68,7 +71,7 @@ def _forward(network: nn.Module, image: Tensor, autocast: torch.dtype | None) ->
         torch.inference_mode(),
         torch.autocast(like.device.type, autocast, enabled=autocast is not None),
     ):
-        output = network(image.to(like.device, like.dtype, memory_format=torch.channels_last))
+        output = network(image.to(like.device, like.dtype))
     if not isinstance(output, Tensor):
         raise InputError(
             f"network: returned {type(output).__name__}; wrap it so that it returns logits [B, K, H, W]"

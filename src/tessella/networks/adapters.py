@@ -118,7 +118,10 @@ class AdaptedNetwork(nn.Module):
             image = F.pad(image, (0, right, 0, below), mode="replicate")
         size = (image.shape[-2], image.shape[-1])
         outputs = read_outputs(self.wrapped(image), size, type(self.wrapped).__name__)
-        return tuple(_resize(logits, size)[..., :height, :width] for logits in outputs)
+        outputs = tuple(_resize(logits, size) for logits in outputs)
+        if self.size_divisor > 1:
+            outputs = tuple(_crop(logits, height, width) for logits in outputs)
+        return outputs
 
 
 class AdaptedNetworkWithAuxiliary(AdaptedNetwork):
@@ -184,6 +187,13 @@ def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     if (maps.shape[-2], maps.shape[-1]) == size:
         return maps
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+
+
+def _crop(maps: Tensor, height: int, width: int) -> Tensor:
+    """``maps[..., :height, :width]`` as a copy: an export would fix whether a slice is contiguous."""
+    rows = torch.arange(height, device=maps.device)
+    columns = torch.arange(width, device=maps.device)
+    return maps.index_select(-2, rows).index_select(-1, columns)
 
 
 def _first_convolution_channels(module: nn.Module) -> int:

@@ -43,7 +43,14 @@ class MobileNetV2(Backbone):
                 for index in range(num_blocks):
                     first = strided and index == 0
                     layers.append(
-                        InvertedResidual(channels, out_channels, expansion, stride if first else 1, dilation)
+                        InvertedResidual(
+                            channels,
+                            out_channels,
+                            expansion,
+                            stride=stride if first else 1,
+                            dilation=dilation,
+                            shortcut=not first and channels == out_channels,
+                        )
                     )
                     if first and stride == 1:
                         dilation *= 2
@@ -65,14 +72,21 @@ class MobileNetV2(Backbone):
 
 
 class InvertedResidual(nn.Module):
-    """1x1 expansion, 3x3 depthwise and linear 1x1 convolution, with a shortcut where shapes agree."""
+    """1x1 expansion, 3x3 depthwise and linear 1x1 convolution."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, expansion: int, stride: int, dilation: int
+        self,
+        in_channels: int,
+        out_channels: int,
+        expansion: int,
+        *,
+        stride: int,
+        dilation: int,
+        shortcut: bool,
     ) -> None:
         super().__init__()
         hidden = in_channels * expansion
-        self.has_shortcut = stride == 1 and in_channels == out_channels
+        self.shortcut = shortcut
         expand = [conv_norm_relu6(in_channels, hidden, 1)] if expansion > 1 else []
         self.conv = nn.Sequential(
             *expand,
@@ -82,7 +96,7 @@ class InvertedResidual(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv(x) if self.has_shortcut else self.conv(x)
+        return x + self.conv(x) if self.shortcut else self.conv(x)
 
 
 def conv_norm_relu6(

@@ -94,7 +94,8 @@ def pooling_matrix(bins: int, length: int, like: Tensor) -> Float[Tensor, "bins 
 
 def interpolation_matrix(bins: int, length: int, like: Tensor) -> Float[Tensor, "length bins"]:
     """Row i interpolates linearly between bins at pixel i of ``length`` (pixel corners aligned)."""
-    position = (torch.arange(length, device=like.device) + 0.5) * (bins / length) - 0.5
+    precise = torch.promote_types(like.dtype, torch.float32)
+    position = (torch.arange(length, device=like.device, dtype=precise) + 0.5) * (bins / length) - 0.5
     distance = position.clamp(0, bins - 1)[:, None] - torch.arange(bins, device=like.device)
     return (1 - distance.abs()).clamp(min=0).to(like.dtype)
 

@@ -61,7 +61,12 @@ class Xception(Backbone):
         self.blocks = nn.Sequential()
         for index, (out_channels, halves) in enumerate(blocks):
             stride = next(strides) if halves else 1
-            self.blocks.append(XceptionBlock(channels, out_channels, stride, dilation))
+            projected = halves or channels != out_channels[-1]
+            self.blocks.append(
+                XceptionBlock(
+                    channels, out_channels, stride, dilation, "projection" if projected else "identity"
+                )
+            )
             if halves and stride == 1:
                 dilation *= 2
             if halves and index > 0:
@@ -69,7 +74,7 @@ class Xception(Backbone):
                 self.stage_blocks.append(index)
             channels = out_channels[-1]
         last = (scale(1536), scale(1536), scale(2048))
-        self.blocks.append(XceptionBlock(channels, last, 1, dilation, residual=False))
+        self.blocks.append(XceptionBlock(channels, last, 1, dilation, "none"))
         self.channels = (*stage_channels, last[-1])
         initialise_convolutions(self)
 
@@ -86,8 +91,7 @@ class Xception(Backbone):
 class XceptionBlock(nn.Module):
     """Three separable convolutions, the last one strided, with a shortcut.
 
-    Without ``residual`` there is no shortcut, and rectifiers follow each of the convolutions' halves instead
-    of preceding the convolutions.
+    Without shortcut, rectifiers follow each of the convolutions' halves instead of preceding the convolutions.
     """
 
     def __init__(
@@ -96,13 +100,12 @@ class XceptionBlock(nn.Module):
         out_channels: tuple[int, int, int],
         stride: int,
         dilation: int,
-        *,
-        residual: bool = True,
+        shortcut: Literal["identity", "projection", "none"],
     ) -> None:
         super().__init__()
-        self.residual = residual
-        self.shortcut: ConvNorm | None = None
-        if residual and (stride > 1 or in_channels != out_channels[-1]):
+        self.residual = shortcut != "none"
+        self.shortcut: nn.Module = nn.Identity()
+        if shortcut == "projection":
             self.shortcut = ConvNorm(in_channels, out_channels[-1], 1, stride=stride, relu=False)
         self.stack = nn.ModuleDict()
         for index, channels in enumerate(out_channels, start=1):
@@ -111,18 +114,17 @@ class XceptionBlock(nn.Module):
                 channels,
                 stride=stride if index == 3 else 1,
                 dilation=dilation,
-                relu=not residual,
+                relu=not self.residual,
                 eps=EPS,
             )
             in_channels = channels
-        self.relu = nn.ReLU() if residual else nn.Identity()
+        self.relu = nn.ReLU() if self.residual else nn.Identity()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The block's output, and the map before its strided convolution."""
-        shortcut = x if self.shortcut is None else self.shortcut(x)
         before_stride = self.stack["conv2"](self.relu(self.stack["conv1"](self.relu(x))))
-        x = self.stack["conv3"](self.relu(before_stride))
-        return (x + shortcut if self.residual else x), before_stride
+        out = self.stack["conv3"](self.relu(before_stride))
+        return (out + self.shortcut(x) if self.residual else out), before_stride
 
 
 class ConvNorm(nn.Module):

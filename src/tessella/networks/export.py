@@ -1,0 +1,317 @@
+"""A network as one file that describes itself, torch.export (``.pt2``) or ONNX (``.onnx``), and back."""
+
+import copy
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.export.passes import move_to_device_pass
+
+from tessella.errors import InputError
+
+Image = Float[Tensor, "batch channels height width"]
+Logits = Float[Tensor, "batch classes height width"]
+
+METADATA = "tessella.json"
+"""Name of the description inside the file: an extra file of ``.pt2``, a metadata property of ``.onnx``."""
+
+SUFFIXES = (".pt2", ".onnx")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a file says of itself.
+
+    input_shape: [B, C, H, W] of the image; None where any size is taken.
+    num_classes: K of the logits [B, K, H, W].
+    classes: name and colour of every class; empty if not given.
+    mean, std: per channel; the network expects ``(image / scale - mean) / std``; empty if not given.
+    scale: what pixel values are divided by first, e.g. 255 for 8-bit images and a mean between 0 and 1.
+    """
+
+    input_shape: tuple[int | None, ...]
+    num_classes: int
+    classes: tuple[tuple[str, tuple[int, int, int]], ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    scale: float = 255.0
+
+    @classmethod
+    def from_json(cls, text: str) -> "Description":
+        fields = json.loads(text)
+        fields["classes"] = tuple((name, tuple(color)) for name, color in fields["classes"])
+        for name in ("input_shape", "mean", "std"):
+            fields[name] = tuple(fields[name])
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written. largest_difference: of the file's logits from the network's, on noise.
+
+    fixed: names of the dimensions that the file takes in one size alone, and why.
+    """
+
+    path: Path
+    description: Description
+    largest_difference: float
+    fixed: tuple[str, ...] = ()
+    reason: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.path}: logits differ from the network's by at most {self.largest_difference:.1e}"
+        if self.fixed:
+            text += f"; {', '.join(self.fixed)} fixed at {list(self.description.input_shape)} ({self.reason})"
+        return text
+
+
+def export(
+    network: nn.Module,
+    path: str | Path,
+    *,
+    input_size: tuple[int, int] = (256, 320),
+    in_channels: int = 3,
+    dynamic: bool = True,
+    classes: Sequence[tuple[str, tuple[int, int, int]]] = (),
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
+    scale: float = 255.0,
+    tolerance: float = 1e-3,
+) -> ExportReport:
+    """Write ``network`` in evaluation mode, float32, to ``path``, and compare the file with it.
+
+    path: ``.pt2`` for torch.export, ``.onnx`` for ONNX; replaced only once the new file is checked.
+    input_size: height and width of the trial image, and of every image where ``dynamic`` is off.
+    dynamic: take any batch, height and width. Where the network does not allow this, the file is written for
+        one batch or size, and the report says so.
+    classes, mean, std, scale: stored in the file, see ``Description``.
+    tolerance: largest difference of logits, in units of the largest logit or 1, whichever is more.
+
+    Raises InputError for another suffix, missing packages, or a network that cannot be traced, RuntimeError
+    if the file's logits differ from the network's by more than the tolerance.
+    """
+    path = Path(path)
+    _check_request(path, input_size, in_channels, classes, mean, std)
+    network = copy.deepcopy(network).cpu().float().eval()  # a file with CUDA tensors opens only where CUDA is
+    batch = 2 if dynamic else 1  # torch.export takes a size of 1 to be always 1
+    image = torch.randn(batch, in_channels, *input_size)
+    with torch.no_grad():
+        logits = network(image)
+    if logits.shape[0] != batch or logits.shape[2:] != image.shape[2:]:
+        raise InputError(
+            f"{type(network).__name__} returned {list(logits.shape)} for an image {list(image.shape)} where "
+            "[batch, classes, height, width] is needed: wrap it with tessella.networks.adapters.as_network"
+        )
+
+    program, reason = _trace(network, image, dynamic)
+    free = _free(program)
+    if dynamic and not any(free):
+        image = image[:1]  # all is fixed: one image at a time is of more use than two
+        program, _ = _trace(network, image, dynamic=False)
+    description = Description(
+        input_shape=tuple(None if may else size for size, may in zip(image.shape, free, strict=True)),
+        num_classes=logits.shape[1],
+        classes=tuple((name, (color[0], color[1], color[2])) for name, color in classes),
+        mean=tuple(mean),
+        std=tuple(std),
+        scale=scale,
+    )
+    with _beside(path) as temporary:
+        _save(program, temporary, json.dumps(asdict(description)))
+        images = (image, _of_other_size(image, free))
+        difference = _compare(network, load_exported(temporary), images, tolerance, path)
+    names = ("batch", "channels", "height", "width")
+    fixed = tuple(n for n, may in zip(names, free, strict=True) if dynamic and not may and n != "channels")
+    return ExportReport(path, description, difference, fixed, reason if fixed else "")
+
+
+class ExportedNetwork(nn.Module):
+    """A file written by ``export`` as a network, for prediction; built by ``load_exported``.
+
+    It has no parameters: ``to`` and ``train`` change nothing. The image may be on any device, the logits
+    return to it. ``description`` is what the file says of itself.
+    """
+
+    def __init__(
+        self, run: Callable[[Tensor], Tensor], description: Description, device: torch.device, name: str
+    ) -> None:
+        super().__init__()
+        self.description = description
+        self._run = [run]  # in a list, as exported programs refuse train() and eval() of their parents
+        self._device = device
+        self._name = name
+
+    def forward(self, image: Image) -> Logits:
+        """Logits [B, K, H, W]. Raises InputError for an image of a shape that the file does not take."""
+        wanted = self.description.input_shape
+        if image.ndim != 4 or any(w not in (None, s) for w, s in zip(wanted, image.shape, strict=True)):
+            shape = ", ".join("any" if side is None else str(side) for side in wanted)
+            raise InputError(
+                f"{self._name}: takes images [{shape}], not {list(image.shape)}; resize or tile them"
+            )
+        with torch.no_grad():
+            return self._run[0](image.to(self._device, torch.float32)).to(image.device)
+
+
+def load_exported(path: str | Path, *, device: str | torch.device = "cpu") -> ExportedNetwork:
+    """Read a file that ``export`` wrote; a callable from image [B, C, H, W] to logits [B, K, H, W].
+
+    device: where to compute. ONNX on CUDA needs onnxruntime-gpu.
+    Raises InputError if the file is missing, damaged, or was not written by ``export``.
+    """
+    path, device = Path(path), torch.device(device)
+    _check_suffix(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    run, text = (_open_pt2 if path.suffix == ".pt2" else _open_onnx)(path, device)
+    if not text:
+        raise InputError(f"{path}: not written by tessella, it does not describe itself; export it again")
+    return ExportedNetwork(run, Description.from_json(text), device, str(path))
+
+
+def _check_suffix(path: Path) -> None:
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"{path}: give the file the suffix .pt2 (torch.export) or .onnx")
+
+
+def _check_request(
+    path: Path,
+    input_size: tuple[int, int],
+    in_channels: int,
+    classes: Sequence[object],
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> None:
+    _check_suffix(path)
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: no such folder; create {path.parent} first")
+    if min(input_size) < 2:
+        raise InputError(f"input_size={input_size}: give a height and width of at least 2")
+    for name, values in (("mean", mean), ("std", std)):
+        if values and len(values) != in_channels:
+            raise InputError(f"{name} has {len(values)} values for {in_channels} channels: give one for each")
+
+
+def _trace(network: nn.Module, image: Tensor, dynamic: bool) -> tuple[torch.export.ExportedProgram, str]:
+    """The traced network, and why a dimension had to be fixed although ``dynamic`` asked for any."""
+    if dynamic:
+        sides = {0: torch.export.Dim.AUTO, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+        try:
+            program = torch.export.export(network, (image,), dynamic_shapes=(sides,), strict=False)
+            program.module()(_of_other_size(image, _free(program)))
+            return program, "the network computes with this size as a constant"
+        except Exception as error:  # of many kinds, in tracing or from guards; fixed sizes may do
+            reason = _first_line(error)
+    else:
+        reason = ""
+    try:
+        return torch.export.export(network, (image,), strict=False), reason
+    except Exception as error:
+        raise InputError(
+            f"{type(network).__name__}: torch.export cannot trace it ({_first_line(error)}); keep branches "
+            "on tensor values and calls into other libraries out of forward"
+        ) from error
+
+
+def _free(program: torch.export.ExportedProgram) -> list[bool]:
+    """Which dimensions of the image may have any size."""
+    name = program.graph_signature.user_inputs[0]
+    node = next(node for node in program.graph.nodes if node.name == name)
+    return [not isinstance(size, int) for size in node.meta["val"].shape]
+
+
+def _of_other_size(image: Tensor, free: Sequence[bool]) -> Tensor:
+    """Noise with one image less than ``image``, higher and narrower by odd numbers, where these are free."""
+    changes = zip(image.shape, free, (-1, 0, 13, -7), strict=True)
+    return torch.randn([max(size + change * may, 1) for size, may, change in changes])
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A temporary path in the same folder that becomes ``path`` if all went well, and nothing otherwise."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}.") as folder:
+        temporary = Path(folder) / path.name
+        yield temporary
+        os.replace(temporary, path)
+
+
+def _save(program: torch.export.ExportedProgram, path: Path, text: str) -> None:
+    if path.suffix == ".pt2":
+        torch.export.save(program, path, extra_files={METADATA: text})
+        return
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise InputError(f"{path.name}: ONNX needs pip install tessella[export]") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # of deprecations inside torch and onnxscript, nothing a user can act on
+        onnx_program = torch.onnx.export(
+            program, dynamo=True, input_names=["image"], output_names=["logits"], verbose=False
+        )
+    assert onnx_program is not None
+    onnx_program.model.metadata_props[METADATA] = text
+    onnx_program.save(path, external_data=False)
+
+
+def _open_pt2(path: Path, device: torch.device) -> tuple[Callable[[Tensor], Tensor], str]:
+    extra = {METADATA: ""}
+    try:
+        program = torch.export.load(path, extra_files=extra)
+    except Exception as error:  # of zip, JSON, the schema, ...
+        raise InputError(f"{path}: damaged, or not written by torch.export ({_first_line(error)})") from error
+    if device.type != "cpu":
+        program = move_to_device_pass(program, device)
+    return program.module(), extra[METADATA]
+
+
+def _open_onnx(path: Path, device: torch.device) -> tuple[Callable[[Tensor], Tensor], str]:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise InputError(f"{path.name}: ONNX needs pip install tessella[export]") from error
+    provider = "CPUExecutionProvider" if device.type == "cpu" else "CUDAExecutionProvider"
+    if provider not in onnxruntime.get_available_providers():
+        raise InputError(f"device={device}: this onnxruntime has no {provider}; pip install onnxruntime-gpu")
+    try:
+        session = onnxruntime.InferenceSession(path, providers=[provider])
+    except Exception as error:  # onnxruntime's exceptions share no base class
+        raise InputError(f"{path}: damaged, or not an ONNX file ({_first_line(error)})") from error
+
+    def run(image: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(["logits"], {"image": image.cpu().numpy()})[0])
+
+    return run, session.get_modelmeta().custom_metadata_map.get(METADATA, "")
+
+
+def _compare(
+    network: nn.Module, exported: ExportedNetwork, images: Sequence[Tensor], tolerance: float, path: Path
+) -> float:
+    """Largest difference of the logits for ``images``; RuntimeError if it is too large."""
+    largest = 0.0
+    for image in images:
+        with torch.no_grad():
+            expected = network(image)
+        difference = (exported(image) - expected).abs().max().item()
+        allowed = tolerance * max(1.0, expected.abs().max().item())
+        if not difference <= allowed:
+            raise RuntimeError(
+                f"{path}: not written, its logits for an image {list(image.shape)} differ from the network's "
+                f"by {difference:.3g}, more than {allowed:.3g}"
+            )
+        largest = max(largest, difference)
+    return largest
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
