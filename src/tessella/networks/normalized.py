@@ -57,5 +57,5 @@ class Normalized(nn.Module):
         """Logits, and those of the auxiliary heads (none where the network has none)."""
         normalized = self.normalize(image)
         if hasattr(self.network, "forward_with_auxiliary"):
-            return self.network.forward_with_auxiliary(normalized)  # type: ignore[no-any-return, operator]
+            return self.network.forward_with_auxiliary(normalized)  # type: ignore[operator]
         return self.network(normalized), ()

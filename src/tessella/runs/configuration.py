@@ -1,7 +1,8 @@
 """Typed configurations: listing their fields, changing them by name, and saving them.
 
 A configuration is a frozen dataclass. Where it holds a class to be built later it holds a ``functools.partial``
-of it; the parameters of that class are fields too, under a dotted name (``network.backbone.depth``). So a
+of it; what the partial binds and the class's keyword-only parameters are fields too, under a dotted name
+(``network.backbone.depth``). Positional parameters (``num_classes``, ``root``) are what the builder passes. So a
 constructor's own signature is its configuration, checked by the type checker where the recipe is written.
 """
 
@@ -86,7 +87,7 @@ def parse(name: str, text: str, hint: Any) -> Any:
 def to_json(config: Any) -> Any:
     """The configuration as plain values for a JSON file, every default written out."""
     if isinstance(config, partial):
-        return {"call": f"{config.func.__module__}:{config.func.__qualname__}", "with": _values(config)}  # type: ignore[attr-defined]
+        return {"call": f"{config.func.__module__}:{config.func.__qualname__}", "with": _values(config)}
     if dataclasses.is_dataclass(config):
         return {"call": f"{type(config).__module__}:{type(config).__qualname__}", "with": _values(config)}
     if isinstance(config, (list, tuple)):
@@ -130,7 +131,7 @@ def _is_nested(value: Any) -> bool:
 
 
 def _parameters(config: Any) -> dict[str, tuple[Any, Any]]:
-    """Name to (type, value) of what a configuration or partial holds or has a default for."""
+    """Name to (type, value) of the fields that a configuration or partial has itself."""
     if isinstance(config, partial):
         target: Any = config.func
         hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
@@ -138,7 +139,7 @@ def _parameters(config: Any) -> dict[str, tuple[Any, Any]]:
         return {
             name: (hints.get(name, Any), config.keywords.get(name, parameter.default))
             for name, parameter in given.items()
-            if name in config.keywords or parameter.default is not inspect.Parameter.empty
+            if name in config.keywords or parameter.kind is inspect.Parameter.KEYWORD_ONLY
         }
     hints = get_type_hints(type(config))
     return {f.name: (hints[f.name], getattr(config, f.name)) for f in dataclasses.fields(config)}

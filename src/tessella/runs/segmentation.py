@@ -114,7 +114,7 @@ def train(
     val_set = open_split(config, data, config.val_split)
     network = build_network(config, train_set)
     if config.weights and not resume:
-        load_weights(network.network, config.weights)
+        print(load_weights(network.network, config.weights, strict=False))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     precision = resolve_precision(machine.precision)
     task = SegmentationTask(

@@ -33,7 +33,7 @@ class SegmentationLoss(nn.Module):
         if not 0 <= label_smoothing < 1:
             raise InputError(f"label_smoothing {label_smoothing} must lie in [0, 1)")
         weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
-        self.register_buffer("class_weights", weights)
+        self.register_buffer("class_weights", weights, persistent=False)
         self.label_smoothing = label_smoothing
         self.auxiliary_weight = auxiliary_weight
         self.ignore_index = ignore_index

@@ -1,0 +1,62 @@
+# Each target makes .venv and installs what it needs by itself.
+VENV ?= .venv
+PYTHON ?= python3
+BIN = $(VENV)/bin
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+ZOO_VENV ?= .venv-zoo
+
+.PHONY: help install demo test test-all test-zoo check bench docs clean
+
+help:
+	@echo "make demo      render streets, train a small network, evaluate it, write demo/run/report.html"
+	@echo "make test      run the fast tests"
+	@echo "make test-all  run all tests, the slow ones too"
+	@echo "make test-zoo  run the tests with torchvision, timm and segmentation_models_pytorch in $(ZOO_VENV)"
+	@echo "make check     lint, types and the import contract"
+	@echo "make bench     measure speed; results go to benchmarks/results"
+	@echo "make docs      build the documentation into site/"
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+install: $(VENV)/installed
+
+demo: $(VENV)/installed
+	$(BIN)/tessella demo
+
+test: $(VENV)/installed-dev
+	$(PYTEST) -n 2 -m "not slow and not gpu and not zoo"
+
+test-all: $(VENV)/installed-dev
+	$(PYTEST) -n 2 -m "not gpu and not zoo"
+
+# These libraries need a torch with a matching torchvision: they get an environment of their own.
+test-zoo:
+	test -x $(ZOO_VENV)/bin/python || $(PYTHON) -m venv $(ZOO_VENV)
+	$(ZOO_VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.12.1 torchvision==0.27.1 \
+		timm segmentation-models-pytorch
+	$(ZOO_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	OMP_NUM_THREADS=1 $(ZOO_VENV)/bin/python -m pytest -m zoo tests/zoo
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/installed-dev
+	for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+docs: $(VENV)/installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf $(VENV) $(ZOO_VENV) demo runs site .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,219 @@
+"""The commands a user types, on a tiny fabricated data set in CamVid's layout."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tessella.cli import main
+from tests.datasets.fabricate import fabricate_camvid
+
+TINY = [
+    *("--network.backbone.width", "8", "--network.pyramid_channels", "8", "--network.decoder_channels", "8"),
+    *("--crop", "32x48", "--batch_size", "2", "--steps", "4", "--validate_every", "2", "--workers", "0"),
+]
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data") / "camvid"
+    fabricate_camvid(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "camvid"
+    assert run("train", "camvid", "--data", data, "--out", out, "--no-progress", *TINY) == 0
+    return out
+
+
+def test_run_folder_holds_what_the_architecture_promises(trained: Path, data: Path) -> None:
+    config = json.loads((trained / "config.json").read_text())
+    assert config["recipe"] == "camvid"
+    assert config["config"]["with"]["steps"] == 4
+    assert config["config"]["with"]["network"]["with"]["backbone"]["with"]["width"] == 8
+    environment = json.loads((trained / "environment.json").read_text())
+    assert {"date", "commit", "versions", "device", "seed", "precision", "command"} <= set(environment)
+    assert (trained / "log.csv").read_text().startswith("step,")
+    assert sorted(path.name for path in (trained / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+
+
+def test_evaluate_writes_table_and_report(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("evaluate", trained, "--split", "test") == 0
+    assert "mean iou" in capsys.readouterr().out
+    result = json.loads((trained / "evaluation" / "test" / "result.json").read_text())
+    with np.load(trained / "evaluation" / "test" / "per_image.npz") as per_image:
+        assert np.array_equal(per_image["confusion"].sum(0), np.array(result["confusion"]))
+        assert len(per_image["ids"]) == result["num_images"]
+    correct = sum(result["confusion"][i][i] for i in range(11))
+    total = sum(map(sum, result["confusion"]))
+    assert result["metrics"]["pixel_accuracy"] == pytest.approx(correct / total, abs=1e-5)
+    assert "<html" in (trained / "report.html").read_text()
+
+
+def test_evaluate_again_gives_the_same_numbers(trained: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        assert run("evaluate", trained / "checkpoints" / "last.ckpt", "--out", tmp_path / name) == 0
+    a, b = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("a", "b"))
+    assert a["confusion"] == b["confusion"]
+
+
+def test_predict_images_folders_and_video(trained: Path, data: Path, tmp_path: Path) -> None:
+    frames = [np.full((40, 64, 3), value, np.uint8) for value in (0, 100, 200)]
+    video = cv2.VideoWriter(str(tmp_path / "drive.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 5, (64, 40))
+    for frame in frames:
+        video.write(frame)
+    video.release()
+    cv2.imwrite(str(tmp_path / "one.png"), frames[1])
+    out = tmp_path / "out"
+    inputs = [tmp_path / "one.png", data / "test", tmp_path / "drive.avi"]
+    assert run("predict", trained, *inputs, "--out", out, "--posteriors") == 0
+    with Image.open(out / "labels" / "one.png") as file:
+        assert file.mode == "P"
+        label = np.array(file)
+    assert label.shape == (40, 64)
+    assert label.max() < 11
+    with np.load(out / "posteriors" / "one.npz") as file:
+        posteriors = file["posteriors"]
+    assert posteriors.shape == (11, 40, 64)
+    chosen = np.take_along_axis(posteriors, label[None].astype(int), 0)[0]
+    assert (chosen >= posteriors.max(0) - 1e-3).all()  # float16 makes ties
+    assert len(list((out / "labels" / "drive").iterdir())) == 3
+    assert (out / "overlays" / "drive.mp4").stat().st_size > 0
+    assert len(list((out / "labels").glob("*.png"))) == 1 + len(list((data / "test").iterdir()))
+
+
+@pytest.mark.parametrize("options", [["--window", "32x32"], ["--scales", "0.5,1", "--flip"], ["--crf"]])
+def test_ways_of_inference(trained: Path, data: Path, tmp_path: Path, options: list[str]) -> None:
+    image = next(iter((data / "test").iterdir()))
+    assert run("predict", trained, image, "--out", tmp_path, *options) == 0
+    assert (tmp_path / "labels" / f"{image.stem}.png").exists()
+
+
+def test_large_picture_is_segmented_in_windows(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tessella.runs.prediction as prediction
+    from tessella.inference import Windows
+
+    monkeypatch.setattr(prediction, "LARGE_IMAGE_PIXELS", 1000)
+    monkeypatch.setattr(prediction, "LARGE_IMAGE_WINDOWS", Windows(32, 32))
+    cv2.imwrite(str(tmp_path / "large.png"), np.zeros((90, 70, 3), np.uint8))
+    assert run("predict", trained, tmp_path / "large.png", "--out", tmp_path / "out") == 0
+    with Image.open(tmp_path / "out" / "labels" / "large.png") as file:
+        assert file.size == (70, 90)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["model.pt2", "model.onnx"])
+def test_export(trained: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("export", trained, "--out", tmp_path / name, "--height", "64", "--width", "96") == 0
+    assert (tmp_path / name).stat().st_size > 0
+
+
+def test_compare_two_runs(trained: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other"
+    assert run("train", "camvid", "--data", data, "--out", other, "--no-progress", *TINY, "--seed", "1") == 0
+    for folder in (trained, other):
+        assert run("evaluate", folder) == 0
+    assert run("report", trained, other, "--out", tmp_path / "comparison.html") == 0
+    assert "other" in capsys.readouterr().out
+    assert "<html" in (tmp_path / "comparison.html").read_text()
+
+
+def test_fine_tuning_from_a_run(trained: Path, data: Path, tmp_path: Path) -> None:
+    weights = trained / "checkpoints" / "best.ckpt"
+    out = tmp_path / "tuned"
+    arguments = ["--weights", weights, "--learning_rate", "0", "--ema", "0"]
+    assert run("train", "camvid", "--data", data, "--out", out, "--no-progress", *TINY, *arguments) == 0
+    before, after = (
+        torch.load(path / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"] for path in (trained, out)
+    )
+    name = "network.network.backbone.layer1.0.conv1.weight"
+    assert torch.equal(before[name], after[name])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "camvd", "--data", "{data}"], "no recipe camvd: did you mean camvid?"),
+        (["train", "camvid"], "needs --data FOLDER"),
+        (["train", "camvid", "--data", "{data}", "--stepz", "3"], "no field stepz: did you mean steps?"),
+        (["train", "camvid", "--data", "{data}", "--steps", "ten"], "steps: 'ten' is not of type int"),
+        (["train", "camvid", "--data", "{data}", "--steps"], "--steps needs a value"),
+        (["train", "camvid", "--data", "/nowhere"], "/nowhere/train: no such folder"),
+        (["train", "camvid", "--data", "{data}", "--out", "{run}"], "holds a run already: add --resume"),
+        (["train", "camvid", "--data", "{data}", "--out", "{tmp}/new", "--resume"], "no checkpoint at"),
+        (["evaluate", "/nowhere.ckpt"], "no checkpoint at /nowhere.ckpt"),
+        (["evaluate", "nonsense"], "not of the form module:callable"),
+        (["evaluate", "{run}", "--split", "night"], "night"),
+        (["evaluate", "{run}", "--device", "tpu9"], "--device tpu9"),
+        (["predict", "{run}", "/nowhere.png", "--out", "{tmp}/o"], "/nowhere.png does not exist"),
+        (["predict", "{run}", "{tmp}", "--out", "{tmp}/o"], "holds no image"),
+        (["data", "check", "camvidd", "{data}"], "no data set camvidd: choose from"),
+        (["report", "{tmp}"], "holds no run"),
+    ],
+)
+def test_bad_input_gets_one_line(
+    arguments: list[str],
+    message: str,
+    trained: Path,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    filled = [argument.format(data=data, run=trained, tmp=tmp_path) for argument in arguments]
+    assert main(filled) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("tessella: ")
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def test_checkpoint_of_another_network(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint = torch.load(trained / "checkpoints" / "best.ckpt", weights_only=True)
+    checkpoint["tessella"]["config"]["with"]["network"]["with"]["backbone"]["with"]["width"] = 16
+    torch.save(checkpoint, tmp_path / "x.ckpt")
+    assert run("predict", tmp_path / "x.ckpt", trained, "--out", tmp_path / "o") == 2
+    checkpoint["tessella"]["config"]["with"]["network"]["call"] = "os:system"
+    torch.save(checkpoint, tmp_path / "x.ckpt")
+    capsys.readouterr()
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    assert run("predict", tmp_path / "x.ckpt", tmp_path / "a.png", "--out", tmp_path / "o") == 2
+    assert "not part of tessella" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_everything_and_resume_finishes(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "tessella.cli", "train", "camvid", "--data", str(data), "--out", str(out)]
+    options = [*TINY, "--steps", "400", "--validate_every", "10", "--workers", "2", "--no-progress"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([*command, *options], env=environment, stdout=subprocess.PIPE, text=True)
+    for _ in range(600):
+        if (out / "checkpoints" / "last.ckpt").exists():
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in printed
+    step = torch.load(out / "checkpoints" / "last.ckpt", weights_only=True)["tessella"]["step"]
+    assert 10 <= step < 400
+    shorter = [*TINY, "--steps", str(step + 2), "--validate_every", "10", "--no-progress"]
+    subprocess.run([*command, *shorter, "--resume"], env=environment, check=True, timeout=120)
+    assert torch.load(out / "checkpoints" / "last.ckpt", weights_only=True)["tessella"]["step"] == step + 2
