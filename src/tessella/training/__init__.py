@@ -1,0 +1,1 @@
+"""Training on Lightning: losses, schedules, tasks that take objects, checkpoints and logs."""
