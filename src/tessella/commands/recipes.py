@@ -3,23 +3,17 @@
 import argparse
 
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
 
 from tessella.recipes import all_recipes
 
 
 def run(options: argparse.Namespace) -> None:
-    table = Table(
-        "recipe", "what it is", "literature", "measured here", "citation", pad_edge=False, show_lines=True
-    )
-    for recipe in all_recipes().values():
-        table.add_row(
-            recipe.name,
-            recipe.summary,
-            *(recipe.note(heading) for heading in ("Literature", "Measured", "Citation")),
-        )
     console = Console()
-    console.print(table)
-    console.print(
-        "Train one with: tessella train RECIPE --data FOLDER   (its fields: tessella train RECIPE --fields)"
-    )
+    for recipe in all_recipes().values():
+        console.print(f"[bold]{recipe.name}[/bold]  {recipe.summary}", highlight=False)
+        for heading in ("Literature", "Measured", "Citation", "Command"):
+            if note := recipe.note(heading):
+                console.print(Padding(f"[dim]{heading.lower()}[/dim]  {note}", (0, 0, 0, 4)), highlight=False)
+        console.print()
+    console.print("The fields of a recipe: tessella train RECIPE --fields", highlight=False)

@@ -32,8 +32,7 @@ class Field(NamedTuple):
 
 def fields(config: Any, prefix: str = "") -> Iterator[Field]:
     """All fields of a configuration, those of nested configurations and partials included."""
-    owner = config.func if isinstance(config, partial) else type(config)
-    help_of = _help(owner)
+    help_of = _help(_owner(config))
     for name, (hint, value) in _parameters(config).items():
         if _is_nested(value):
             yield from fields(value, f"{prefix}{name}.")
@@ -73,6 +72,8 @@ def parse(name: str, text: str, hint: Any) -> Any:
     """
     from jsonargparse import ArgumentParser  # takes a tenth of a second to import
 
+    if text.lower() == "none":
+        text = "null"
     if hint is not str and re.fullmatch(r"[-+.\de]+([x,][-+.\de]+)+", text):
         text = f"[{text.replace('x', ',')}]"
     parser = ArgumentParser(exit_on_error=False)
@@ -86,10 +87,10 @@ def parse(name: str, text: str, hint: Any) -> Any:
 
 def to_json(config: Any) -> Any:
     """The configuration as plain values for a JSON file, every default written out."""
-    if isinstance(config, partial):
-        return {"call": f"{config.func.__module__}:{config.func.__qualname__}", "with": _values(config)}
-    if dataclasses.is_dataclass(config):
-        return {"call": f"{type(config).__module__}:{type(config).__qualname__}", "with": _values(config)}
+    if _is_nested(config):
+        owner = _owner(config)
+        values = {name: to_json(value) for name, (_, value) in _parameters(config).items()}
+        return {"call": f"{owner.__module__}:{owner.__qualname__}", "with": values}
     if isinstance(config, (list, tuple)):
         return [to_json(item) for item in config]
     return str(config) if isinstance(config, Path) else config
@@ -127,34 +128,37 @@ def from_json(data: Any, trusted: Sequence[str] = ("tessella",)) -> Any:
 
 
 def _is_nested(value: Any) -> bool:
-    return isinstance(value, partial) or (dataclasses.is_dataclass(value) and not isinstance(value, type))
+    return isinstance(value, (partial, type)) or dataclasses.is_dataclass(value)
+
+
+def _owner(config: Any) -> Any:
+    """The class that a configuration is of, or that a partial (or the class itself, as one of nothing) builds."""
+    if isinstance(config, partial):
+        return config.func
+    return config if isinstance(config, type) else type(config)
 
 
 def _parameters(config: Any) -> dict[str, tuple[Any, Any]]:
     """Name to (type, value) of the fields that a configuration or partial has itself."""
-    if isinstance(config, partial):
-        target: Any = config.func
-        hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
-        given = inspect.signature(target).parameters
-        return {
-            name: (hints.get(name, Any), config.keywords.get(name, parameter.default))
-            for name, parameter in given.items()
-            if name in config.keywords or parameter.kind is inspect.Parameter.KEYWORD_ONLY
-        }
-    hints = get_type_hints(type(config))
-    return {f.name: (hints[f.name], getattr(config, f.name)) for f in dataclasses.fields(config)}
-
-
-def _values(config: Any) -> dict[str, Any]:
-    return {name: to_json(value) for name, (_, value) in _parameters(config).items()}
+    owner = _owner(config)
+    if not isinstance(config, (partial, type)):
+        hints = get_type_hints(owner)
+        return {f.name: (hints[f.name], getattr(config, f.name)) for f in dataclasses.fields(config)}
+    hints = get_type_hints(owner.__init__)
+    bound = config.keywords if isinstance(config, partial) else {}
+    return {
+        name: (hints.get(name, Any), bound.get(name, parameter.default))
+        for name, parameter in inspect.signature(owner).parameters.items()
+        if name in bound or parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
 
 
 def _with(config: Any, path: list[str], value: Any) -> Any:
     name, *rest = path
     if rest:
         value = _with(_parameters(config)[name][1], rest, value)
-    if isinstance(config, partial):
-        return partial(config.func, *config.args, **{**config.keywords, name: value})
+    if isinstance(config, (partial, type)):
+        return partial(config, **{name: value})
     return dataclasses.replace(config, **{name: value})
 
 

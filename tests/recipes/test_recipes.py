@@ -1,0 +1,106 @@
+"""Every recipe builds, trains a step at smoke size, and says what it reproduces."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tessella.datasets import LabelClass, Sample
+from tessella.errors import InputError
+from tessella.networks import UPerNet
+from tessella.recipes import Recipe, all_recipes, find_recipe
+from tessella.runs.configuration import from_json, override, to_json
+from tessella.runs.segmentation import train
+from tessella.training.fit import Machine
+
+RECIPES = list(all_recipes().values())
+
+
+class Pictures:
+    """Five classes of noise, with the channels that the recipe's network takes."""
+
+    classes = tuple(LabelClass(f"class {i}", (40 * i, 0, 0)) for i in range(5))
+    splits = ("train", "val")
+
+    def __init__(self, root: Path, split: str, **options: object) -> None:
+        self.ids = [f"{split}/{i}" for i in range(2)]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Sample:
+        rng = np.random.default_rng(index)
+        image = rng.integers(0, 255, (72, 80, 3), dtype=np.uint8)
+        return Sample(self.ids[index], image, rng.integers(0, 5, (72, 80)).astype(np.uint8))
+
+
+def test_there_are_as_many_recipes_as_documented() -> None:
+    assert len(RECIPES) == 16
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_recipe_says_what_it_is(recipe: Recipe) -> None:
+    assert recipe.summary.endswith(".")
+    assert recipe.note("Citation")
+    assert f"tessella train {recipe.name} --data" in recipe.note("Command")
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_recipe_is_saved_and_restored(recipe: Recipe) -> None:
+    saved = to_json(recipe.configuration())
+    with torch.device("meta"):
+        network = from_json(saved).network(19)
+    assert to_json(from_json(saved)) == saved
+    assert network.backbone is not None
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_recipe_trains_a_step(recipe: Recipe, tmp_path: Path) -> None:
+    """Narrow backbones where there are any, two pictures, one update."""
+    config = recipe.configuration()
+    small = {
+        "network.backbone.width": 8,
+        "network.pyramid_channels": 16,
+        "network.head_channels": 16,
+        "network.channels": 16,
+        "network.decoder_channels": 16,
+        "network.backbone.depth": 18,
+    }
+    if config.network.func.__name__ in ("DPC", "DeepLabLargeFOV", "FCN") or "xception" in str(config.network).lower():
+        pytest.skip("too large for a fast test; tests/networks trains it")
+    for name, value in small.items():
+        try:
+            config = override(config, {name: value})
+        except InputError:
+            continue
+    config = replace(config, dataset=partial(Pictures), train_split="train", val_split="val", workers=0, crop=(33, 40))
+    config = replace(config, steps=1, batch_size=2, validate_every=1, class_weights="none")
+    machine = Machine(accelerator="cpu", precision="fp32", progress=False)
+    assert train(config, recipe.name, tmp_path, tmp_path / "run", machine=machine).step == 1
+
+
+def test_own_recipe_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from dataclasses import replace\n"
+        "from functools import partial\n"
+        "from tessella.networks import UPerNet\n"
+        "from tessella.recipes.camvid import camvid\n"
+        "from tessella.runs.segmentation import Segmentation\n"
+        "def mine() -> Segmentation:\n"
+        "    return replace(camvid(), network=partial(UPerNet))\n"
+    )
+    recipe = find_recipe(f"{path}:mine")
+    assert recipe.configuration().network.func is UPerNet
+    with pytest.raises(InputError, match="has no recipe yours"):
+        find_recipe(f"{path}:yours")
+    with pytest.raises(InputError, match="no Python file"):
+        find_recipe(f"{tmp_path}/nothing.py:mine")
+
+
+def test_unknown_recipe_names_the_nearest() -> None:
+    with pytest.raises(InputError, match="no recipe cityscape_pspnet: did you mean cityscapes_pspnet"):
+        find_recipe("cityscape_pspnet")

@@ -1,0 +1,125 @@
+"""Configurations: fields by name, parsing, saving, and refusing what is not trusted."""
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import pytest
+
+from tessella.errors import InputError
+from tessella.inference import InferencePlan
+from tessella.networks import PSPNet, ResNet
+from tessella.recipes.streets import streets
+from tessella.runs.configuration import fields, from_json, override, parse, to_json
+
+
+def values(config: object) -> dict[str, object]:
+    return {field.name: field.value for field in fields(config)}
+
+
+def test_fields_reach_into_partials_and_their_defaults() -> None:
+    found = values(streets())
+    assert found["network.backbone.depth"] == 18
+    assert found["network.bins"] == (1, 2, 3, 6)  # a default of PSPNet's that the recipe does not mention
+    assert found["inference.scales"] == (1.0,)
+    assert "network.num_classes" not in found
+    assert "network.in_channels" not in found
+
+
+def test_every_field_of_a_recipe_has_help() -> None:
+    missing = [f.name for f in fields(streets()) if not f.help and not f.name.startswith(("dataset", "network"))]
+    assert not missing
+
+
+def test_override_changes_what_it_names_and_nothing_else() -> None:
+    before = streets()
+    after = override(before, {"steps": 7, "network.backbone.depth": 34, "inference.flip": True})
+    changed = {name for name, value in values(after).items() if values(before)[name] != value}
+    assert changed == {"steps", "network.backbone.depth", "inference.flip"}
+    assert sum(p.numel() for p in after.network(3).parameters()) > sum(p.numel() for p in before.network(3).parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("stepz", "steps"), ("depth", "network.backbone.depth"), ("network.backbone.detph", "network.backbone.depth")],
+)
+def test_typo_names_the_nearest_field(name: str, hint: str) -> None:
+    with pytest.raises(InputError, match=f"no field {name}: did you mean {hint}"):
+        override(streets(), {name: 1})
+
+
+def test_hopeless_name_lists_the_fields() -> None:
+    with pytest.raises(InputError, match=r"no field xyzzy: its fields are .*steps"):
+        override(streets(), {"xyzzy": 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "hint", "value"),
+    [
+        ("3", int, 3),
+        ("1e-3", float, 1e-3),
+        ("true", bool, True),
+        ("480x360", tuple[int, int], (480, 360)),
+        ("0.5,2", tuple[float, float], (0.5, 2.0)),
+        ("[1, 2, 3]", tuple[int, ...], (1, 2, 3)),
+        ("none", tuple[int, int] | None, None),
+        ("240x320", tuple[int, int] | None, (240, 320)),
+        ("sgd", Literal["sgd", "adamw"], "sgd"),
+        ("a+b", str, "a+b"),
+        ("1x2", str, "1x2"),
+    ],
+)
+def test_parse(text: str, hint: object, value: object) -> None:
+    assert parse("field", text, hint) == value
+
+
+@pytest.mark.parametrize(("text", "hint"), [("ten", int), ("sdg", Literal["sgd", "adamw"]), ("1,2,3", tuple[int, int])])
+def test_parse_refuses_other_types(text: str, hint: object) -> None:
+    with pytest.raises(InputError, match="field: .* is not of type"):
+        parse("field", text, hint)
+
+
+def test_saved_configuration_builds_the_same_network() -> None:
+    config = override(streets(), {"network.backbone.width": 8, "resize": (64, 96)})
+    restored = from_json(json.loads(json.dumps(to_json(config))))
+    assert values(restored) == values(config)
+    assert str(restored.network(5)) == str(config.network(5))
+    assert isinstance(restored.inference, InferencePlan)
+
+
+def test_saved_configuration_holds_the_defaults_of_its_time() -> None:
+    saved = to_json(partial(PSPNet, backbone=partial(ResNet, depth=18)))
+    assert saved["with"]["dropout"] == 0.1
+    assert saved["with"]["backbone"]["with"] == {"depth": 18, "deep_stem": False, "stride_in_1x1": False, "width": 64}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("os:system", "not part of tessella.*--trust os"),
+        ("tessella_evil.net:Net", "not part of tessella"),
+        ("tessella.networks:Missing", "does not exist"),
+        ("tessella.runs.model:load_model", "not a class"),
+    ],
+)
+def test_only_classes_of_trusted_packages_are_built(call: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        from_json({"call": call, "with": {}})
+
+
+@dataclass(frozen=True)
+class Outer:
+    """A configuration.
+
+    first, second: two numbers
+    third: another
+    """
+
+    first: int = 1
+    second: int = 2
+    third: int = 3
+
+
+def test_help_comes_from_the_docstring() -> None:
+    assert [f.help for f in fields(Outer())] == ["two numbers", "two numbers", "another"]
