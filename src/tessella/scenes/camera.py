@@ -1,4 +1,4 @@
-"""Pinhole cameras. The world has x to the right, y ahead and z up; a camera has x right, y down and z ahead."""
+"""Pinhole cameras. The world has x right, y ahead and z up; a camera has x right, y down and z ahead."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -23,8 +23,8 @@ _LABELLED = 19
 class CityscapesSequence:
     """The files of one sequence of which the frame numbered 000019 is labelled.
 
-    ``leftImg8bit``, ``gtFine``, ``disparity`` and ``camera`` hold that frame, ``leftImg8bit_sequence`` all frames
-    where there are several, ``truth`` one npz for every frame.
+    ``leftImg8bit``, ``gtFine``, ``disparity`` and ``camera`` hold that frame, ``leftImg8bit_sequence`` all
+    frames where there are several, ``truth`` one npz for every frame.
     """
 
     def __init__(self, root: Path, split: str, number: int, frames: int, seed: int) -> None:
@@ -77,7 +77,7 @@ class CityscapesSequence:
 
 
 def instance_ids(frame: Frame) -> np.ndarray:
-    """Cityscapes' instance ids [H, W] uint16: the label id, or label id * 1000 + number for people and vehicles."""
+    """Cityscapes' instance ids [H, W] uint16: the label id, or 1000 times it + number for things."""
     ids = frame.labels.astype(np.uint16)
     for label in STREET_INSTANCES:
         mask = frame.labels == label

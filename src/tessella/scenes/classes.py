@@ -10,9 +10,8 @@ STREET = {label.name: id_ for label, id_ in zip(cityscapes.CLASSES, cityscapes.I
 }
 """Name -> label id; ``static`` does not count."""
 
-STREET_INSTANCES = [
-    STREET[name] for name in ["person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle"]
-]
+_COUNTED = ("person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
+STREET_INSTANCES = [STREET[name] for name in _COUNTED]
 """Label ids whose objects are told apart."""
 
 STREET_COLORS = np.zeros((256, 3), np.uint8)

@@ -28,13 +28,13 @@ class Frame:
 
     image: [H, W, 3] uint8 RGB.
     depth: [H, W] float32, exact distance along the optical axis in metres; 0 for the sky.
-    noisy_depth: [H, W] float32, as a stereo rig (streets) or a Kinect (rooms) measures it; 0 where it has holes.
+    noisy_depth: [H, W] float32, as a stereo rig (street) or a Kinect (room) measures it; 0 in its holes.
     normals: [H, W, 3] float32 unit vectors in camera coordinates (x right, y down, z ahead); 0 for the sky.
     labels: [H, W] uint8 official ids: Cityscapes' label ids, or 1-40 of NYUDv2's 40 classes;
         ``TRAIN_LABELS[kind][labels]`` are indices into the data set's classes.
     instances: [H, W] uint16, one number per object, constant over the video; 0 for the sky.
     pose: [4, 4] float64 camera to world. intrinsics: [3, 3] float64.
-    flow_forward, flow_backward: [H, W, 2] float32 displacement (columns, rows) to the next and previous frame.
+    flow_forward, flow_backward: [H, W, 2] float32 displacement (columns, rows) to the next, previous frame.
     visible_forward, visible_backward: [H, W] bool, whether the point is seen there. Where there is no next or
     previous frame the flow is 0 and nothing is visible.
     """
@@ -59,7 +59,7 @@ def sequence_key(kind: str, split: str, number: int, seed: int) -> tuple[int, ..
 
 
 def labelled_position(frames: int) -> int:
-    """Which frame of a sequence carries the labels: the 20th of 30, as in Cityscapes, in proportion for fewer."""
+    """Which frame of a sequence is labelled: the 20th of 30, as in Cityscapes, in proportion for fewer."""
     return min(19, (2 * (frames - 1) + 1) // 3)
 
 

@@ -1,4 +1,4 @@
-"""Furniture. The back of every piece is at y = 0, its front at negative y, its feet at z = 0, its middle at x = 0."""
+"""Furniture. Its back at y = 0, its front at negative y, its feet at z = 0, its middle at x = 0."""
 
 import numpy as np
 
@@ -231,4 +231,19 @@ def toilet(scene: Scene, pose: np.ndarray, rng: np.random.Generator) -> list[Top
     thing.box(white, (-0.22, -0.2, 0.35), (0.22, 0, 0.8))
     thing.ellipsoid(white, (0, -0.42, 0.3), (0.2, 0.27, 0.15))
     thing.cylinder(white, (0, -0.36, 0), (0, -0.36, 0.3), 0.13)
+    return []
+
+
+def stool(scene: Scene, pose: np.ndarray, rng: np.random.Generator) -> list[Top]:
+    """An ottoman or bench that is no chair."""
+    width, height = rng.uniform(0.4, 1.0), rng.uniform(0.35, 0.5)
+    scene.thing(pose).box(cloth(rng, "other furniture"), (-width / 2, -0.42, 0), (width / 2, 0, height))
+    return []
+
+
+def pillar(scene: Scene, pose: np.ndarray, rng: np.random.Generator, height: float) -> list[Top]:
+    """A column or chimney breast from floor to ceiling."""
+    color = tuple(rng.uniform(0.3, 0.7) * rng.uniform(0.85, 1.0, 3))
+    stone = Surface(ROOM["other structure"], str(rng.choice(["brick", "stucco", "slabs"])), color, tile=1.0)
+    scene.thing(pose).box(stone, (-0.25, -0.3, 0), (0.25, 0, height))
     return []

@@ -34,14 +34,16 @@ def raw_color(image: np.ndarray) -> np.ndarray:
     place = _undistorted(height, width, depth=False)
     matrix = camera_matrix(calibration.COLOR_CAMERA, height, width)
     position = (place * matrix[[0, 1], [0, 1]] + matrix[:2, 2]).astype(np.float32)
-    return cv2.remap(image, position, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(
+        image, position[..., 0], position[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
 
 
 def raw_depth(depth: np.ndarray) -> np.ndarray:
     """Measured depth [H, W] of the colour camera as disparity steps uint16 of the depth camera beside it.
 
-    The depth at which a ray of the depth camera meets the surface is found by a few fixed-point steps, so what
-    only one of the two cameras sees is approximate.
+    The depth at which a ray of the depth camera meets the surface is found by a few fixed-point steps, so
+    what only one of the two cameras sees is approximate.
     """
     height, width = depth.shape
     place = _undistorted(height, width, depth=True)
@@ -54,7 +56,12 @@ def raw_depth(depth: np.ndarray) -> np.ndarray:
         seen = (turned * guess[..., None] + calibration.TRANSLATION) @ matrix.T
         position = (seen[..., :2] / seen[..., 2:]).astype(np.float32)
         found = cv2.remap(
-            depth, position, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0
+            depth,
+            position[..., 0],
+            position[..., 1],
+            cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=0,
         )
         guess = np.where(found > 0, found, guess)
     return np.where(found > 0, kinect_steps(found), KINECT_MISSING).astype(np.uint16)

@@ -17,7 +17,7 @@ _MAX_SHADOW = 40.0
 
 @dataclass(frozen=True)
 class Source:
-    """A light: position [4] is homogeneous, so (x, y, z, 0) is a direction towards the sun and (x, y, z, 1) a lamp."""
+    """Light from a homogeneous position [4]: (x, y, z, 0) is a direction to the sun, (x, y, z, 1) a lamp."""
 
     position: np.ndarray
     color: np.ndarray
@@ -64,11 +64,11 @@ def radiance(camera: Camera, shapes: Shapes, visible: Visible, light: Light) -> 
     view = seen_rays / distance_scale[hit, None]
     facing = np.abs(np.einsum("ni,ni->n", normal, view))
 
-    tile = shapes.tile[index]
+    tile = np.take(shapes.tile, index, axis=0)
     focal = np.float32(camera.intrinsics[0, 0])
-    footprint = depth / focal / (np.sqrt(np.maximum(facing, 0.05)) * tile.min(axis=1))
+    footprint = depth / focal / (np.sqrt(np.maximum(facing, 0.05)) * np.take(shapes.tile.min(axis=1), index))
     albedo = sample(shapes.texture[index], across / tile[:, 0], up / tile[:, 1], footprint)
-    albedo *= shapes.color[index]
+    albedo *= np.take(shapes.color, index, axis=0)
 
     shadow = _shadow_mask(camera, shapes, light).ravel()[hit]
     shadow = np.where(
@@ -104,11 +104,11 @@ def _coordinates(
     normal_of_face /= np.linalg.norm(normal_of_face, axis=1, keepdims=True)
 
     last = np.minimum(index, faces - 1)
-    rows = visible.homography[:, :2].reshape(-1, 6)[last]
+    rows = np.take(visible.homography[:, :2].reshape(-1, 6), last, axis=0)
     depth = 1 / visible.inverse_depth.ravel()[pixel]
     across = (rows[:, 0] * column + rows[:, 1] * row + rows[:, 2]) * depth
     up = (rows[:, 3] * column + rows[:, 4] * row + rows[:, 5]) * depth
-    normal = normal_of_face.astype(np.float32)[last]
+    normal = np.take(normal_of_face.astype(np.float32), last, axis=0)
 
     curved = np.flatnonzero(index >= faces)
     if len(curved):
@@ -141,12 +141,12 @@ def _received(
     received = height * (light.from_above - light.from_below).astype(np.float32) + light.from_below.astype(
         np.float32
     )
-    if light.walls:
-        for wall in light.walls:
-            for axis in range(3):
-                gap = np.abs(points[:, axis] - np.float32(wall[axis]))
-                received *= (1 - 0.22 * np.exp(gap * np.float32(-1 / 0.35)))[:, None]
-    received *= (0.35 + 0.65 * shadow)[:, None]
+    unobstructed = 0.35 + 0.65 * shadow
+    for wall in light.walls or ():
+        for axis in range(3):
+            gap = np.abs(points[:, axis] - np.float32(wall[axis]))
+            unobstructed *= 1 - np.float32(0.22) * np.exp(gap * np.float32(-1 / 0.35))
+    received *= unobstructed[:, None]
     for number, source in enumerate(light.sources):
         if source.position[3]:
             toward = source.position[:3].astype(np.float32) - points
@@ -160,12 +160,17 @@ def _received(
             strength = np.float32(1)
             cosine = normal @ toward
             halfway = 2 * cosine * np.einsum("ni,ni->n", normal, view) - view @ toward
-        highlight = gloss * np.maximum(-halfway, 0) ** 24
-        amount = (np.maximum(cosine, 0) + highlight) * strength
+        amount = (np.maximum(cosine, 0) + gloss * _to_the_24th(np.maximum(-halfway, 0))) * strength
         if number == 0:
             amount *= shadow
         received += amount[:, None] * source.color.astype(np.float32)
     return received
+
+
+def _to_the_24th(values: np.ndarray) -> np.ndarray:
+    """Much faster than ``values ** 24``."""
+    eighth = np.square(np.square(np.square(values)))
+    return eighth * eighth * eighth
 
 
 def _sky(direction: np.ndarray, light: Light) -> np.ndarray:

@@ -23,12 +23,12 @@ class View:
 
 
 def flow(source: View, target: View) -> tuple[np.ndarray, np.ndarray]:
-    """Where the points of one frame are in another: displacement [H, W, 2] (columns, rows), and visibility [H, W].
+    """Where the points of one frame are in another: displacement [H, W, 2] (column, row), visibility.
 
     Every pixel's 3-D point moves with its body and is projected by the other camera; with points written as
-    ``(ray + centre * w, w)``, w the inverse depth, this holds for the sky (w = 0) too. A point is visible when
-    it falls inside the other frame onto the same instance and its inverse depth agrees within 2% with the
-    bilinear one there, so that bilinear warping is valid. Points behind the other camera get flow 0.
+    ``(ray + centre * w, w)``, w the inverse depth, this holds for the sky (w = 0) too. A point is visible
+    when it falls inside the other frame onto the same instance and its inverse depth agrees within 2% with
+    the bilinear one there, so that bilinear warping is valid. Points behind the other camera get flow 0.
     """
     camera, shapes = source.camera, source.shapes
     inverse = source.visible.inverse_depth.reshape(-1, 1)

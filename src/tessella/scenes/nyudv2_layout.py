@@ -4,10 +4,10 @@ import io
 import os
 from pathlib import Path
 
-import cv2
 import numpy as np
 import scipy.io
 
+from tessella.datasets.files import read_image
 from tessella.datasets.nyudv2_classes import CLASSES_40
 from tessella.datasets.nyudv2_frames import METRES_PER_UNIT
 from tessella.errors import InputError
@@ -25,8 +25,8 @@ class NYUDv2Sequence:
 
     ``raw/<scene>`` holds ``r-*.ppm``, ``d-*.pgm`` and ``INDEX.txt`` as the Kinect recorded them: distorted by
     the lenses, depth as whole disparity steps of the depth camera. ``frames/<split>/<scene>`` holds the same
-    video as plain pictures of the undistorted colour camera: ``*_color.png``, ``*_depth_filled.png`` (exact depth)
-    and ``*_label40.png`` of the labelled frame. ``truth/<split>/<scene>`` holds one npz for every frame.
+    video as plain pictures of the undistorted colour camera: ``*_color.png``, ``*_depth_filled.png`` (exact
+    depth) and ``*_label40.png`` of the labelled frame. ``truth/<split>/<scene>`` holds one npz per frame.
     ``finish`` gathers the labelled frames into ``nyu_depth_v2_labeled.mat`` with ``splits.mat`` and
     ``classMapping40.mat``.
     """
@@ -136,7 +136,7 @@ def _write_labelled(path: Path, sequences: list[NYUDv2Sequence]) -> None:
                 with np.load(paths["truth"]) as truth:
                     labels, depth, noisy = truth["labels"], truth["depth"], truth["noisy_depth"]
                     instances = instance_numbers(labels, truth["instances"])
-                image = cv2.cvtColor(cv2.imread(str(paths["color"])), cv2.COLOR_BGR2RGB)
+                image = read_image(paths["color"])
                 content = {"images": image, "depths": depth, "rawDepths": noisy}
                 content |= {"labels": labels.astype(np.uint16), "instances": instances}
                 for name, values in content.items():
@@ -160,7 +160,7 @@ def _write_labelled(path: Path, sequences: list[NYUDv2Sequence]) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _write_cells(file: "h5py.File", name: str, texts: list[str]) -> None:  # type: ignore[name-defined] # noqa: F821
+def _write_cells(file: "h5py.File", name: str, texts: list[str]) -> None:  # noqa: F821
     """A 1 x N cell array of strings."""
     import h5py
 

@@ -1,6 +1,6 @@
 """Procedural pictures for surfaces: [SIDE, SIDE, 3 or 4] in 0..1, linear light, repeating in both directions.
 
-Most are greys that a surface colours. The fourth channel, where there is one, says where the surface is solid.
+Most are greys that a surface colours. The fourth channel, where there is one, says where it is solid.
 """
 
 from collections.abc import Callable
@@ -78,6 +78,8 @@ def blobs(rng: np.random.Generator, count: int, radius: tuple[int, int], tones: 
         for dx in (-SIDE, 0, SIDE):
             for dy in (-SIDE, 0, SIDE):
                 place = (int(centre[0]) + dx, int(centre[1]) + dy)
+                if not all(-radius[1] < coordinate < SIDE + radius[1] for coordinate in place):
+                    continue
                 cv2.ellipse(picture, place, (int(axes[0]), int(axes[1])), angle, 0, 360, tone.tolist(), -1)
     return picture
 

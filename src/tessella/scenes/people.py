@@ -45,7 +45,7 @@ def _head(
 def pedestrian(
     scene: Scene, poses: np.ndarray, rng: np.random.Generator, pace: np.ndarray, label: int = STREET["person"]
 ) -> None:
-    """A person of 1.1 to 1.9 m who looks towards +y; pace: phase of the walk [frames] in radians, constant to stand."""
+    """A person of 1.1 to 1.9 m who looks towards +y; pace: phase of the steps [frames] in radians."""
     size = rng.uniform(0.62, 0.8) if rng.random() < 0.15 else rng.uniform(0.9, 1.08)
     poses = np.broadcast_to(poses, (scene.frames, 4, 4))
     coat, trousers = _cloth(rng, label), _cloth(rng, label)
@@ -94,7 +94,7 @@ def rider(scene: Scene, poses: np.ndarray, rng: np.random.Generator, saddle: flo
     for side in (-1, 1):
         knee = np.array([side * 0.15, 0.22, saddle - 0.12 - 0.12 * (side > 0)])
         foot = np.array([side * 0.13, 0.05, 0.3 + 0.15 * (side < 0)])
-        thing.cylinder(trousers, hip + (side * 0.1, 0, 0), knee, 0.085)
+        thing.cylinder(trousers, hip + np.array([side * 0.1, 0, 0]), knee, 0.085)
         thing.cylinder(trousers, knee, foot, 0.065)
         thing.ellipsoid(trousers, knee, (0.085, 0.085, 0.085))
-        thing.cylinder(coat, shoulder + (side * 0.22, 0, 0), (side * 0.28, 0.52, 1.02), 0.055)
+        thing.cylinder(coat, shoulder + np.array([side * 0.22, 0, 0]), (side * 0.28, 0.52, 1.02), 0.055)

@@ -39,8 +39,8 @@ def render(
     ``val``). frames: length of each; one of them is labelled. workers: processes. progress: called with the
     frames that exist and the frames wanted.
 
-    Frames that are complete on disk are not rendered again, so an interrupted call resumes. More sequences may
-    be added later; other settings need another folder.
+    Frames that are complete on disk are not rendered again, so an interrupted call resumes. More sequences
+    may be added later; other settings need another folder.
 
     Raises InputError for impossible settings and for a folder rendered with others.
     """

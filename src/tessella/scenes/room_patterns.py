@@ -57,7 +57,7 @@ def book_spines(rows: int) -> Pattern:
         for row in range(rows):
             x, floor = 0, (row + 1) * step - 3
             while x < SIDE:
-                width, tall = int(rng.integers(8, 24)), int(rng.integers(step * 0.62, step * 0.92))
+                width, tall = int(rng.integers(8, 24)), int(step * rng.uniform(0.62, 0.92))
                 paint = rng.choice([0.08, 0.25, 0.6], 3) * rng.uniform(0.5, 1.4)
                 picture[floor - tall : floor, x : x + width - 1] = np.clip(paint, 0, 1)
                 label = floor - tall + tall // 4
@@ -80,6 +80,7 @@ def painting(kind: int) -> Pattern:
     """A framed picture: landscape, blots, squares, photograph or line drawing."""
 
     def draw(rng: np.random.Generator) -> np.ndarray:
+        picture: np.ndarray
         if kind == 0:
             picture = np.linspace(1, 0.5, SIDE)[:, None, None] * np.ones((1, SIDE, 1)) * (0.45, 0.6, 0.85)
             for y in (130, 170, 205):

@@ -1,5 +1,7 @@
 """Small things on surfaces, and what hangs on walls."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from tessella.scenes.camera import stand
@@ -15,7 +17,7 @@ def scatter(
     pose: np.ndarray,
     rng: np.random.Generator,
     tops: list[Top],
-    odds: dict[str, float],
+    odds: Mapping[str, float],
     most: int,
 ) -> None:
     """Put up to ``most`` things on each surface; odds: relative frequency by name (others 1, 0 for never)."""
@@ -32,7 +34,7 @@ def scatter(
             prop(scene, pose @ stand(x, y, z, rng.normal(0, 0.5)), rng, name)
 
 
-def prop(scene: Scene, pose: np.ndarray, rng: np.random.Generator, name: str) -> None:
+def prop(scene: Scene, pose: np.ndarray, rng: np.random.Generator, name: str) -> list[Top]:
     """One small thing that stands on z = 0."""
     thing = scene.thing(pose, casts_shadow=pose[2, 3] < 0.05)
     paint = Surface(
@@ -103,13 +105,14 @@ def prop(scene: Scene, pose: np.ndarray, rng: np.random.Generator, name: str) ->
         else:
             thing.cylinder(paint, (0, 0, 0), (0, 0, height), radius * 0.6)
             thing.ellipsoid(paint, (0, 0, height), (radius * 0.6, radius * 0.6, 0.02))
+    return []
 
 
 def _screen(rng: np.random.Generator) -> str:
     return str(rng.choice(["screen_on", "screen_off"]))
 
 
-def floor_lamp(scene: Scene, pose: np.ndarray, rng: np.random.Generator) -> None:
+def floor_lamp(scene: Scene, pose: np.ndarray, rng: np.random.Generator) -> list[Top]:
     """A tall lamp with a shade."""
     thing = scene.thing(pose)
     metal = Surface(ROOM["lamp"], "metal", (0.1, 0.1, 0.1))
@@ -118,12 +121,13 @@ def floor_lamp(scene: Scene, pose: np.ndarray, rng: np.random.Generator) -> None
     thing.ellipsoid(metal, (0, -0.2, 0.01), (0.14, 0.14, 0.03))
     shade = metal.but(texture="fabric", color=(0.8, 0.7, 0.5), emission=float(rng.choice([0.0, 1.2])))
     thing.frustum(shade, (-0.2, -0.4, height - 0.1), (0.2, 0.0, height + 0.2), 0.07, 0.07, 0.07, bottom=True)
+    return []
 
 
 def window(
     scene: Scene, pose: np.ndarray, rng: np.random.Generator, size: tuple[float, float], view: int
 ) -> None:
-    """A window in the wall plane y = 0 with its lower left corner at the origin, perhaps with blinds or curtains."""
+    """A window in the wall plane y = 0, its lower left corner at the origin, with or without curtains."""
     thing = scene.thing(pose, casts_shadow=False)
     width, height = size
     glass = Surface(ROOM["window"], f"view_{view}", tile=None, emission=0.9 if view < 2 else 0.3)

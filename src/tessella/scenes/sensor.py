@@ -17,7 +17,7 @@ STEREO_BASELINE = 0.209313
 def develop(
     radiance: np.ndarray, exposure: float, white_balance: np.ndarray, noise: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """An 8-bit picture of linear radiance [H, W, 3]: lens blur, vignetting, shot and read noise, tone curve."""
+    """An 8-bit picture of linear radiance [H, W, 3]: lens blur, vignetting, noise, tone curve."""
     height, width = radiance.shape[:2]
     y, x = (
         np.linspace(-1, 1, height, dtype=np.float32)[:, None],
@@ -37,9 +37,9 @@ def kinect(
 ) -> np.ndarray:
     """Depth [H, W] float32 in metres as a Kinect reports it; 0 where it reports nothing.
 
-    The disparity of a laterally shaken pixel plus noise is rounded to whole steps, following Barron and Malik,
-    "Intrinsic Scene Properties from a Single RGB-D Image" (CVPR 2013). Holes: out of range, in the shadow of the
-    projector 7.5 cm beside the camera, at grazing angles, and in patches of ``dark`` (dark or glassy) surfaces.
+    The disparity of a laterally shaken pixel plus noise is rounded to whole steps, following Barron and
+    Malik, "Intrinsic Scene Properties from a Single RGB-D Image" (CVPR 2013). Holes: out of range, in the
+    shadow of the projector 7.5 cm beside the camera, at grazing angles, in patches of ``dark`` surfaces.
     """
     height, width = depth.shape
     column, row = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
@@ -69,7 +69,7 @@ def kinect_steps(depth: np.ndarray) -> np.ndarray:
 
 
 def stereo(depth: np.ndarray, camera: Camera, rng: np.random.Generator) -> np.ndarray:
-    """Depth [H, W] in metres as stereo matching finds it; 0 for the sky and for what the right camera does not see.
+    """Depth [H, W] in metres as stereo matching finds it; 0 for the sky and what the right camera misses.
 
     Errors are of about a quarter of a pixel of a camera four times as wide, constant over patches, and the
     disparity is rounded to 1/256 pixel, the step of Cityscapes' files.
@@ -90,7 +90,7 @@ def disparity_of(depth: np.ndarray, camera: Camera) -> np.ndarray:
 
 
 def _hidden_from(depth: np.ndarray, camera: Camera, baseline: float) -> np.ndarray:
-    """Pixels that a device ``baseline`` metres to the right does not see, because something nearer is before them."""
+    """Pixels that a device ``baseline`` metres to the right does not see for something nearer before them."""
     inverse = np.where(depth > 0, 1 / np.where(depth > 0, depth, 1), 0)
     seen_at = np.arange(depth.shape[1]) - np.float32(camera.intrinsics[0, 0] * baseline) * inverse
     first_to_right = np.minimum.accumulate(seen_at[:, ::-1], axis=1)[:, ::-1]

@@ -1,5 +1,6 @@
 """What a scene is made of: flat faces and quadrics, put together into rigid things that move over time."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -62,6 +63,10 @@ class Shapes:
     shadow_boxes: np.ndarray  # [B, 8, 3]: corners of what casts a shadow; NaN for what casts none
 
 
+_SHAPE_FIELDS = ("extent", "two_sided", "is_cylinder", "texture", "tile", "color")
+_CONSTANT = (*_SHAPE_FIELDS, "emission", "gloss", "label", "instance", "body")
+
+
 class Thing:
     """A rigid body under construction; coordinates are its own: x right, y ahead, z up, metres."""
 
@@ -81,9 +86,9 @@ class Thing:
         taper: tuple[float, float] = (0.0, 0.0),
         two_sided: bool = False,
     ) -> None:
-        """The parallelogram from origin along right and up; taper: metres by which the two upper corners move in."""
+        """The parallelogram from origin along right and up; taper: how far the upper corners move in."""
         right, up = np.asarray(right, float), np.asarray(up, float)
-        width, height = float(np.linalg.norm(right)), float(np.linalg.norm(up))
+        width, height = math.sqrt(right @ right), math.sqrt(up @ up)
         across = right / width
         self.faces.append(
             (
@@ -172,7 +177,7 @@ class Scene:
     def thing(
         self, pose: np.ndarray | None = None, part_of: Thing | None = None, casts_shadow: bool = True
     ) -> Thing:
-        """A new thing at a fixed pose [4, 4] or along poses [frames, 4, 4]; ``part_of`` shares its instance."""
+        """A new thing at a pose [4, 4] or along poses [frames, 4, 4]; ``part_of`` shares its instance."""
         poses = np.broadcast_to(stand(0, 0) if pose is None else pose, (self.frames, 4, 4))
         instance = (
             part_of.instance if part_of else 1 + max((thing.instance for thing in self.things), default=0)
@@ -192,19 +197,6 @@ class Scene:
             return np.einsum("nij,nj...->ni...", rotation[first : first + len(vectors)], vectors)
 
         corners = np.einsum("bij,bkj->bki", motion[:, :3, :3], local["corners"]) + motion[:, None, :3, 3]
-        kept = [
-            "extent",
-            "two_sided",
-            "is_cylinder",
-            "texture",
-            "tile",
-            "color",
-            "emission",
-            "gloss",
-            "label",
-            "instance",
-            "body",
-        ]
         return Shapes(
             origin=turn(local["origin"], 0) + shift[:faces],
             right=turn(local["right"], 0),
@@ -213,7 +205,7 @@ class Scene:
             axes=turn(local["axes"], faces),
             motion=motion,
             shadow_boxes=corners,
-            **{name: local[name] for name in kept},
+            **{name: local[name] for name in _CONSTANT},
         )
 
     def _gather(self) -> dict[str, np.ndarray]:

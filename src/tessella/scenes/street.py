@@ -1,14 +1,14 @@
-"""The plan of a street: what lies where, who moves how, and the camera car's path."""
+"""A street: ground, houses and roadside, daylight, and the camera car's path."""
 
 import numpy as np
 
 from tessella.scenes import street_furniture as furniture
-from tessella.scenes import vehicles
-from tessella.scenes.camera import Camera, intrinsics, look, stand
+from tessella.scenes.camera import Camera, intrinsics, look
 from tessella.scenes.classes import STREET
 from tessella.scenes.lighting import Light, Source
-from tessella.scenes.people import pedestrian
-from tessella.scenes.shapes import Scene, Surface
+from tessella.scenes.shapes import Surface, Thing
+from tessella.scenes.street_plan import Plan
+from tessella.scenes.traffic import add_vehicles, add_walkers
 from tessella.scenes.world import World
 
 _FRAME_TIME = 1 / 17
@@ -18,70 +18,31 @@ _CAMERA_SPEED = (3.0, 11.0)
 _BACKGROUND = Surface(STREET["terrain"], "grass", (0.2, 0.24, 0.1), tile=3.0)
 
 
-class _Plan:
-    """The measures of one street; x grows to the right, the camera car is at y = 0 when ``times`` is 0."""
-
-    def __init__(self, rng: np.random.Generator, times: np.ndarray) -> None:
-        self.rng = rng
-        self.times = times
-        self.scene = Scene(len(times))
-        self.half_road = rng.uniform(3.4, 6.5)
-        self.tram = rng.random() < 0.3
-        self.half_road += 2.8 * self.tram
-        self.crossing = rng.uniform(14, 45) if rng.random() < 0.5 else None
-        self.verge = {side: rng.uniform(1.2, 3.0) if rng.random() < 0.45 else 0.0 for side in (-1, 1)}
-        self.walk = {side: rng.uniform(1.8, 3.6) for side in (-1, 1)}
-        self.garden = {side: rng.uniform(2.0, 7.0) if rng.random() < 0.5 else 0.0 for side in (-1, 1)}
-        self.lane = self.half_road / 2 + 0.7 * self.tram
-
-    def edge(self, side: int, part: str) -> float:
-        """The outer x of a strip on one side."""
-        parts = {"road": self.half_road}
-        parts["verge"] = parts["road"] + self.verge[side]
-        parts["walk"] = parts["verge"] + self.walk[side]
-        parts["garden"] = parts["walk"] + self.garden[side]
-        return side * parts[part]
-
-    def free(self, y: float, margin: float = 5.0) -> bool:
-        """Whether y is clear of the crossing."""
-        return self.crossing is None or abs(y - self.crossing) > margin
-
-    def drive(self, x: float, y: float, speed: float, sideways: bool = False) -> np.ndarray:
-        """Poses along the street (a negative speed comes towards the camera), or across it."""
-        poses = np.empty((len(self.times), 4, 4))
-        for index, time in enumerate(self.times):
-            if sideways:
-                poses[index] = stand(x + speed * time, y, 0, -np.pi / 2 if speed > 0 else np.pi / 2)
-            else:
-                poses[index] = stand(x, y + speed * time, 0, 0 if speed >= 0 else np.pi)
-        return poses
-
-
 def street(rng: np.random.Generator, frames: int, labelled: int, height: int, width: int) -> World:
     """A street whose moving things are where the plan puts them in the labelled frame."""
     times = (np.arange(frames) - labelled) * _FRAME_TIME
-    plan = _Plan(rng, times)
+    plan = Plan(rng, times)
     _ground(plan)
     for side in (-1, 1):
         _blocks(plan, side)
         _roadside(plan, side)
     _skyline(plan)
-    _traffic(plan)
-    _walkers(plan)
+    add_vehicles(plan)
+    add_walkers(plan)
     return World(plan.scene, _drive(plan, height, width), _daylight(rng), **_exposure(rng))
 
 
 def _exposure(rng: np.random.Generator) -> dict:
     cast = 1 + rng.normal(0, 0.07, 3)
     return {
-        "exposure": rng.uniform(0.75, 1.35),
+        "exposure": rng.uniform(0.9, 1.8),
         "white_balance": cast / cast.mean(),
         "noise": rng.uniform(0.02, 0.07),
         "empty_label": STREET["sky"],
     }
 
 
-def _drive(plan: _Plan, height: int, width: int) -> list[Camera]:
+def _drive(plan: Plan, height: int, width: int) -> list[Camera]:
     rng = plan.rng
     speed = rng.uniform(*_CAMERA_SPEED) if rng.random() < 0.85 else 0.0
     x, z = plan.lane + rng.normal(0, 0.3), rng.uniform(1.2, 1.7)
@@ -150,7 +111,7 @@ def _daylight(rng: np.random.Generator) -> Light:
     )
 
 
-def _ground(plan: _Plan) -> None:
+def _ground(plan: Plan) -> None:
     rng, scene = plan.rng, plan.scene
     ground = scene.thing(casts_shadow=False)
     far, back = _REACH + 120, -40.0
@@ -203,7 +164,7 @@ def _ground(plan: _Plan) -> None:
     _markings(plan, road, tarmac)
 
 
-def _markings(plan: _Plan, road: object, tarmac: Surface) -> None:
+def _markings(plan: Plan, road: Thing, tarmac: Surface) -> None:
     rng, w = plan.rng, plan.half_road
     fade = rng.uniform(0.3, 0.8)
     paint = tarmac.but(texture="dashes", color=(fade, fade, fade), tile=(1.0, rng.uniform(5, 9)))
@@ -212,18 +173,18 @@ def _markings(plan: _Plan, road: object, tarmac: Surface) -> None:
         solid = paint.but(texture="stucco", tile=2.0)
         lines += [(-w + 0.35, solid), (w - 0.35, solid)]
     for x, surface in lines:
-        road.face(surface, (x - 0.07, -40, 0.012), (0.14, 0, 0), (0, 200, 0))  # type: ignore[attr-defined]
+        road.face(surface, (x - 0.07, -40, 0.012), (0.14, 0, 0), (0, 200, 0))
     if plan.tram:
         rail = tarmac.but(texture="metal", color=(0.3, 0.28, 0.26), gloss=0.5)
         for x in (-1.75, -0.35, 0.35, 1.75):
-            road.face(rail, (x - 0.04, -40, 0.015), (0.08, 0, 0), (0, 240, 0))  # type: ignore[attr-defined]
+            road.face(rail, (x - 0.04, -40, 0.015), (0.08, 0, 0), (0, 240, 0))
     if plan.crossing is not None:
         zebra = paint.but(texture="zebra", tile=(1.0, 3.0))
         for y in (plan.crossing - 9, plan.crossing + 6):
-            road.face(zebra, (-w + 0.3, y, 0.014), (2 * w - 0.6, 0, 0), (0, 3.0, 0))  # type: ignore[attr-defined]
+            road.face(zebra, (-w + 0.3, y, 0.014), (2 * w - 0.6, 0, 0), (0, 3.0, 0))
 
 
-def _blocks(plan: _Plan, side: int) -> None:
+def _blocks(plan: Plan, side: int) -> None:
     """Houses, parks and yards behind the pavement."""
     rng, y = plan.rng, -25.0
     border = plan.edge(side, "walk") + side * 0.25
@@ -270,7 +231,7 @@ def _blocks(plan: _Plan, side: int) -> None:
         y = end + 0.01
 
 
-def _roadside(plan: _Plan, side: int) -> None:
+def _roadside(plan: Plan, side: int) -> None:
     """Posts, trees, signs and litter bins between the road and the walkers."""
     rng, scene = plan.rng, plan.scene
     strip = plan.edge(side, "road") + side * (plan.verge[side] / 2 if plan.verge[side] else 0.4)
@@ -282,7 +243,7 @@ def _roadside(plan: _Plan, side: int) -> None:
         for y in np.arange(phase + 4, _REACH * 0.8, rng.uniform(7, 16)):
             if plan.free(y, 8):
                 furniture.tree(scene, rng, strip + side * 0.2, y)
-    for y in rng.uniform(6, 60, int(rng.integers(1, 4))):
+    for y in rng.uniform(6, 40, int(rng.integers(1, 4))):
         furniture.traffic_sign(scene, rng, strip + side * rng.uniform(0, 0.4), y)
     for y in rng.uniform(5, 50, int(rng.integers(0, 3))):
         if plan.free(y, 6):
@@ -291,7 +252,7 @@ def _roadside(plan: _Plan, side: int) -> None:
         furniture.traffic_light(scene, rng, strip, plan.crossing - 6, -side, int(rng.integers(3)))
 
 
-def _skyline(plan: _Plan) -> None:
+def _skyline(plan: Plan) -> None:
     """What closes the view at the end of the street."""
     rng = plan.rng
     if rng.random() < 0.5:
@@ -300,107 +261,3 @@ def _skyline(plan: _Plan) -> None:
     else:
         for x in rng.uniform(-45, 45, 22):
             furniture.tree(plan.scene, rng, x, _REACH + rng.uniform(5, 40))
-
-
-def _traffic(plan: _Plan) -> None:
-    rng, scene, w = plan.rng, plan.scene, plan.half_road
-    if plan.tram:
-        ahead = rng.random() < 0.5
-        vehicles.tram(
-            scene,
-            plan.drive(
-                1.05 if ahead else -1.05, rng.uniform(14, 45), rng.uniform(2, 9) * (1 if ahead else -1)
-            ),
-            rng,
-        )
-    for direction in (1, -1):
-        y = rng.uniform(9, 26) if direction > 0 else rng.uniform(6, 22)
-        for _ in range(int(rng.integers(1, 4))):
-            speed = direction * rng.uniform(2, 12)
-            x = direction * plan.lane + rng.normal(0, 0.2)
-            kind = rng.choice(["car", "truck", "bus", "motorcycle", "bicycle"], p=[0.5, 0.15, 0.15, 0.1, 0.1])
-            if kind == "car":
-                vehicles.car(scene, plan.drive(x, y, speed), rng)
-            elif kind == "truck":
-                vehicles.truck(scene, plan.drive(x, y + 3, speed), rng)
-            elif kind == "bus":
-                vehicles.bus(scene, plan.drive(x, y + 5, speed), rng)
-            else:
-                vehicles.two_wheeler(
-                    scene, plan.drive(x + direction * 0.6, y, speed / 2), rng, kind == "motorcycle", True
-                )
-            y += rng.uniform(12, 28)
-    for side in (-1, 1):
-        cyclist_y = rng.uniform(7, 35)
-        if rng.random() < 0.3:
-            vehicles.two_wheeler(
-                scene,
-                plan.drive(side * (w - 0.7), cyclist_y, side * rng.uniform(3, 6)),
-                rng,
-                rng.random() < 0.4,
-                True,
-            )
-        elif rng.random() < 0.75:
-            _parked(plan, side)
-        for _ in range(int(rng.integers(0, 3))):
-            place = plan.edge(side, "verge") + side * rng.uniform(0.4, 0.9)
-            pose = stand(place, rng.uniform(6, 30), 0.12, rng.normal(0, 0.5))
-            vehicles.two_wheeler(scene, pose, rng, rng.random() < 0.4, False)
-    if plan.crossing is not None and rng.random() < 0.7:
-        build = (vehicles.car, vehicles.bus, vehicles.truck)[rng.choice(3, p=[0.6, 0.2, 0.2])]
-        away = rng.choice([-1, 1])
-        build(
-            scene,
-            plan.drive(
-                rng.uniform(-14, 14), plan.crossing - 2.2 * away, away * rng.uniform(2, 8), sideways=True
-            ),
-            rng,
-        )
-
-
-def _parked(plan: _Plan, side: int) -> None:
-    rng, y = plan.rng, plan.rng.uniform(4, 14)
-    for _ in range(int(rng.integers(1, 7))):
-        if plan.free(y, 12):
-            yaw = (0 if side > 0 else np.pi) + rng.normal(0, 0.03)
-            pose = stand(side * (plan.half_road - 0.2) + rng.normal(0, 0.1), y, 0, yaw)
-            (vehicles.truck if rng.random() < 0.08 else vehicles.car)(plan.scene, pose, rng)
-        y += rng.uniform(6, 9)
-
-
-def _walkers(plan: _Plan) -> None:
-    rng = plan.rng
-
-    def walk(x: float, y: float, z: float, speed: float, sideways: bool = False) -> None:
-        poses = plan.drive(x, y, speed, sideways)
-        poses[:, 2, 3] = z
-        pedestrian(plan.scene, poses, rng, rng.uniform(0, 6.3) + 4.2 * speed * plan.times)
-
-    for side in (-1, 1):
-        for _ in range(int(rng.integers(1, 6))):
-            a, b = plan.edge(side, "verge"), plan.edge(side, "walk")
-            speed = rng.choice([-1, 1]) * rng.uniform(0.8, 1.7) if rng.random() < 0.8 else 0.0
-            walk(
-                a + (b - a) * rng.uniform(0.25, 0.85),
-                rng.choice([rng.uniform(4, 25), rng.uniform(20, 90)]),
-                0.12,
-                speed,
-            )
-    if plan.crossing is not None:
-        for _ in range(int(rng.integers(0, 5))):
-            speed = rng.choice([-1, 1]) * rng.uniform(0.8, 1.6)
-            walk(
-                rng.uniform(-1, 1) * plan.half_road,
-                plan.crossing - 9 + rng.uniform(0.4, 2.6),
-                0.0,
-                speed,
-                sideways=True,
-            )
-    elif rng.random() < 0.25:
-        walk(
-            rng.uniform(-1, 1) * plan.half_road,
-            rng.uniform(9, 30),
-            0.0,
-            rng.choice([-1, 1]) * 1.4,
-            sideways=True,
-        )

@@ -69,7 +69,7 @@ def barrier(scene: Scene, rng: np.random.Generator, x: float, start: float, end:
     if kind == "wall":
         texture = str(rng.choice(["brick", "concrete", "slabs", "stucco"]))
         color = tuple(np.array(_PLASTER[rng.integers(len(_PLASTER))]) * rng.uniform(0.6, 1.1))
-        height = rng.uniform(1.2, 3.2)
+        height = rng.uniform(1.5, 3.8)
         thing.box(
             Surface(STREET["wall"], texture, color, tile=2.0), (x - 0.15, start, 0), (x + 0.15, end, height)
         )
@@ -79,7 +79,7 @@ def barrier(scene: Scene, rng: np.random.Generator, x: float, start: float, end:
     else:
         texture = str(rng.choice(["bars", "planks", "mesh"]))
         color = ((0.05, 0.05, 0.06), (0.25, 0.16, 0.08), (0.5, 0.5, 0.5), (0.1, 0.22, 0.12))[rng.integers(4)]
-        height = rng.uniform(1.0, 2.2)
+        height = rng.uniform(1.2, 2.4)
         surface = Surface(STREET["fence"], texture, color, tile=(1.5, height))
         for offset in (-0.03, 0.03):
             thing.face(surface, (x + offset, start, 0), (0, end - start, 0), (0, 0, height), two_sided=True)
@@ -100,7 +100,7 @@ def tree(scene: Scene, rng: np.random.Generator, x: float, y: float) -> None:
     for _ in range(int(rng.integers(2, 5))):
         offset = rng.uniform(-0.45, 0.45, 3) * radius
         green = Surface(label, "leaves", tuple(color * rng.uniform(0.8, 1.2)), tile=1.8)
-        crown.ellipsoid(green, offset + (0, 0, clear + radius), radius * rng.uniform(0.5, 0.8, 3))
+        crown.ellipsoid(green, offset + np.array([0, 0, clear + radius]), radius * rng.uniform(0.5, 0.8, 3))
     ragged = Surface(label, "foliage", tuple(color), tile=None)
     for angle in (0.0, 1.05, 2.1):
         across = np.array([np.cos(angle), np.sin(angle), 0]) * radius * 1.25
@@ -161,7 +161,7 @@ def traffic_light(scene: Scene, rng: np.random.Generator, x: float, y: float, st
 def traffic_sign(scene: Scene, rng: np.random.Generator, x: float, y: float) -> None:
     """A post with one or two signs towards the camera car."""
     _post(scene, rng, x, y, rng.uniform(2.4, 3.0), 0.04)
-    size, bottom = rng.uniform(0.5, 0.9), rng.uniform(1.9, 2.2)
+    size, bottom = rng.uniform(0.6, 1.0), rng.uniform(1.9, 2.2)
     for number in range(int(rng.integers(1, 3))):
         surface = Surface(
             STREET["traffic sign"], f"sign_{SIGNS[rng.integers(len(SIGNS))]}", tile=None, gloss=0.3

@@ -53,14 +53,14 @@ def _bank() -> _Bank:
         offsets.append(offset)
     texels = np.ascontiguousarray(np.concatenate(levels)).view(np.uint32).ravel()
     solid = np.stack(masks)
-    return _Bank(texels, np.array(offsets, np.int32), solid, ~solid.all(axis=(1, 2)))
+    return _Bank(texels, np.array(offsets, np.int32), solid, np.array([not mask.all() for mask in masks]))
 
 
 def sample(texture: np.ndarray, across: np.ndarray, up: np.ndarray, footprint: np.ndarray) -> np.ndarray:
     """Colours [N, 3] float32 in 0..1 by bilinear interpolation in the nearest mip level.
 
-    texture: [N] indices. across, up: [N] coordinates in repetitions of the texture. footprint: [N] repetitions
-    per pixel, which decides the level.
+    texture: [N] indices. across, up: [N] coordinates in repetitions of the texture. footprint: [N]
+    repetitions per pixel, which decides the level.
     """
     bank = _bank()
     level = np.clip(np.log2(np.maximum(footprint, 1e-6) * SIDE) + 0.3, 0, _LEVELS - 1).astype(np.int32)

@@ -82,16 +82,10 @@ def truck(scene: Scene, poses: np.ndarray, rng: np.random.Generator) -> None:
         texture=str(rng.choice(["cargo", "metal", "stripes_upright"])), tile=(4.0, height), gloss=0.1
     )
     thing.box(load, (-1.2, -half, 0.75), (1.2, half - 2.0, height), bottom=True)
-    thing.frustum(
-        paint.but(texture="car_side", tile=None),
-        (-1.15, half - 1.9, 0.45),
-        (1.15, half, 2.5),
-        0.0,
-        0.25,
-        0.05,
-        back=paint.but(texture="coach_front", tile=None),
-        top=paint,
-    )
+    cab = paint.but(texture="car_front", tile=None)
+    thing.box(paint, (-1.15, half - 1.9, 0.45), (1.15, half, 1.5), back=cab)
+    glass = Surface(paint.label, "car_glass", (0.9, 0.95, 1.0), tile=None, gloss=0.8)
+    thing.frustum(glass, (-1.15, half - 1.9, 1.5), (1.15, half, 2.5), 0.0, 0.25, 0.05, top=paint)
     dark = Surface(paint.label, "plain", (0.03, 0.03, 0.03))
     thing.box(dark, (-1.0, -half + 0.1, 0.45), (1.0, half - 0.4, 0.76))
     lamp = Surface(paint.label, "plain", (0.5, 0.03, 0.03))

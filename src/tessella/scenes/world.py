@@ -11,7 +11,7 @@ from tessella.scenes.shapes import Scene
 
 @dataclass(frozen=True)
 class World:
-    """exposure: gain. white_balance: [3] gains. noise: strength of colour noise. empty_label: id of nothing (sky)."""
+    """exposure: gain. white_balance: [3] gains. noise: that of colours. empty_label: id of the sky."""
 
     scene: Scene
     cameras: list[Camera]
