@@ -43,15 +43,11 @@ def test_matching_is_better_than_greedy_and_one_to_one() -> None:
     assert match_boundaries(np.ones((1, 5), dtype=bool), true, 5) == 2
 
 
-def test_matching_a_boundary_with_its_copy_one_pixel_away_takes_no_time() -> None:
-    # Hopcroft and Karp's algorithm as SciPy has it takes minutes here.
-    blobs = torch.nn.functional.interpolate(
-        torch.rand(1, 3, 40, 50, generator=torch.Generator().manual_seed(0)), size=(320, 400), mode="bilinear"
-    ).argmax(1)
-    true = label_boundaries(blobs)[0, :, :-1].numpy()
+def test_many_pixels_with_many_partners_all_match() -> None:
+    true = np.random.default_rng(0).random((60, 80)) < 0.15
     moved = np.roll(true, 1, axis=1)
     moved[:, 0] = False
-    assert match_boundaries(moved, true, radius=4) == moved.sum()
+    assert match_boundaries(moved, true, radius=4.5) == moved.sum()
 
 
 def halves(width: int = 40, height: int = 30, edge: int = 20) -> Tensor:
