@@ -51,8 +51,8 @@ def dense_mean_field(crf: DenseCRF, posteriors: torch.Tensor, image: np.ndarray)
     "crf",
     [
         DenseCRF(),
-        DenseCRF(theta_alpha=10, theta_beta=10, theta_gamma=3),
-        DenseCRF(theta_alpha=30, theta_beta=20),
+        DenseCRF(theta_alpha=10.0, theta_beta=10.0, theta_gamma=3.0),
+        DenseCRF(theta_alpha=30.0, theta_beta=20.0),
     ],
     ids=["defaults", "short", "wide"],
 )
@@ -68,7 +68,7 @@ def test_is_close_to_the_mean_field_between_all_pairs(crf: DenseCRF) -> None:
 
 def test_the_smoothness_kernel_alone_is_exact() -> None:
     image, labels = two_regions(17, 23)
-    crf, given = DenseCRF(w1=0, theta_gamma=2.5, iterations=3), noisy_posteriors(labels, 3)
+    crf, given = DenseCRF(w1=0.0, theta_gamma=2.5, iterations=3), noisy_posteriors(labels, 3)
     np.testing.assert_allclose(crf(given, image).numpy(), dense_mean_field(crf, given, image), atol=2e-3)
 
 
@@ -92,7 +92,7 @@ def test_any_size_gives_posteriors(size: tuple[int, int]) -> None:
 def test_without_weights_or_iterations_nothing_changes() -> None:
     image, labels = two_regions(12, 14)
     given = noisy_posteriors(labels, 3)
-    torch.testing.assert_close(DenseCRF(w1=0, w2=0)(given, image), given)
+    torch.testing.assert_close(DenseCRF(w1=0.0, w2=0.0)(given, image), given)
     torch.testing.assert_close(DenseCRF(iterations=0)(given, image), given)
 
 
@@ -107,5 +107,5 @@ def test_certain_posteriors_stay_finite() -> None:
 def test_wrong_images_and_parameters_are_named() -> None:
     with pytest.raises(InputError, match=r"^image: uint16 of shape \[4, 5, 3\]; the CRF needs 8-bit RGB"):
         DenseCRF()(torch.ones(2, 4, 5) / 2, np.zeros((4, 5, 3), np.uint16))
-    with pytest.raises(InputError, match=r"^theta_beta: 0; give a positive number$"):
-        DenseCRF(theta_beta=0)
+    with pytest.raises(InputError, match=r"^theta_beta: 0.0; give a positive number$"):
+        DenseCRF(theta_beta=0.0)

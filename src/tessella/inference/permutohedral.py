@@ -43,7 +43,7 @@ class PermutohedralFilter:
             shape=(points, len(keys)),
         )
         self._splat = self._slice.T.tocsr()
-        self._blurs = [_blur(keys, step @ stride) for step in _directions(dimensions)]
+        self._blurs = [_blur(keys, int(step @ stride)) for step in _directions(dimensions)]
 
     def __call__(self, values: Float[np.ndarray, "points channels"]) -> Float[np.ndarray, "points channels"]:
         # Where lattice points are missing the order of the directions matters; both orders together make the
