@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 import os
 import tempfile
 import warnings
@@ -24,6 +25,9 @@ METADATA = "tessella.json"
 """Name of the description inside the file: an extra file of ``.pt2``, a metadata property of ``.onnx``."""
 
 SUFFIXES = (".pt2", ".onnx")
+
+DIMENSIONS = {0: "batch", 2: "height", 3: "width"}
+"""Those of an image [B, C, H, W] that a file may take in any size."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +115,12 @@ def export(
             "[batch, classes, height, width] is needed: wrap it with tessella.networks.adapters.as_network"
         )
 
-    program, reason = _trace(network, image, dynamic)
-    free = _free(program)
-    if dynamic and not any(free):
+    program, free, reason = _trace(network, image, dynamic)
+    if dynamic and not free:
         image = image[:1]  # all is fixed: one image at a time is of more use than two
-        program, _ = _trace(network, image, dynamic=False)
+        program, _, _ = _trace(network, image, dynamic=False)
     description = Description(
-        input_shape=tuple(None if may else size for size, may in zip(image.shape, free, strict=True)),
+        input_shape=tuple(None if d in free else size for d, size in enumerate(image.shape)),
         num_classes=logits.shape[1],
         classes=tuple((name, (color[0], color[1], color[2])) for name, color in classes),
         mean=tuple(mean),
@@ -128,9 +131,8 @@ def export(
         _save(program, temporary, json.dumps(asdict(description)))
         images = (image, _of_other_size(image, free))
         difference = _compare(network, load_exported(temporary), images, tolerance, path)
-    names = ("batch", "channels", "height", "width")
-    fixed = tuple(n for n, may in zip(names, free, strict=True) if dynamic and not may and n != "channels")
-    return ExportReport(path, description, difference, fixed, reason if fixed else "")
+    fixed = tuple(name for d, name in DIMENSIONS.items() if dynamic and d not in free)
+    return ExportReport(path, description, difference, fixed, reason)
 
 
 class ExportedNetwork(nn.Module):
@@ -200,20 +202,20 @@ def _check_request(
             raise InputError(f"{name} has {len(values)} values for {in_channels} channels: give one for each")
 
 
-def _trace(network: nn.Module, image: Tensor, dynamic: bool) -> tuple[torch.export.ExportedProgram, str]:
-    """The traced network, and why a dimension had to be fixed although ``dynamic`` asked for any."""
+def _trace(
+    network: nn.Module, image: Tensor, dynamic: bool
+) -> tuple[torch.export.ExportedProgram, tuple[int, ...], str]:
+    """The traced network, the dimensions it takes in any size, and why not all that were asked for."""
+    reason = ""
     if dynamic:
-        sides = {0: torch.export.Dim.AUTO, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
         try:
+            sides = dict.fromkeys(DIMENSIONS, torch.export.Dim.AUTO)
             program = torch.export.export(network, (image,), dynamic_shapes=(sides,), strict=False)
-            program.module()(_of_other_size(image, _free(program)))
-            return program, "the network computes with this size as a constant"
-        except Exception as error:  # of many kinds, in tracing or from guards; fixed sizes may do
+            return program, *_free_dimensions(program, image)
+        except Exception as error:  # of many kinds; with fixed sizes it may do
             reason = _first_line(error)
-    else:
-        reason = ""
     try:
-        return torch.export.export(network, (image,), strict=False), reason
+        return torch.export.export(network, (image,), strict=False), (), reason
     except Exception as error:
         raise InputError(
             f"{type(network).__name__}: torch.export cannot trace it ({_first_line(error)}); keep branches "
@@ -221,17 +223,30 @@ def _trace(network: nn.Module, image: Tensor, dynamic: bool) -> tuple[torch.expo
         ) from error
 
 
-def _free(program: torch.export.ExportedProgram) -> list[bool]:
-    """Which dimensions of the image may have any size."""
-    name = program.graph_signature.user_inputs[0]
-    node = next(node for node in program.graph.nodes if node.name == name)
-    return [not isinstance(size, int) for size in node.meta["val"].shape]
+def _free_dimensions(program: torch.export.ExportedProgram, image: Tensor) -> tuple[tuple[int, ...], str]:
+    """Dimensions that may change, found by changing them; and why not the others.
+
+    Raises what the program raises if they may change one by one but not together.
+    """
+    run = program.module()
+    free, reason = [], ""
+    with torch.no_grad():
+        for dimension in DIMENSIONS:
+            try:
+                run(_of_other_size(image, [dimension]))
+                free.append(dimension)
+            except Exception as error:  # a guard, or an operator that got another size than it knows
+                reason = _first_line(error)
+        run(_of_other_size(image, free))
+    return tuple(free), reason
 
 
-def _of_other_size(image: Tensor, free: Sequence[bool]) -> Tensor:
+def _of_other_size(image: Tensor, free: Sequence[int]) -> Tensor:
     """Noise with one image less than ``image``, higher and narrower by odd numbers, where these are free."""
-    changes = zip(image.shape, free, (-1, 0, 13, -7), strict=True)
-    return torch.randn([max(size + change * may, 1) for size, may, change in changes])
+    shape = list(image.shape)
+    for dimension in free:
+        shape[dimension] = max(1, shape[dimension] + {0: -1, 2: 13, 3: -7}[dimension])
+    return torch.randn(shape)
 
 
 @contextmanager
@@ -252,16 +267,24 @@ def _save(program: torch.export.ExportedProgram, path: Path, text: str) -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise InputError(f"{path.name}: ONNX needs pip install tessella[export]") from error
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # of deprecations inside torch and onnxscript, nothing a user can act on
+    with warnings.catch_warnings(), _silent_log():  # what is inside torch and onnxscript is not the user's
+        warnings.simplefilter("ignore")
         onnx_program = torch.onnx.export(
             program, dynamo=True, input_names=["image"], output_names=["logits"], verbose=False
         )
     assert onnx_program is not None
     onnx_program.model.metadata_props[METADATA] = text
     onnx_program.save(path, external_data=False)
+
+
+@contextmanager
+def _silent_log() -> Iterator[None]:
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _open_pt2(path: Path, device: torch.device) -> tuple[Callable[[Tensor], Tensor], str]:
