@@ -19,10 +19,10 @@ from functools import partial
 
 import numpy as np
 import torch
-from tessella.networks import PSPNet, ResNet
 from torch import Tensor, nn
 
 from tessella.inference import DenseCRF, InferencePlan, Predictor, Windows, posteriors
+from tessella.networks import PSPNet, ResNet
 
 CLASSES = 11
 

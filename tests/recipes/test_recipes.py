@@ -69,14 +69,19 @@ def test_recipe_trains_a_step(recipe: Recipe, tmp_path: Path) -> None:
         "network.decoder_channels": 16,
         "network.backbone.depth": 18,
     }
-    if config.network.func.__name__ in ("DPC", "DeepLabLargeFOV", "FCN") or "xception" in str(config.network).lower():
+    if (
+        config.network.func.__name__ in ("DPC", "DeepLabLargeFOV", "FCN")
+        or "xception" in str(config.network).lower()
+    ):
         pytest.skip("too large for a fast test; tests/networks trains it")
     for name, value in small.items():
         try:
             config = override(config, {name: value})
         except InputError:
             continue
-    config = replace(config, dataset=partial(Pictures), train_split="train", val_split="val", workers=0, crop=(33, 40))
+    config = replace(
+        config, dataset=partial(Pictures), train_split="train", val_split="val", workers=0, crop=(33, 40)
+    )
     config = replace(config, steps=1, batch_size=2, validate_every=1, class_weights="none")
     machine = Machine(accelerator="cpu", precision="fp32", progress=False)
     assert train(config, recipe.name, tmp_path, tmp_path / "run", machine=machine).step == 1

@@ -28,7 +28,9 @@ def test_fields_reach_into_partials_and_their_defaults() -> None:
 
 
 def test_every_field_of_a_recipe_has_help() -> None:
-    missing = [f.name for f in fields(streets()) if not f.help and not f.name.startswith(("dataset", "network"))]
+    missing = [
+        f.name for f in fields(streets()) if not f.help and not f.name.startswith(("dataset", "network"))
+    ]
     assert not missing
 
 
@@ -37,15 +39,21 @@ def test_override_changes_what_it_names_and_nothing_else() -> None:
     after = override(before, {"steps": 7, "network.backbone.depth": 34, "inference.flip": True})
     changed = {name for name, value in values(after).items() if values(before)[name] != value}
     assert changed == {"steps", "network.backbone.depth", "inference.flip"}
-    assert sum(p.numel() for p in after.network(3).parameters()) > sum(p.numel() for p in before.network(3).parameters())
+    assert sum(p.numel() for p in after.network(3).parameters()) > sum(
+        p.numel() for p in before.network(3).parameters()
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("stepz", "steps"), ("depth", "network.backbone.depth"), ("network.backbone.detph", "network.backbone.depth")],
+    [
+        ("stepz", "steps"),
+        ("depth", "network.backbone.depth"),
+        ("network.backbone.detph", "network.backbone.depth"),
+    ],
 )
 def test_typo_names_the_nearest_field(name: str, hint: str) -> None:
-    with pytest.raises(InputError, match=f"no field {name}: did you mean {hint}"):
+    with pytest.raises(InputError, match=rf"no field {name}: did you mean {hint}"):
         override(streets(), {name: 1})
 
 
@@ -74,9 +82,11 @@ def test_parse(text: str, hint: object, value: object) -> None:
     assert parse("field", text, hint) == value
 
 
-@pytest.mark.parametrize(("text", "hint"), [("ten", int), ("sdg", Literal["sgd", "adamw"]), ("1,2,3", tuple[int, int])])
+@pytest.mark.parametrize(
+    ("text", "hint"), [("ten", int), ("sdg", Literal["sgd", "adamw"]), ("1,2,3", tuple[int, int])]
+)
 def test_parse_refuses_other_types(text: str, hint: object) -> None:
-    with pytest.raises(InputError, match="field: .* is not of type"):
+    with pytest.raises(InputError, match=r"field: .* is not of type"):
         parse("field", text, hint)
 
 
@@ -91,7 +101,12 @@ def test_saved_configuration_builds_the_same_network() -> None:
 def test_saved_configuration_holds_the_defaults_of_its_time() -> None:
     saved = to_json(partial(PSPNet, backbone=partial(ResNet, depth=18)))
     assert saved["with"]["dropout"] == 0.1
-    assert saved["with"]["backbone"]["with"] == {"depth": 18, "deep_stem": False, "stride_in_1x1": False, "width": 64}
+    assert saved["with"]["backbone"]["with"] == {
+        "depth": 18,
+        "deep_stem": False,
+        "stride_in_1x1": False,
+        "width": 64,
+    }
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.datasets.fabricate import fabricate_camvid
 
 from tessella.cli import main
-from tests.datasets.fabricate import fabricate_camvid
 
 TINY = [
     *("--network.backbone.width", "8", "--network.pyramid_channels", "8", "--network.decoder_channels", "8"),
@@ -125,7 +125,9 @@ def test_export(trained: Path, tmp_path: Path, name: str, capsys: pytest.Capture
     assert (tmp_path / name).stat().st_size > 0
 
 
-def test_compare_two_runs(trained: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare_two_runs(
+    trained: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = tmp_path / "other"
     assert run("train", "camvid", "--data", data, "--out", other, "--no-progress", *TINY, "--seed", "1") == 0
     for folder in (trained, other):
@@ -141,7 +143,8 @@ def test_fine_tuning_from_a_run(trained: Path, data: Path, tmp_path: Path) -> No
     arguments = ["--weights", weights, "--learning_rate", "0", "--ema", "0"]
     assert run("train", "camvid", "--data", data, "--out", out, "--no-progress", *TINY, *arguments) == 0
     before, after = (
-        torch.load(path / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"] for path in (trained, out)
+        torch.load(path / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+        for path in (trained, out)
     )
     name = "network.network.backbone.layer1.0.conv1.weight"
     assert torch.equal(before[name], after[name])
@@ -184,7 +187,9 @@ def test_bad_input_gets_one_line(
     assert len(error.splitlines()) == 1
 
 
-def test_checkpoint_of_another_network(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_checkpoint_of_another_network(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     checkpoint = torch.load(trained / "checkpoints" / "best.ckpt", weights_only=True)
     checkpoint["tessella"]["config"]["with"]["network"]["with"]["backbone"]["with"]["width"] = 16
     torch.save(checkpoint, tmp_path / "x.ckpt")
@@ -200,9 +205,23 @@ def test_checkpoint_of_another_network(trained: Path, tmp_path: Path, capsys: py
 @pytest.mark.slow
 def test_ctrl_c_saves_everything_and_resume_finishes(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "tessella.cli", "train", "camvid", "--data", str(data), "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "tessella.cli",
+        "train",
+        "camvid",
+        "--data",
+        str(data),
+        "--out",
+        str(out),
+    ]
     options = [*TINY, "--steps", "400", "--validate_every", "10", "--workers", "2", "--no-progress"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+        "OMP_NUM_THREADS": "1",
+    }
     process = subprocess.Popen([*command, *options], env=environment, stdout=subprocess.PIPE, text=True)
     for _ in range(600):
         if (out / "checkpoints" / "last.ckpt").exists():

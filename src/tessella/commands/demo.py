@@ -39,7 +39,9 @@ def run(options: argparse.Namespace) -> None:
     _evaluate_and_report(data, run_folder, console)
     _segment_new_images(data, run_folder, options.out / "predictions", console)
     minutes = (time.monotonic() - start) / 60
-    console.print(f"Done in {minutes:.1f} minutes. Open {run_folder}/report.html and {options.out}/predictions")
+    console.print(
+        f"Done in {minutes:.1f} minutes. Open {run_folder}/report.html and {options.out}/predictions"
+    )
 
 
 def _evaluate_and_report(data: Path, run_folder: Path, console: Console) -> None:

@@ -5,7 +5,16 @@ from functools import partial
 
 from tessella.datasets import Cityscapes
 from tessella.inference import InferencePlan, Windows
-from tessella.networks import DPC, DeepLabLargeFOV, DeepLabV2, DeepLabV3Plus, PSPNet, ResNet, UPerNet, Xception
+from tessella.networks import (
+    DPC,
+    DeepLabLargeFOV,
+    DeepLabV2,
+    DeepLabV3Plus,
+    PSPNet,
+    ResNet,
+    UPerNet,
+    Xception,
+)
 from tessella.runs.segmentation import Segmentation
 
 
