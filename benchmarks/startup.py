@@ -13,7 +13,7 @@ from statistics import median
 from tessella.runs.environment import environment, write_json
 
 COMMANDS = {
-    "python": ["-c", "pass"],
+    "bare_python": ["-c", "pass"],
     "import_tessella": ["-c", "import tessella"],
     "tessella_help": ["-m", "tessella.cli", "--help"],
 }

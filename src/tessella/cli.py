@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from tessella.errors import InputError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 on success, 2 for bad input, 130 when the user interrupted."""
+    # Our message names the file and says what to do; FFmpeg's own lines would stand beside it.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
     if "command" not in options:
