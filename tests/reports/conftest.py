@@ -9,6 +9,7 @@ import pytest
 
 from tests.reports.fabricate import write_run
 
+
 @pytest.fixture
 def make_run(tmp_path: Path) -> Callable[..., Path]:
     """``make_run(name, seed)`` writes a complete run and returns its folder."""
