@@ -1,8 +1,9 @@
 """How long training waits for data: the demo's training on rendered streets, with augmentation.
 
-Method: the demo's network takes real steps on batches of its own loader, one process loading beside it. Each step is timed in two parts,
-waiting for the batch and working on it; the first ten steps are left out. Result: share of the time spent waiting, and the time
-that one sample takes to load and augment. Run on a quiet machine: ``python benchmarks/loading.py``.
+Method: the demo's network takes real steps on batches of its own loader, one process loading beside it. Each step is
+timed in two parts, waiting for the batch and working on it; the first ten steps are left out. Result: share of the time
+spent waiting, and the time that one sample takes to load and augment. Run on a quiet machine:
+``python benchmarks/loading.py``.
 """
 
 import json

@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
 from tests.datasets.fabricate import fabricate_camvid, fabricate_cityscapes
 from tests.reports.fabricate import write_run
 

@@ -1,6 +1,7 @@
 """Full-size PSPNet on CamVid on one GPU, from scratch: under ten minutes on an H200.
 
-Method: recipe camvid_pspnet with a ResNet-50, trained on train, best checkpoint by val, measured on test with flips and scales.
+Method: recipe camvid_pspnet with a ResNet-50, trained on train, best checkpoint by val, measured on test with flips
+and scales.
 ``python benchmarks/gpu/camvid_pspnet.py CAMVID`` writes ``benchmarks/results/gpu_camvid_pspnet.json``.
 """
 
