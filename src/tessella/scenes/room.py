@@ -49,7 +49,7 @@ def room(rng: np.random.Generator, frames: int, labelled: int, height: int, widt
         _lamps(plan, windows, day),
         exposure=rng.uniform(1.3, 2.8),
         white_balance=tint / tint.mean(),
-        noise=rng.uniform(0.03, 0.09),
+        noise=rng.uniform(0.02, 0.065),
         empty_label=0,
     )
 
