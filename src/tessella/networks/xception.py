@@ -61,12 +61,8 @@ class Xception(Backbone):
         self.blocks = nn.Sequential()
         for index, (out_channels, halves) in enumerate(blocks):
             stride = next(strides) if halves else 1
-            projected = halves or channels != out_channels[-1]
-            self.blocks.append(
-                XceptionBlock(
-                    channels, out_channels, stride, dilation, "projection" if projected else "identity"
-                )
-            )
+            shortcut = "projection" if halves or channels != out_channels[-1] else "identity"
+            self.blocks.append(XceptionBlock(channels, out_channels, stride, dilation, shortcut))
             if halves and stride == 1:
                 dilation *= 2
             if halves and index > 0:
@@ -89,9 +85,10 @@ class Xception(Backbone):
 
 
 class XceptionBlock(nn.Module):
-    """Three separable convolutions, the last one strided, with a shortcut.
+    """Three separable convolutions, the last one strided, and a shortcut: "identity", "projection" or "none".
 
-    Without shortcut, rectifiers follow each of the convolutions' halves instead of preceding the convolutions.
+    Without shortcut, rectifiers follow the convolutions and their depthwise halves; else they precede the
+    convolutions.
     """
 
     def __init__(
@@ -100,7 +97,7 @@ class XceptionBlock(nn.Module):
         out_channels: tuple[int, int, int],
         stride: int,
         dilation: int,
-        shortcut: Literal["identity", "projection", "none"],
+        shortcut: str,
     ) -> None:
         super().__init__()
         self.residual = shortcut != "none"
