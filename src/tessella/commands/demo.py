@@ -18,7 +18,7 @@ from tessella.runs.prediction import Segmenter, find_pictures, predict_pictures
 from tessella.runs.segmentation import open_split, train
 from tessella.training.fit import Machine
 
-SEQUENCES = {"train": 320, "val": 20, "test": 60}
+SEQUENCES = {"train": 320, "val": 20, "test": 8}
 
 
 def run(options: argparse.Namespace) -> None:
@@ -68,5 +68,5 @@ def _evaluate_and_report(data: Path, run_folder: Path, console: Console) -> None
 def _segment_new_images(data: Path, run_folder: Path, out: Path, console: Console) -> None:
     console.rule("4  Segment new images")
     model = load_model(str(run_folder))
-    pictures = find_pictures([data / "leftImg8bit" / "test"])[:8]
+    pictures = find_pictures([data / "leftImg8bit" / "test"])
     predict_pictures(Segmenter(model, model.classes, torch.device("cpu")), track(pictures, "Segmenting"), out)

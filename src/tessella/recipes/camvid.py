@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from tessella.datasets.camvid import CamVid
+from tessella.inference import InferencePlan
 from tessella.networks import DeepLabV2, DeepLabV3Plus, PSPNet, ResNet
 from tessella.runs.segmentation import Segmentation
 
@@ -23,19 +24,21 @@ def camvid() -> Segmentation:
             decoder_channels=96,
         ),
         dataset=partial(CamVid),
-        crop=(240, 320),
-        scale=(0.5, 1.5),
-        rotation=5.0,
+        crop=(180, 240),
+        scale=(0.4, 1.0),
+        jitter=0.3,
         optimizer="adamw",
-        learning_rate=2e-3,
+        learning_rate=3e-3,
         head_factor=1.0,
         weight_decay=0.02,
         warmup=50,
         batch_size=8,
         class_weights="balanced",
-        ema=0.98,
-        steps=1500,
-        validate_every=250,
+        ema=0.99,
+        steps=1700,
+        validate_every=425,
+        workers=1,
+        inference=InferencePlan(scales=(0.5, 0.75, 1.0), flip=True),
     )
 
 
