@@ -150,9 +150,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _model_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "model", help="a run's folder, a checkpoint, or module:callable that returns a network"
-    )
+    parser.add_argument("model", help="a run's folder, a checkpoint, an exported file, or module:callable")
     parser.add_argument(
         "--trust",
         action="append",
@@ -166,7 +164,9 @@ def _model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scales", type=_numbers, metavar="S,S,...", help="average over these zooms, as 0.75,1,1.25"
     )
-    parser.add_argument("--flip", action="store_true", help="average with the mirrored image")
+    parser.add_argument(
+        "--flip", action=argparse.BooleanOptionalAction, help="average with the mirrored image"
+    )
     parser.add_argument(
         "--crf", action="store_true", help="refine with a dense CRF (Krähenbühl and Koltun 2011)"
     )

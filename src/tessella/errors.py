@@ -7,3 +7,8 @@ class InputError(ValueError):
     The message is one line that names the file or field and says what to do. The command line prints it
     alone; every other exception is a fault of ours and keeps its traceback.
     """
+
+    def __init__(self, message: str) -> None:
+        # PyTorch raises the error of a loading process anew, with that process's traceback for its text: the
+        # line behind the last "InputError: " is what we said.
+        super().__init__(message.rpartition(f"{type(self).__name__}: ")[2].strip())

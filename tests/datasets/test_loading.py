@@ -9,6 +9,7 @@ import torch
 from tessella.datasets import LabelClass, Sample
 from tessella.datasets.loading import StreamBatches, collate, evaluation_loader, training_loader
 from tessella.datasets.transforms import RandomAffineCrop
+from tessella.errors import InputError
 
 
 class Numbers:
@@ -78,3 +79,13 @@ def test_collate_keeps_types_and_leaves_out_what_is_lacking() -> None:
     assert batch["neighbours"].shape == (2, 1, 2, 4, 5)
     assert batch["depth"].shape == (2, 4, 5)
     assert set(collate([Sample("a", image)])) == {"image", "id"}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_error_of_a_loading_process_is_the_same_line(workers: int) -> None:
+    class Damaged(Numbers):
+        def __getitem__(self, index: int) -> Sample:
+            raise InputError(f"{index}.png is truncated: replace it")
+
+    with pytest.raises(InputError, match=r"^\d\.png is truncated: replace it$"):
+        next(iter(training_loader(Damaged(3), RandomAffineCrop((6, 6)), 1, seed=1, workers=workers)))

@@ -74,6 +74,7 @@ def test_hopeless_name_lists_the_fields() -> None:
         ("none", tuple[int, int] | None, None),
         ("240x320", tuple[int, int] | None, (240, 320)),
         ("sgd", Literal["sgd", "adamw"], "sgd"),
+        ("none", Literal["none", "balanced"], "none"),
         ("a+b", str, "a+b"),
         ("1x2", str, "1x2"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -120,9 +121,18 @@ def test_large_picture_is_segmented_in_windows(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["model.pt2", "model.onnx"])
-def test_export(trained: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_exported_file_is_a_model_like_any_other(
+    trained: Path, data: Path, tmp_path: Path, name: str
+) -> None:
     assert run("export", trained, "--out", tmp_path / name, "--height", "64", "--width", "96") == 0
-    assert (tmp_path / name).stat().st_size > 0
+    options = ["--split", "test", "--dataset", "camvid", "--data", data]
+    assert run("evaluate", tmp_path / name, *options, "--out", tmp_path / "exported") == 0
+    options = ["--split", "test", "--scales", "1", "--out", tmp_path / "own"]
+    assert run("evaluate", trained, *options, "--no-flip") == 0
+    own, exported = (
+        json.loads((tmp_path / folder / "result.json").read_text()) for folder in ("own", "exported")
+    )
+    assert own["metrics"]["mean_iou"] == pytest.approx(exported["metrics"]["mean_iou"], abs=1e-3)
 
 
 def test_compare_two_runs(
@@ -236,3 +246,38 @@ def test_ctrl_c_saves_everything_and_resume_finishes(data: Path, tmp_path: Path)
     shorter = [*TINY, "--steps", str(step + 2), "--validate_every", "10", "--no-progress"]
     subprocess.run([*command, *shorter, "--resume"], env=environment, check=True, timeout=120)
     assert torch.load(out / "checkpoints" / "last.ckpt", weights_only=True)["tessella"]["step"] == step + 2
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda root: _truncate(next((root / "trainannot").iterdir())), r"trainannot/.*\.png"),
+        (lambda root: _truncate(next((root / "train").iterdir())), r"train/.*\.png"),
+        (lambda root: next((root / "trainannot").iterdir()).unlink(), "has no label map"),
+        (
+            lambda root: _write_labels(next((root / "trainannot").iterdir()), (5, 5), 0),
+            "make both the same size",
+        ),
+        (lambda root: _write_labels(next((root / "trainannot").iterdir()), None, 77), "77"),
+    ],
+)
+def test_damaged_data_set_stops_training_with_one_line(
+    damage, message: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fabricate_camvid(tmp_path / "camvid")
+    damage(tmp_path / "camvid")
+    arguments = ["--data", tmp_path / "camvid", "--out", tmp_path / "run", "--no-progress"]
+    assert run("train", "camvid", *arguments, *TINY, "--workers", "1", "--class_weights", "none") == 2
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("tessella: ")]
+    assert len(lines) == 1
+    assert re.search(message, lines[0])
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def _write_labels(path: Path, size: tuple[int, int] | None, value: int) -> None:
+    with Image.open(path) as image:
+        size = size or image.size
+    Image.new("L", size, value).save(path)

@@ -18,7 +18,7 @@ def open_model(options: argparse.Namespace) -> tuple[Model, torch.device]:
         model.plan,
         windows=Windows(*options.window) if options.window else model.plan.windows,
         scales=options.scales or model.plan.scales,
-        flip=options.flip or model.plan.flip,
+        flip=model.plan.flip if options.flip is None else options.flip,
     )
     return replace(model, network=model.network.to(device), plan=plan), device
 

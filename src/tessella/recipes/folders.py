@@ -1,9 +1,12 @@
 """The user's own images in folders by split."""
 
+from dataclasses import replace
 from functools import partial
 
 from tessella.datasets import SplitFolders
+from tessella.inference import InferencePlan
 from tessella.networks import DeepLabV3Plus, ResNet
+from tessella.recipes.camvid import camvid
 from tessella.runs.segmentation import Segmentation
 
 
@@ -28,28 +31,17 @@ def folders() -> Segmentation:
 
 
 def folders_small() -> Segmentation:
-    """The same with ResNet-18 of half width, for a machine without a GPU.
+    """The network of recipe camvid, which a machine without a GPU can train, on your own folders.
 
     Command: tessella train folders_small --data MYDATA
     Citation: Chen et al., Encoder-decoder with atrous separable convolution, ECCV 2018
     """
-    return Segmentation(
-        network=partial(
-            DeepLabV3Plus,
-            backbone=partial(ResNet, depth=18, width=32),
-            pyramid_channels=96,
-            low_level_channels=32,
-            decoder_channels=96,
-        ),
+    return replace(
+        camvid(),
         dataset=partial(SplitFolders),
         test_split="val",
-        crop=(240, 320),
-        optimizer="adamw",
-        learning_rate=2e-3,
-        head_factor=1.0,
-        weight_decay=0.02,
-        warmup=50,
-        ema=0.98,
+        scale=(0.5, 1.5),
         steps=2000,
         validate_every=250,
+        inference=InferencePlan(),
     )

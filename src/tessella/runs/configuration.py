@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
 
 from tessella.errors import InputError
 
@@ -72,8 +72,8 @@ def parse(name: str, text: str, hint: Any) -> Any:
     """
     from jsonargparse import ArgumentParser  # takes a tenth of a second to import
 
-    if text.lower() == "none":
-        text = "null"
+    if text.lower() == "none" and type(None) in get_args(hint):
+        return None
     if hint is not str and re.fullmatch(r"[-+.\de]+([x,][-+.\de]+)+", text):
         text = f"[{text.replace('x', ',')}]"
     parser = ArgumentParser(exit_on_error=False)

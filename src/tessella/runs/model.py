@@ -13,6 +13,7 @@ from tessella.datasets import LabelClass
 from tessella.errors import InputError
 from tessella.inference import InferencePlan, Predictor
 from tessella.networks.adapters import as_network
+from tessella.networks.export import load_exported
 from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD, Normalized
 from tessella.runs.configuration import from_json
 from tessella.runs.segmentation import Segmentation
@@ -51,7 +52,7 @@ def to_float(image: Tensor) -> Tensor:
 
 
 def load_model(source: str, trusted: Sequence[str] = ("tessella",)) -> Model:
-    """A model from ``run/`` or ``.ckpt`` (ours), or ``module:callable`` (anyone's).
+    """A model from ``run/`` or ``.ckpt`` (ours), a file that ``tessella export`` wrote, or ``module:callable``.
 
     A run's folder means its best checkpoint. ``module:callable`` returns an ``nn.Module`` for RGB normalised by
     ImageNet's mean and deviation. Nothing in a checkpoint is executed; ``trusted`` names the packages whose
@@ -63,6 +64,8 @@ def load_model(source: str, trusted: Sequence[str] = ("tessella",)) -> Model:
     path = Path(source)
     if path.is_dir():
         path = path / "checkpoints" / "best.ckpt"
+    if path.suffix in (".onnx", ".pt2"):
+        return _from_exported(path)
     if path.suffix == ".ckpt" or path.exists():
         return _from_checkpoint(path, trusted)
     module, colon, name = source.partition(":")
@@ -73,6 +76,14 @@ def load_model(source: str, trusted: Sequence[str] = ("tessella",)) -> Model:
     except (ImportError, AttributeError) as error:
         raise InputError(f"{source}: {error}") from error
     return Model(Normalized(as_network(make()), IMAGENET_MEAN, IMAGENET_STD).eval())
+
+
+def _from_exported(path: Path) -> Model:
+    exported = load_exported(path)
+    description = exported.description
+    classes = tuple(LabelClass(name, color) for name, color in description.classes)
+    network = Normalized(exported, description.mean, description.std) if description.mean else exported
+    return Model(network, classes or None)
 
 
 def _from_checkpoint(path: Path, trusted: Sequence[str]) -> Model:
