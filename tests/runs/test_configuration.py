@@ -11,7 +11,7 @@ from tessella.errors import InputError
 from tessella.inference import InferencePlan
 from tessella.networks import PSPNet, ResNet
 from tessella.recipes.streets import streets
-from tessella.runs.configuration import fields, from_json, override, parse, to_json
+from tessella.runs.configuration import fields, from_json, override, parse, saved_values, to_json
 
 
 def values(config: object) -> dict[str, object]:
@@ -108,6 +108,12 @@ def test_saved_configuration_holds_the_defaults_of_its_time() -> None:
         "stride_in_1x1": False,
         "width": 64,
     }
+
+
+def test_saved_values_are_changes_of_the_recipe() -> None:
+    config = override(streets(), {"network.backbone.width": 8, "scale": (0.5, 0.7), "weights": "x.pth"})
+    saved = json.loads(json.dumps(to_json(config)))
+    assert values(override(streets(), saved_values(saved))) == values(config)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """tessella train: a recipe, with fields changed, on the user's data."""
 
 import argparse
+import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -10,24 +11,29 @@ from rich.table import Table
 
 from tessella.errors import InputError
 from tessella.recipes import find_recipe
-from tessella.runs.configuration import check_names, fields, override, parse
+from tessella.runs.configuration import check_names, fields, override, parse, saved_values
 from tessella.runs.segmentation import Segmentation, train
 from tessella.training.fit import Machine
 
 
 def run(options: argparse.Namespace) -> None:
     recipe = find_recipe(options.recipe)
-    config = override(recipe.configuration(), _changes(recipe.configuration(), options.changes))
+    out = options.out or Path("runs") / recipe.name
+    config, data = recipe.configuration(), options.data
+    if options.resume:
+        saved = _read_saved(out / "config.json")
+        config = override(config, saved_values(saved["config"]))
+        data = data or Path(saved["data"])
+    config = override(config, _changes(config, options.changes))
     if options.fields:
         _print_fields(config)
         return
-    if options.data is None:
+    if data is None:
         raise InputError(f"train {options.recipe} needs --data FOLDER, the folder of its data set")
-    out = options.out or Path("runs") / recipe.name
     outcome = train(
         config,
         options.recipe,
-        options.data,
+        data,
         out,
         machine=Machine(
             options.devices, options.nodes, options.accelerator, options.precision, not options.no_progress
@@ -35,17 +41,23 @@ def run(options: argparse.Namespace) -> None:
         resume=options.resume,
     )
     if outcome.interrupted:
-        again = shlex.join(
-            ["tessella", "train", options.recipe, "--data", str(options.data), "--out", str(out)]
-        )
-        changes = f" {shlex.join(options.changes)}" if options.changes else ""
-        print(
-            f"Stopped at step {outcome.step} of {config.steps}, all saved. Go on with: {again} --resume{changes}"
-        )
+        again = shlex.join(["tessella", "train", options.recipe, "--out", str(out), "--resume"])
+        print(f"Stopped at step {outcome.step} of {config.steps}, all saved. Go on with: {again}")
         raise KeyboardInterrupt
     print(
         f"Trained {outcome.step} steps in {outcome.seconds / 60:.1f} minutes. Next: tessella evaluate {out}"
     )
+
+
+def _read_saved(path: Path) -> dict[str, Any]:
+    """The run's own ``config.json``: a resumed run keeps every field that the user does not change again."""
+    try:
+        saved: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"no run to resume: {path} is missing; check --out") from None
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON ({error}): restore it, or begin anew in another --out") from None
+    return saved
 
 
 def _changes(config: Segmentation, arguments: list[str]) -> dict[str, Any]:

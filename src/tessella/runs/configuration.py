@@ -96,6 +96,17 @@ def to_json(config: Any) -> Any:
     return str(config) if isinstance(config, Path) else config
 
 
+def saved_values(data: Any, prefix: str = "") -> dict[str, Any]:
+    """Dotted name to value of every field in what ``to_json`` wrote: changes for ``override``."""
+    found: dict[str, Any] = {}
+    for name, value in data["with"].items():
+        if isinstance(value, dict):
+            found |= saved_values(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = from_json(value)
+    return found
+
+
 def from_json(data: Any, trusted: Sequence[str] = ("tessella",)) -> Any:
     """The configuration that ``to_json`` wrote.
 
