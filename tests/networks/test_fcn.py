@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from tessella.errors import InputError
 from tessella.networks import FCN, VGG16, TwoStreamFCN
 from tessella.networks.fcn import BilinearUpsampling
+from tessella.networks.vgg import CeilMaxPool2d
 
 vgg = partial(VGG16, width=4, fc_channels=8)
 
@@ -42,6 +43,12 @@ def test_upsampling_is_cropped_at_the_far_end():
 def test_layers_have_the_published_names(stride: int, names: list[str]):
     network = FCN(3, backbone=vgg, stride=stride)
     assert [name for name, _ in network.named_children() if name != "backbone"] == names
+
+
+@pytest.mark.parametrize("size", [(1, 1), (6, 7), (9, 4)])
+def test_pooling_keeps_odd_rows_and_columns(size: tuple[int, int]):
+    x = torch.randn(2, 3, *size).relu()
+    assert torch.equal(CeilMaxPool2d()(x), F.max_pool2d(x, 2, ceil_mode=True))
 
 
 def test_unknown_stride_is_an_error():

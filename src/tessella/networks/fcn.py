@@ -80,5 +80,10 @@ class BilinearUpsampling(nn.ConvTranspose2d):
 
     def forward(self, score: Tensor, size_of: Tensor) -> Tensor:  # type: ignore[override]
         """``score`` upsampled, without the rows and columns beyond those of ``size_of``."""
+        upsampled = super().forward(score)
         height, width = size_of.shape[-2:]
-        return super().forward(score)[..., :height, :width]
+        if torch.compiler.is_compiling():
+            # A slice would ask the exporter to prove that it lies within the map, which it cannot.
+            rows, columns = (torch.arange(length, device=score.device) for length in (height, width))
+            return upsampled.index_select(-2, rows).index_select(-1, columns)
+        return upsampled[..., :height, :width]

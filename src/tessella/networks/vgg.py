@@ -4,6 +4,7 @@ from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from tessella.errors import InputError
 from tessella.networks.backbone import Backbone, initialise_convolutions, stage_strides
@@ -92,12 +93,22 @@ class VGG16(Backbone):
         return maps
 
 
-def max_pool(size: int, stride: int) -> nn.MaxPool2d:
-    if stride == 1:
-        return nn.MaxPool2d(3, stride=1, padding=1)
-    if size == 3:
-        return nn.MaxPool2d(3, stride=2, padding=1)
-    return nn.MaxPool2d(2, stride=2, ceil_mode=True)
+def max_pool(size: int, stride: int) -> nn.Module:
+    """Pooling whose maps are rounded up in size."""
+    if stride == 2 and size == 2:
+        return CeilMaxPool2d()
+    return nn.MaxPool2d(3, stride=stride, padding=1)
+
+
+class CeilMaxPool2d(nn.Module):
+    """2x2 max pooling of rectified maps that keeps an odd last row and column.
+
+    As ``ceil_mode`` does, whose sizes the exporter cannot reason about: a row and a column of zeros are
+    appended, which count only where the size is odd and never exceed a rectified value.
+    """
+
+    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Tensor:
+        return F.max_pool2d(F.pad(x, (0, 1, 0, 1)), 2)
 
 
 def dense_to_convolution(vgg: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
