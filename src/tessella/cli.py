@@ -96,7 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("recipe", help="a name that tessella recipes lists, or your own as file.py:function")
     train.add_argument("--data", type=Path, help="the data set's folder")
     train.add_argument("--out", type=Path, help="the run's folder; runs/RECIPE where not given")
-    train.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own settings")
+    train.add_argument(
+        "--resume", action="store_true", help="go on with the run in --out, with its own settings"
+    )
     train.add_argument("--fields", action="store_true", help="list the recipe's fields and end")
     train.add_argument("--devices", type=int, default=1, help="GPUs, or processes on a CPU, on each node")
     train.add_argument("--nodes", type=int, default=1, help="machines")

@@ -62,7 +62,8 @@ def test_recipe_trains_a_step(recipe: Recipe, tmp_path: Path) -> None:
     """Narrow networks, two pictures, one update."""
     config = recipe.configuration()
     small: dict[str, object] = dict.fromkeys(
-        ["network.pyramid_channels", "network.head_channels", "network.channels", "network.decoder_channels"], 16
+        ["network.pyramid_channels", "network.head_channels", "network.channels", "network.decoder_channels"],
+        16,
     )
     small |= {"network.backbone.width": 8, "network.backbone.fc_channels": 16}
     known = {field.name: field.value for field in fields(config)}

@@ -56,7 +56,9 @@ def _read_saved(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise InputError(f"no run to resume: {path} is missing; check --out") from None
     except ValueError as error:
-        raise InputError(f"{path} is not valid JSON ({error}): restore it, or begin anew in another --out") from None
+        raise InputError(
+            f"{path} is not valid JSON ({error}): restore it, or begin anew in another --out"
+        ) from None
     return saved
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from tessella.datasets import Cityscapes, NYUDv2
+from tessella.inference import InferencePlan
 from tessella.networks import PSPNet, ResNet
 from tessella.runs.segmentation import Segmentation
 
@@ -28,16 +29,18 @@ def streets() -> Segmentation:
         crop=(120, 160),
         scale=(0.5, 1.0),
         optimizer="adamw",
-        learning_rate=3e-3,
+        jitter=0.2,
+        learning_rate=6e-3,
         head_factor=1.0,
         weight_decay=0.02,
         warmup=30,
-        batch_size=8,
+        batch_size=4,
         class_weights="balanced",
-        ema=0.97,
-        steps=300,
-        validate_every=100,
+        ema=0.98,
+        steps=900,
+        validate_every=300,
         workers=1,
+        inference=InferencePlan(scales=(0.5, 0.75, 1.0), flip=True),
     )
 
 

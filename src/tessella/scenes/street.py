@@ -33,11 +33,11 @@ def street(rng: np.random.Generator, frames: int, labelled: int, height: int, wi
 
 
 def _exposure(rng: np.random.Generator) -> dict:
-    cast = 1 + rng.normal(0, 0.07, 3)
+    cast = 1 + rng.normal(0, 0.05, 3)
     return {
         "exposure": rng.uniform(0.9, 1.8),
         "white_balance": cast / cast.mean(),
-        "noise": rng.uniform(0.02, 0.07),
+        "noise": rng.uniform(0.01, 0.045),
         "empty_label": STREET["sky"],
     }
 
@@ -63,7 +63,7 @@ def _drive(plan: Plan, height: int, width: int) -> list[Camera]:
 
 
 def _daylight(rng: np.random.Generator) -> Light:
-    kind = rng.choice(["clear", "low", "overcast", "dusk"], p=[0.35, 0.25, 0.28, 0.12])
+    kind = rng.choice(["clear", "low", "overcast", "dusk"], p=[0.37, 0.25, 0.3, 0.08])
     azimuth = rng.uniform(0, 2 * np.pi) if kind != "low" else rng.normal(0, 0.9)
     elevation = {"clear": rng.uniform(0.5, 1.1), "low": rng.uniform(0.15, 0.4), "overcast": 1.4, "dusk": 0.3}[
         kind
@@ -106,8 +106,8 @@ def _daylight(rng: np.random.Generator) -> Light:
         zenith=np.array(zenith[kind]),
         horizon=np.array(horizon[kind]),
         cloudiness=rng.uniform(0.1, 0.8),
-        haze=rng.uniform(0.05, 0.35),
-        glare=rng.uniform(0.1, 0.5) if kind == "low" else 0.0,
+        haze=rng.uniform(0.03, 0.25),
+        glare=rng.uniform(0.1, 0.4) if kind == "low" else 0.0,
     )
 
 
