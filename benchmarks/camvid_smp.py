@@ -54,8 +54,8 @@ def train(network: torch.nn.Module, camvid: Path, seconds: float) -> int:
     loss = SegmentationLoss()
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=0.01)
     start = time.monotonic()
-    step = 0
-    for step, batch in enumerate(loader):
+    steps = 0
+    for batch in loader:
         left = 1 - (time.monotonic() - start) / seconds
         if left <= 0:
             break
@@ -63,7 +63,8 @@ def train(network: torch.nn.Module, camvid: Path, seconds: float) -> int:
         optimizer.zero_grad()
         loss(network(batch["image"]), batch["labels"]).backward()
         optimizer.step()
-    return step
+        steps += 1
+    return steps
 
 
 @torch.inference_mode()
