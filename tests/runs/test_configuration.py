@@ -22,7 +22,7 @@ def test_fields_reach_into_partials_and_their_defaults() -> None:
     found = values(streets())
     assert found["network.backbone.depth"] == 18
     assert found["network.bins"] == (1, 2, 3, 6)  # a default of PSPNet's that the recipe does not mention
-    assert found["inference.scales"] == (1.0,)
+    assert found["inference.scales"] == (0.5, 0.75, 1.0)
     assert "network.num_classes" not in found
     assert "network.in_channels" not in found
 
@@ -36,7 +36,7 @@ def test_every_field_of_a_recipe_has_help() -> None:
 
 def test_override_changes_what_it_names_and_nothing_else() -> None:
     before = streets()
-    after = override(before, {"steps": 7, "network.backbone.depth": 34, "inference.flip": True})
+    after = override(before, {"steps": 7, "network.backbone.depth": 34, "inference.flip": False})
     changed = {name for name, value in values(after).items() if values(before)[name] != value}
     assert changed == {"steps", "network.backbone.depth", "inference.flip"}
     assert sum(p.numel() for p in after.network(3).parameters()) > sum(

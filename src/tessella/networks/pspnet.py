@@ -28,7 +28,7 @@ class PSPNet(nn.Module):
         bins: rows and columns of the pyramid's grids.
         pyramid_channels: channels of each level.
         head_channels: channels before the classifier.
-        auxiliary_channels: channels before the auxiliary classifier.
+        auxiliary_channels: channels before the auxiliary classifier; 0 for no auxiliary head.
         dropout: probability to drop a channel before each classifier.
     """
 
@@ -56,11 +56,12 @@ class PSPNet(nn.Module):
             nn.Dropout2d(dropout),
             nn.Conv2d(head_channels, num_classes, 1),
         )
-        self.aux = nn.Sequential(
-            *conv_norm_relu(third, auxiliary_channels, 3),
-            nn.Dropout2d(dropout),
-            nn.Conv2d(auxiliary_channels, num_classes, 1),
-        )
+        if auxiliary_channels:
+            self.aux = nn.Sequential(
+                *conv_norm_relu(third, auxiliary_channels, 3),
+                nn.Dropout2d(dropout),
+                nn.Conv2d(auxiliary_channels, num_classes, 1),
+            )
 
     def forward(
         self, image: Float[Tensor, "batch channels height width"]
@@ -71,6 +72,7 @@ class PSPNet(nn.Module):
     def forward_with_auxiliary(
         self, image: Float[Tensor, "batch channels height width"]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Logits, and the auxiliary head's logits of the same shape."""
+        """Logits, and the auxiliary head's logits of the same shape if there is one."""
         *_, third, last = self.backbone(image)
-        return resize(self.cls((last, self.ppm(last))), image), (resize(self.aux(third), image),)
+        auxiliary = (resize(self.aux(third), image),) if hasattr(self, "aux") else ()
+        return resize(self.cls((last, self.ppm(last))), image), auxiliary

@@ -21,7 +21,7 @@ def streets() -> Segmentation:
             backbone=partial(ResNet, depth=18, width=24),
             pyramid_channels=32,
             head_channels=96,
-            auxiliary_channels=32,
+            auxiliary_channels=0,
             dropout=0.0,
         ),
         dataset=partial(Cityscapes),

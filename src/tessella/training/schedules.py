@@ -56,4 +56,4 @@ def sgd(momentum: float = 0.9, nesterov: bool = False) -> OptimizerFactory:
 
 def adamw(betas: tuple[float, float] = (0.9, 0.999)) -> OptimizerFactory:
     """AdamW (Loshchilov and Hutter 2019); rate and decay come with the groups."""
-    return lambda groups: torch.optim.AdamW(groups, lr=1e-3, betas=betas)
+    return lambda groups: torch.optim.AdamW(groups, lr=1e-3, betas=betas, fused=True)
