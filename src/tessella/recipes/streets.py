@@ -10,7 +10,7 @@ from tessella.runs.segmentation import Segmentation
 
 
 def streets() -> Segmentation:
-    """A small PSPNet-18 on rendered streets, trained on two CPU cores in three minutes: the demo.
+    """A small PSPNet-18 on rendered streets, trained on two CPU cores in four minutes: the demo.
 
     Command: tessella scenes render street --out streets && tessella train streets --data streets
     Citation: Zhao et al., Pyramid scene parsing network, CVPR 2017
@@ -18,7 +18,7 @@ def streets() -> Segmentation:
     return Segmentation(
         network=partial(
             PSPNet,
-            backbone=partial(ResNet, depth=18, width=24),
+            backbone=partial(ResNet, depth=18, width=16),
             pyramid_channels=32,
             head_channels=96,
             auxiliary_channels=0,
@@ -27,7 +27,7 @@ def streets() -> Segmentation:
         dataset=partial(Cityscapes),
         test_split="val",
         crop=(120, 160),
-        scale=(0.5, 1.0),
+        scale=(0.4, 0.9),
         optimizer="adamw",
         jitter=0.2,
         learning_rate=6e-3,
@@ -37,8 +37,8 @@ def streets() -> Segmentation:
         batch_size=4,
         class_weights="balanced",
         ema=0.98,
-        steps=900,
-        validate_every=300,
+        steps=1500,
+        validate_every=750,
         workers=1,
         inference=InferencePlan(scales=(0.5, 0.75, 1.0), flip=True),
     )
