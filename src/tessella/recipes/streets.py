@@ -37,8 +37,8 @@ def streets() -> Segmentation:
         batch_size=4,
         class_weights="balanced",
         ema=0.98,
-        steps=1500,
-        validate_every=750,
+        steps=1400,
+        validate_every=700,
         workers=1,
         inference=InferencePlan(scales=(0.5, 0.75, 1.0), flip=True),
     )
