@@ -11,6 +11,12 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
+def to_float(image: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """uint8 or uint16 picture on the scale 0 to 1; a floating-point one stays as it is."""
+    top = {torch.uint8: 255, torch.uint16: 65535}.get(image.dtype)
+    return image if top is None else image.to(dtype) / top
+
+
 class Normalized(nn.Module):
     """Scale pictures to [0, 1], normalise each channel, and hand them to ``network``.
 
@@ -38,10 +44,7 @@ class Normalized(nn.Module):
 
     def normalize(self, image: Tensor) -> Tensor:
         """[B, C, H, W] picture to zero mean and unit deviation in each channel, as floating point."""
-        if image.dtype == torch.uint8:
-            image = image.to(self.mean.dtype) / 255
-        elif image.dtype == torch.uint16:
-            image = image.to(self.mean.dtype) / 65535
+        image = to_float(image, self.mean.dtype)
         if image.shape[1] != self.mean.shape[1]:
             raise InputError(
                 f"the network takes images of {self.mean.shape[1]} channels, this one has {image.shape[1]}"

@@ -14,7 +14,7 @@ from tessella.errors import InputError
 from tessella.inference import InferencePlan, Predictor
 from tessella.networks.adapters import as_network
 from tessella.networks.export import load_exported
-from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD, Normalized
+from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD, Normalized, to_float
 from tessella.runs.configuration import from_json
 from tessella.runs.segmentation import Segmentation
 from tessella.training.checkpoints import read_checkpoint
@@ -43,12 +43,6 @@ class Model:
         smaller = self.resize[0] * self.resize[1] < size[0] * size[1]
         image = F.interpolate(image, self.resize, mode="area" if smaller else "bilinear")
         return F.interpolate(Predictor(self.network, self.plan)(image), size, mode="bilinear")
-
-
-def to_float(image: Tensor) -> Tensor:
-    """uint8 or uint16 picture to float in 0 to 1; floating point stays as it is."""
-    top = {torch.uint8: 255, torch.uint16: 65535}.get(image.dtype)
-    return image if top is None else image.float() / top
 
 
 def load_model(source: str, trusted: Sequence[str] = ("tessella",)) -> Model:
