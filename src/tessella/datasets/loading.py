@@ -6,6 +6,7 @@ is a pure function of (seed, position): no state lives in a sampler, a worker pr
 
 import signal
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, TypedDict
 
@@ -84,6 +85,22 @@ class _Whole(Dataset[Sample]):
         return sample if self.transform is None else self.transform(sample, np.random.default_rng(0))
 
 
+class _Ahead(DataLoader[Any]):
+    """Takes the next batch out of the workers' queue, which costs milliseconds, while the caller works on this one."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        batches = super().__iter__()
+        return _one_ahead(batches) if self.num_workers else batches
+
+
+def _one_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, batches, None)
+            yield batch
+
+
 def training_loader(
     dataset: SegmentationDataset,
     transform: Transform,
@@ -96,7 +113,7 @@ def training_loader(
     world_size: int = 1,
 ) -> DataLoader[Any]:
     """Endless batches of augmented samples; begins at batch ``start`` of the same stream."""
-    return DataLoader(
+    return _Ahead(
         SampleStream(dataset, transform, seed),
         batch_sampler=StreamBatches(batch_size, start, rank, world_size),
         **_workers(workers),
@@ -113,7 +130,7 @@ def evaluation_loader(
     world_size: int = 1,
 ) -> DataLoader[Any]:
     """Every sample once, in order; of several processes each reads its share."""
-    return DataLoader(
+    return _Ahead(
         _Whole(dataset, transform),
         batch_size=batch_size,
         sampler=range(rank, len(dataset), world_size),
