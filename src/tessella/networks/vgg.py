@@ -1,7 +1,5 @@
 """VGG-16 backbone (Simonyan & Zisserman, ICLR 2015), with two of its dense layers if asked."""
 
-from typing import Any
-
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,7 +15,7 @@ class VGG16(Backbone):
 
     With ``fc_channels``, the dense layers fc6 and fc7 follow as convolutions and the last map is fc7's.
     Parameter names are torchvision's: ``features.0.weight``, ..., and ``classifier.0`` and ``classifier.3``
-    for fc6 and fc7, whose dense weights are reshaped when loaded. A pooling that gives up its stride for the
+    for fc6 and fc7, whose dense weights ``load_weights`` reshapes. A pooling that gives up its stride for the
     output stride becomes 3x3.
 
     Args:
@@ -79,7 +77,6 @@ class VGG16(Backbone):
             stage_channels[-1] = fc_channels
         self.channels = tuple(stage_channels[1:])
         initialise_convolutions(self)
-        self.register_load_state_dict_pre_hook(dense_to_convolution)
 
     def forward(self, image: Float[Tensor, "batch channels height width"]) -> list[Tensor]:
         maps = []
@@ -109,11 +106,3 @@ class CeilMaxPool2d(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Tensor:
         return F.max_pool2d(F.pad(x, (0, 1, 0, 1)), 2)
-
-
-def dense_to_convolution(vgg: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
-    """Reshape the weights of dense layers to those of the convolutions that compute the same."""
-    for name, parameter in vgg.named_parameters():
-        key = prefix + name
-        if key in state and state[key].ndim == 2 and state[key].numel() == parameter.numel():
-            state[key] = state[key].view_as(parameter)

@@ -1,16 +1,17 @@
 """Weights of a file into a network, also where the two do not quite match."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from tessella.errors import InputError
+from tessella.networks.public_pspnet import rename_public_pspnet
 from tessella.networks.weight_files import read_weights, some
 
 MINIMUM_FIT = 0.75
@@ -28,8 +29,8 @@ class LoadReport:
 
     source: the file. part: prefix of the network that was loaded, e.g. ``"backbone."``; ``""`` is all of it.
     loaded: copied, including those adapted. adapted: name to what was done. reset: in the file with another
-    number of classes, so left as they were. missing: not in the file, left as they were.
-    unexpected: names in the file that the network has not.
+    shape (another number of classes, dense layers of another size), so left as they were. missing: not in the
+    file, left as they were. unexpected: names in the file that the network has not.
     """
 
     source: str
@@ -64,11 +65,13 @@ def load_weights(network: nn.Module, source: str | Path, *, strict: bool = True)
     source: a file (``.pth``, ``.pt``, ``.ckpt``, ``.safetensors``, ...) or ``hf:owner/repo/path/in/repo`` or
         ``hf:owner/repo@revision/path/in/repo`` on the Hugging Face hub. Nothing in the file is executed.
         Prefixes around the names (``module.``, ``network.``, ``model.backbone.``) are found by themselves, on
-        both sides; a file of a backbone alone goes to ``network.backbone``.
+        both sides; a file of a backbone alone goes to ``network.backbone``, and to each of its streams where
+        that is an ``nn.ModuleDict``.
     strict: every tensor of the network must be in the file with its shape, and no other. False fine-tunes:
 
         - tensors that differ only in the number of classes keep the network's values;
         - a first convolution for another number of channels is adapted by ``inflate_channels``;
+        - a dense layer is reshaped where the network has the convolution that computes the same;
         - what is missing in the file keeps the network's values, what is left over is not used.
 
     Returns what was done with every tensor; print it.
@@ -77,8 +80,11 @@ def load_weights(network: nn.Module, source: str | Path, *, strict: bool = True)
     """
     weights = read_weights(source)
     state = network.state_dict()
+    renamed = rename_public_pspnet(weights)
     matches = [
-        _Match(weights, state, *scopes) for scopes in _scopes(weights, state, _backbone_prefix(network))
+        _Match(names, state, *scopes)
+        for names in ([weights, renamed] if renamed else [weights])
+        for scopes in _scopes(names, state, network)
     ]
     matches.sort(key=lambda match: len(match.loaded), reverse=True)  # stable: the largest scope of equals
     match = next((match for match in matches if match.fits), None)
@@ -97,7 +103,7 @@ def load_weights(network: nn.Module, source: str | Path, *, strict: bool = True)
         adapted=match.adapted,
         reset=match.other_shape,
         missing=tuple(name for name in state if name not in match.found and not _is_counter(name)),
-        unexpected=tuple(name for name in weights if match.place(name) not in state),
+        unexpected=match.unexpected(),
     )
     if strict and not report.exact:
         raise InputError(
@@ -123,6 +129,16 @@ def inflate_channels(weight: Tensor, channels: int) -> Tensor:
     return torch.cat([weight, mean], dim=1)
 
 
+def dense_as_convolution(weight: Tensor, kernel: tuple[int, ...]) -> Tensor | None:
+    """Weight [out, in] of a dense layer on a flattened map as that of the convolution that computes the same.
+
+    kernel: shape [out, channels, kh, kw] of the convolution's weight. None if the layer is on another map.
+    """
+    if weight.ndim != 2 or len(kernel) != 4 or weight.shape != (kernel[0], math.prod(kernel[1:])):
+        return None
+    return weight.reshape(kernel)
+
+
 def _is_counter(name: str) -> bool:
     """Batch normalisation's count of batches: absent in files from before 2018, and of no consequence."""
     return name.endswith("num_batches_tracked")
@@ -139,36 +155,52 @@ def _prefixes(name: str) -> list[str]:
 
 
 def _scopes(
-    weights: Mapping[str, Tensor], state: Mapping[str, Tensor], backbone: str
-) -> list[tuple[str, str]]:
+    weights: Mapping[str, Tensor], state: Mapping[str, Tensor], network: nn.Module
+) -> list[tuple[str, str, tuple[str, ...]]]:
     """Prefixes in the file and in the network under which the two may agree, the shortest first.
 
-    In the network: all of it, its backbone, and what lies around either. In the file: all of it, and every
-    part with a fair share of the tensors.
+    In the network: all of it, its backbone, each stream of its backbone, and what lies around these. In the
+    file: all of it, and every part with a fair share of the tensors.
     """
     in_file = Counter(prefix for name in weights for prefix in _prefixes(name))
     sources = [prefix for prefix, count in in_file.items() if count >= MINIMUM_PART * len(weights)]
     in_network = Counter(prefix for name in state for prefix in _prefixes(name))
+    backbone = _backbone_prefix(network)
     targets = {prefix for prefix, count in in_network.items() if count == len(state)} | set(
         _prefixes(backbone)
     )
-    return sorted(((a, b) for a in sources for b in targets), key=lambda scopes: len(scopes[0] + scopes[1]))
+    scopes: list[tuple[str, str, tuple[str, ...]]] = [(a, b, ("",)) for a in sources for b in targets]
+    scopes.sort(key=lambda scope: len(scope[0] + scope[1]))
+    streams = getattr(network, "backbone", None)
+    if isinstance(streams, nn.ModuleDict):
+        scopes += [(a, backbone, tuple(f"{stream}." for stream in streams)) for a in sources]
+    return scopes
 
 
 class _Match:
-    """Which tensors of a file under ``prefix`` fit which of a network's under ``part``, by name and shape."""
+    """Which tensors of a file under ``prefix`` fit which of a network's under ``part``, by name and shape.
+
+    streams: prefixes under ``part`` that each take all of the file; ``("",)`` for ``part`` itself.
+    """
 
     def __init__(
-        self, weights: Mapping[str, Tensor], state: Mapping[str, Tensor], prefix: str, part: str
+        self,
+        weights: Mapping[str, Tensor],
+        state: Mapping[str, Tensor],
+        prefix: str,
+        part: str,
+        streams: tuple[str, ...],
     ) -> None:
-        self.prefix, self.part = prefix, part
-        self.found = {place: tensor for name, tensor in weights.items() if (place := self.place(name))}
+        self.weights, self.state = weights, state
+        self.prefix, self.part, self.streams = prefix, part, streams
+        self.found = {place: tensor for name, tensor in weights.items() for place in self.places(name)}
         self.loaded: dict[str, Tensor] = {}
         self.adapted: dict[str, str] = {}
         self.other_shape: dict[str, str] = {}
         self.changed_sizes: set[tuple[int, int]] = set()
-        self.wanted = [name for name in state if name.startswith(part) and not _is_counter(name)]
-        first_convolutions = {_first_convolution(state, scope) for scope in ("", part)}
+        parts = tuple(part + stream for stream in streams)
+        self.wanted = [name for name in state if name.startswith(parts) and not _is_counter(name)]
+        first_convolutions = {_first_convolution(state, scope) for scope in ("", *parts)}
         for name in state:
             if name not in self.found:
                 continue
@@ -178,13 +210,23 @@ class _Match:
             elif name in first_convolutions and old[0] == new[0] and old[2:] == new[2:]:
                 self.loaded[name] = inflate_channels(tensor, new[1])
                 self.adapted[name] = f"{old[1]} -> {new[1]} input channels"
+            elif (convolution := dense_as_convolution(tensor, new)) is not None:
+                self.loaded[name] = convolution
+                self.adapted[name] = f"dense layer as {new[2]}x{new[3]} convolution"
             else:
                 self.other_shape[name] = f"{list(old)} in the file, {list(new)} in the network"
-                self.changed_sizes |= {(a, b) for a, b in zip_longest(old, new, fillvalue=0) if a != b}
+                if len(old) == len(new):  # a layer of another kind says nothing about the number of classes
+                    self.changed_sizes |= {(a, b) for a, b in zip(old, new, strict=True) if a != b}
 
-    def place(self, name: str) -> str | None:
-        """The network's name for the file's tensor ``name``; None outside ``prefix``."""
-        return self.part + name[len(self.prefix) :] if name.startswith(self.prefix) else None
+    def places(self, name: str) -> list[str]:
+        """The network's names for the file's tensor ``name``; none outside ``prefix``."""
+        if not name.startswith(self.prefix):
+            return []
+        return [self.part + stream + name[len(self.prefix) :] for stream in self.streams]
+
+    def unexpected(self) -> tuple[str, ...]:
+        """Names in the file that the network has not."""
+        return tuple(n for n in self.weights if not any(place in self.state for place in self.places(n)))
 
     @property
     def fits(self) -> bool:
