@@ -10,7 +10,8 @@ from torch.nn import functional as F
 from tessella.errors import InputError
 from tessella.networks import export as export_module
 from tessella.networks.adapters import as_network
-from tessella.networks.export import Description, export, load_exported
+from tessella.networks.export import export
+from tessella.networks.exported_network import Description, load_exported
 
 CLASSES = (("sky", (70, 130, 180)), ("road", (128, 64, 128)))
 

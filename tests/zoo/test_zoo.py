@@ -6,7 +6,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from tessella.networks.adapters import as_network
-from tessella.networks.export import export, load_exported
+from tessella.networks.export import export
+from tessella.networks.exported_network import load_exported
 from tessella.networks.weights import load_weights
 
 pytestmark = [

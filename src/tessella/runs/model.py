@@ -13,7 +13,7 @@ from tessella.datasets import LabelClass
 from tessella.errors import InputError
 from tessella.inference import InferencePlan, Predictor
 from tessella.networks.adapters import as_network
-from tessella.networks.export import load_exported
+from tessella.networks.exported_network import load_exported
 from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD, Normalized, to_float
 from tessella.runs.configuration import from_json
 from tessella.runs.segmentation import Segmentation

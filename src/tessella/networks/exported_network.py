@@ -1,0 +1,133 @@
+"""A network read back from one file that describes itself, torch.export (``.pt2``) or ONNX (``.onnx``)."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.export.passes import move_to_device_pass
+
+from tessella.errors import InputError
+
+Image = Float[Tensor, "batch channels height width"]
+Logits = Float[Tensor, "batch classes height width"]
+
+METADATA = "tessella.json"
+"""Name of the description inside the file: an extra file of ``.pt2``, a metadata property of ``.onnx``."""
+
+SUFFIXES = (".pt2", ".onnx")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a file says of itself.
+
+    input_shape: [B, C, H, W] of the image; None where any size is taken.
+    num_classes: K of the logits [B, K, H, W].
+    classes: name and colour of every class; empty if not given.
+    mean, std: per channel; the network expects ``(image / scale - mean) / std``; empty if not given.
+    scale: what pixel values are divided by first, e.g. 255 for 8-bit images and a mean between 0 and 1.
+    """
+
+    input_shape: tuple[int | None, ...]
+    num_classes: int
+    classes: tuple[tuple[str, tuple[int, int, int]], ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    scale: float = 255.0
+
+    @classmethod
+    def from_json(cls, text: str) -> "Description":
+        fields = json.loads(text)
+        fields["classes"] = tuple((name, tuple(color)) for name, color in fields["classes"])
+        for name in ("input_shape", "mean", "std"):
+            fields[name] = tuple(fields[name])
+        return cls(**fields)
+
+
+class ExportedNetwork(nn.Module):
+    """A file written by ``export`` as a network, for prediction; built by ``load_exported``.
+
+    It has no parameters: ``to`` and ``train`` change nothing. The image may be on any device, the logits
+    return to it. ``description`` is what the file says of itself.
+    """
+
+    def __init__(
+        self, run: Callable[[Tensor], Tensor], description: Description, device: torch.device, name: str
+    ) -> None:
+        super().__init__()
+        self.description = description
+        self._run = [run]  # in a list, as exported programs refuse train() and eval() of their parents
+        self._device = device
+        self._name = name
+
+    def forward(self, image: Image) -> Logits:
+        """Logits [B, K, H, W]. Raises InputError for an image of a shape that the file does not take."""
+        wanted = self.description.input_shape
+        if image.ndim != 4 or any(w not in (None, s) for w, s in zip(wanted, image.shape, strict=True)):
+            shape = ", ".join("any" if side is None else str(side) for side in wanted)
+            raise InputError(
+                f"{self._name}: takes images [{shape}], not {list(image.shape)}; resize or tile them"
+            )
+        with torch.no_grad():
+            return self._run[0](image.to(self._device, torch.float32)).to(image.device)
+
+
+def load_exported(path: str | Path, *, device: str | torch.device = "cpu") -> ExportedNetwork:
+    """Read a file that ``export`` wrote; a callable from image [B, C, H, W] to logits [B, K, H, W].
+
+    device: where to compute. ONNX on CUDA needs onnxruntime-gpu.
+    Raises InputError if the file is missing, damaged, or was not written by ``export``.
+    """
+    path, device = Path(path), torch.device(device)
+    check_suffix(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    run, text = (_open_pt2 if path.suffix == ".pt2" else _open_onnx)(path, device)
+    if not text:
+        raise InputError(f"{path}: not written by tessella, it does not describe itself; export it again")
+    return ExportedNetwork(run, Description.from_json(text), device, str(path))
+
+
+def check_suffix(path: Path) -> None:
+    """InputError unless the suffix names one of the two formats."""
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"{path}: give the file the suffix .pt2 (torch.export) or .onnx")
+
+
+def _open_pt2(path: Path, device: torch.device) -> tuple[Callable[[Tensor], Tensor], str]:
+    extra = {METADATA: ""}
+    try:
+        program = torch.export.load(path, extra_files=extra)
+    except Exception as error:  # of zip, JSON, the schema, ...
+        raise InputError(f"{path}: damaged, or not written by torch.export ({first_line(error)})") from error
+    if device.type != "cpu":
+        program = move_to_device_pass(program, device)
+    return program.module(), extra[METADATA]
+
+
+def _open_onnx(path: Path, device: torch.device) -> tuple[Callable[[Tensor], Tensor], str]:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise InputError(f"{path.name}: ONNX needs pip install tessella[export]") from error
+    provider = "CPUExecutionProvider" if device.type == "cpu" else "CUDAExecutionProvider"
+    if provider not in onnxruntime.get_available_providers():
+        raise InputError(f"device={device}: this onnxruntime has no {provider}; pip install onnxruntime-gpu")
+    try:
+        session = onnxruntime.InferenceSession(path, providers=[provider])
+    except Exception as error:  # onnxruntime's exceptions share no base class
+        raise InputError(f"{path}: damaged, or not an ONNX file ({first_line(error)})") from error
+
+    def run(image: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(["logits"], {"image": image.cpu().numpy()})[0])
+
+    return run, session.get_modelmeta().custom_metadata_map.get(METADATA, "")
+
+
+def first_line(error: BaseException) -> str:
+    """Of an error's message; its type if it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
