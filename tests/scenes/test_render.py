@@ -186,6 +186,27 @@ def test_rooms_through_the_readers_of_nyudv2(folders, classes):
     assert np.array_equal(plain.neighbours[1].image, frames[2].image)
 
 
+@pytest.mark.parametrize("size", [(240, 320), (120, 160)])
+def test_raw_videos_of_rooms_through_the_reader_of_nyudv2(size, tmp_path):
+    """At a half and a quarter of the Kinect's size, the reader undoes lenses and the second camera as well."""
+    height, width = size
+    render("room", tmp_path, sequences={"train": 1}, frames=3, seed=5, height=height, width=width)
+    sample = NYUDv2(tmp_path, "train", depth=True, neighbours=(-1, 1))[0]
+    truths = sorted((tmp_path / "truth").rglob("*.npz"))
+    pictures = sorted((tmp_path / "frames").rglob("*_color.png"))
+    inner = np.s_[height // 12 : -height // 12, width // 12 : -width // 12]
+    for near, place in zip(sample.neighbours, (0, 2), strict=True):
+        picture = np.asarray(Image.open(pictures[place])).astype(int)
+        assert np.median(np.abs(near.image - picture)[inner]) <= 2
+        with np.load(truths[place]) as truth:
+            depth = truth["depth"]
+        present = near.depth > 0
+        error = np.abs(near.depth - depth)[present] / depth[present]
+        assert present.mean() > 0.7
+        assert np.median(error) < 0.01
+        assert np.quantile(error, 0.9) < 0.03  # the rest is at silhouettes, where resampling mixes two depths
+
+
 def test_single_frames_have_no_video(tmp_path):
     render("street", tmp_path, sequences=1, **SIZE)
     assert not (tmp_path / "leftImg8bit_sequence").exists()

@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tessella.datasets.kinect import COLOR_CAMERA, depth_from_color_camera, undistort_color
+from tessella.datasets.kinect import COLOR_CAMERA, camera_matrix, depth_from_color_camera, undistort_color
 from tessella.scenes.camera import Camera, intrinsics
-from tessella.scenes.kinect_raw import camera_matrix, raw_color, raw_depth
+from tessella.scenes.kinect_raw import raw_color, raw_depth
 from tessella.scenes.sensor import STEREO_BASELINE, develop, kinect, kinect_steps, stereo
 
 

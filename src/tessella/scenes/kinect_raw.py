@@ -6,16 +6,8 @@ import cv2
 import numpy as np
 
 from tessella.datasets import kinect as calibration
+from tessella.datasets.kinect import camera_matrix
 from tessella.scenes.sensor import KINECT_MISSING, kinect_steps
-
-
-def camera_matrix(official: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A camera matrix for 480 x 640 pixels, scaled to another width and centred in another height."""
-    scale = width / 640
-    matrix = official * np.array([[scale], [scale], [1.0]])
-    matrix[:2, 2] += (scale - 1) / 2
-    matrix[1, 2] += (height - 480 * scale) / 2
-    return matrix
 
 
 @cache

@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from tessella.datasets.kinect import COLOR_CAMERA
+from tessella.datasets.kinect import COLOR_CAMERA, camera_matrix
 from tessella.scenes import furniture, room_props
 from tessella.scenes.camera import Camera, look
 from tessella.scenes.classes import ROOM
 from tessella.scenes.furnishing import FURNISH, decorate
-from tessella.scenes.kinect_raw import camera_matrix
 from tessella.scenes.lighting import Light, Source
 from tessella.scenes.room_plan import Plan
 from tessella.scenes.shapes import Surface
