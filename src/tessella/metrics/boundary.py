@@ -16,7 +16,6 @@ and hierarchical image segmentation", TPAMI 2011, section 2), for semantic bound
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Int64, Shaped
@@ -26,6 +25,7 @@ from torch import Tensor
 
 from tessella.errors import InputError
 from tessella.metrics.distributed import sum_over_processes
+from tessella.metrics.thinning import thinned
 
 DEFAULT_THRESHOLDS = tuple(np.geomspace(0.005, 0.95, 24).tolist())
 """At even ratios: upsampled posteriors change by little from pixel to pixel, sharp ones by up to 1."""
@@ -56,12 +56,6 @@ def label_boundaries(
     return boundary
 
 
-def thinned(boundary: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
-    """A boundary of any width as lines one pixel wide (Guo and Hall, CACM 1989)."""
-    picture = np.where(boundary, np.uint8(255), np.uint8(0))
-    return cv2.ximgproc.thinning(picture, thinningType=cv2.ximgproc.THINNING_GUOHALL) > 0
-
-
 def match_boundaries(
     predicted: Bool[np.ndarray, "height width"], true: Bool[np.ndarray, "height width"], radius: float
 ) -> int:
@@ -71,28 +65,32 @@ def match_boundaries(
     true pixels to a sink, because SciPy's own matching takes minutes on some dense boundaries.
     """
     reach = int(radius)
-    offsets = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1)
-    down, right = offsets[:, np.hypot(*offsets) <= radius]
+    rows_away = np.arange(-reach, reach + 1)
+    half_widths = (np.hypot(rows_away[:, None], np.arange(1, reach + 1)) <= radius).sum(axis=1)
 
-    num_predicted, num_true = int(predicted.sum()), int(true.sum())
-    sink = num_predicted + num_true + 1
-    predicted_nodes = np.arange(1, num_predicted + 1)
-    true_nodes = np.arange(num_predicted + 1, sink)
-    stride = true.shape[1] + 2 * reach
-    node_at = np.zeros((true.shape[0] + 2 * reach, stride), dtype=np.int32)
-    node_at[reach : reach + true.shape[0], reach : reach + true.shape[1]][true] = true_nodes
+    # True pixels are numbered row by row, so those within reach in one row have consecutive numbers: from how
+    # many there are before that stretch of the row to how many there are before its end.
+    padded = np.pad(true, reach)
+    true_before = np.concatenate([np.zeros(1, np.int32), padded.cumsum(dtype=np.int32)])
     rows, columns = np.nonzero(predicted)
-    places = (rows + reach) * stride + columns + reach
-    partners = node_at.ravel()[places[:, None] + (down * stride + right)]
+    places = ((rows + reach) * padded.shape[1] + columns + reach)[:, None] + rows_away * padded.shape[1]
+    first = true_before[places - half_widths]
+    counts = true_before[places + half_widths + 1] - first
+    edges_before = counts.cumsum(dtype=np.int32).reshape(counts.shape) - counts
+    partners = np.arange(counts.sum(), dtype=np.int32) + (first - edges_before).ravel().repeat(counts.ravel())
 
-    tails = np.concatenate(
-        [np.zeros(num_predicted), predicted_nodes.repeat((partners > 0).sum(axis=1)), true_nodes]
+    num_predicted, num_true = len(rows), int(true_before[-1])
+    sink = num_predicted + num_true + 1
+    heads = np.concatenate(
+        [
+            np.arange(1, num_predicted + 1, dtype=np.int32),
+            partners + np.int32(num_predicted + 1),
+            np.full(num_true, sink, np.int32),
+        ]
     )
-    heads = np.concatenate([predicted_nodes, partners[partners > 0], np.full(num_true, sink)])
-    capacities = np.ones(len(tails), dtype=np.int32)
-    graph = csr_array(
-        (capacities, (tails.astype(np.int32), heads.astype(np.int32))), shape=(sink + 1, sink + 1)
-    )
+    edges_of_node = np.concatenate([[num_predicted], counts.sum(axis=1), np.ones(num_true, int), [0]])
+    edges_until = np.concatenate([[0], edges_of_node.cumsum()]).astype(np.int32)
+    graph = csr_array((np.ones_like(heads), heads, edges_until), shape=(sink + 1, sink + 1))
     return maximum_flow(graph, 0, sink, method="dinic").flow_value
 
 
