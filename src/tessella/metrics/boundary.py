@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, Int64, Shaped
+from jaxtyping import Bool, Float, Int, Int64, Integer, Shaped
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_flow
 from torch import Tensor
@@ -91,7 +91,7 @@ def match_boundaries(
     edges_of_node = np.concatenate([[num_predicted], counts.sum(axis=1), np.ones(num_true, int), [0]])
     edges_until = np.concatenate([[0], edges_of_node.cumsum()]).astype(np.int32)
     graph = csr_array((np.ones_like(heads), heads, edges_until), shape=(sink + 1, sink + 1))
-    return maximum_flow(graph, 0, sink, method="dinic").flow_value
+    return int(maximum_flow(graph, 0, sink, method="dinic").flow_value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +136,7 @@ class BoundaryPrecisionRecall:
     def update(
         self,
         strength: Shaped[Tensor, "batch height width"],
-        target: Int[Tensor, "batch height width"],
+        target: Integer[Tensor, "batch height width"],
     ) -> None:
         """Match a batch.
 

@@ -9,7 +9,7 @@ Weinberger, "On calibration of modern neural networks", ICML 2017, equation 3):
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int, Int64
+from jaxtyping import Float, Int64, Integer
 from torch import Tensor
 
 from tessella.errors import InputError
@@ -51,7 +51,7 @@ class CalibrationError:
     def update(
         self,
         posteriors: Float[Tensor, "*batch classes height width"],
-        target: Int[Tensor, "*batch height width"],
+        target: Integer[Tensor, "*batch height width"],
     ) -> None:
         """Count a batch; pixels of `ignore_index` do not count.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int, Int64, Shaped
+from jaxtyping import Float, Int, Int64, Integer, Shaped
 from torch import Tensor
 
 from tessella.errors import InputError
@@ -56,7 +56,7 @@ def segmentation_scores(confusion: Int[Tensor, "classes classes"]) -> Segmentati
 
 def confusion_matrix(
     prediction: Shaped[Tensor, "..."],
-    target: Int[Tensor, "*batch height width"],
+    target: Integer[Tensor, "*batch height width"],
     num_classes: int,
     ignore_index: int = 255,
 ) -> Int64[Tensor, "classes classes"]:
@@ -101,7 +101,7 @@ def confusion_matrix(
 
 def confusion_per_image(
     prediction: Shaped[Tensor, "batch ..."],
-    target: Int[Tensor, "batch height width"],
+    target: Integer[Tensor, "batch height width"],
     num_classes: int,
     ignore_index: int = 255,
 ) -> Int64[Tensor, "batch classes classes"]:
@@ -138,7 +138,9 @@ class ConfusionMatrix:
             self.num_classes, self.num_classes, dtype=torch.int64
         )
 
-    def update(self, prediction: Shaped[Tensor, "..."], target: Int[Tensor, "*batch height width"]) -> None:
+    def update(
+        self, prediction: Shaped[Tensor, "..."], target: Integer[Tensor, "*batch height width"]
+    ) -> None:
         """Count a batch, given as to `confusion_matrix`. A batch that is refused changes nothing."""
         self.matrix += confusion_matrix(prediction, target, self.num_classes, self.ignore_index).cpu()
 

@@ -1,7 +1,7 @@
 """From scores to labels, and the checks that every metric makes of a prediction and its ground truth."""
 
 import torch
-from jaxtyping import Int, Num, Shaped
+from jaxtyping import Integer, Num, Shaped
 from torch import Tensor
 
 from tessella.errors import InputError
@@ -9,7 +9,7 @@ from tessella.errors import InputError
 
 def predicted_labels(
     scores: Num[Tensor, "*batch classes height width"],
-) -> Int[Tensor, "*batch height width"]:
+) -> Integer[Tensor, "*batch height width"]:
     """The class of the highest score, the first of equals: `scores.argmax(-3)`, but faster.
 
     The result is uint8 up to 255 classes, else int32. A pixel with a NaN score gets the number of classes,
@@ -30,7 +30,7 @@ def predicted_labels(
 
 
 def check_same_pixels(
-    prediction: Shaped[Tensor, "..."], target: Int[Tensor, "*batch height width"], num_classes: int
+    prediction: Shaped[Tensor, "..."], target: Integer[Tensor, "*batch height width"], num_classes: int
 ) -> None:
     """Raise InputError unless `prediction` holds labels, or scores of the classes, for `target`'s pixels."""
     if target.is_floating_point():
@@ -47,14 +47,14 @@ def check_same_pixels(
         )
 
 
-def as_codes(labels: Int[Tensor, "..."], num_classes: int) -> Int[Tensor, "..."]:
+def as_codes(labels: Integer[Tensor, "..."], num_classes: int) -> Integer[Tensor, "..."]:
     """A new int32 tensor of labels, with -1 for whatever is below the classes and `num_classes` above."""
     if labels.dtype in (torch.int64, torch.uint32, torch.uint64):
         return labels.to(torch.int64).clamp(-1, num_classes).to(torch.int32)
     return labels.to(torch.int32, copy=True).clamp_(-1, num_classes)
 
 
-def outside_classes_error(what: str, counted: Int[Tensor, "..."], num_classes: int) -> InputError:
+def outside_classes_error(what: str, counted: Integer[Tensor, "..."], num_classes: int) -> InputError:
     """The error that names the ids among the labels `counted` that are no class."""
     counted = counted.to(torch.int64)
     outside = counted[(counted < 0) | (counted >= num_classes)]

@@ -166,7 +166,7 @@ def read_outputs(output: object, image_size: tuple[int, int], name: str = "the m
 
 
 def query_log_scores(
-    class_logits: Float[Tensor, "batch queries classes+1"],
+    class_logits: Float[Tensor, "batch queries classes_and_none"],
     mask_logits: Float[Tensor, "batch queries h w"],
     size: tuple[int, int],
 ) -> Logits:

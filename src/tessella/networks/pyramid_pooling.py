@@ -100,7 +100,7 @@ def interpolation_matrix(bins: int, length: int, like: Tensor) -> Float[Tensor, 
     return (1 - distance.abs()).clamp(min=0).to(like.dtype)
 
 
-def tap_interpolation(bins: int, length: int, like: Tensor) -> Float[Tensor, "length 3*bins"]:
-    """What each tap of a zero-padded kernel of 3 sees of every interpolated bin; taps vary fastest."""
+def tap_interpolation(bins: int, length: int, like: Tensor) -> Float[Tensor, "length taps"]:
+    """What each tap of a zero-padded kernel of 3 sees of each interpolated bin; taps vary fastest."""
     padded = F.pad(interpolation_matrix(bins, length, like), (0, 0, 1, 1))
     return torch.stack([padded[tap : tap + length] for tap in range(3)], dim=2).flatten(1)
