@@ -9,8 +9,7 @@ from torch import Tensor
 
 from tessella.errors import InputError
 from tessella.metrics import BoundaryPrecisionRecall, boundary_strength, label_boundaries
-from tessella.metrics.boundary import match_boundaries
-from tessella.metrics.thinning import thinned
+from tessella.metrics.boundary import match_boundaries, thinned
 
 
 def best_matching(predicted: list[tuple[int, int]], true: list[tuple[int, int]], radius: float) -> int:
