@@ -1,0 +1,101 @@
+"""Learnable dilated convolution as a function (thesis, section 4.2)."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tessella.dilation.operator import sampled_conv2d
+
+
+def learnable_dilated_conv2d(
+    image: Float[Tensor, "batch channels height width"],
+    weight: Float[Tensor, "out_channels channels_of_group kh kw"],
+    bias: Float[Tensor, " out_channels"] | None,
+    dilation_factors: Float[Tensor, " channels"],
+    *,
+    stride: tuple[int, int] = (1, 1),
+    padding: tuple[int, int] = (0, 0),
+    dilation: float = 1.0,
+    groups: int = 1,
+    dilation_range: tuple[float, float] | None = None,
+) -> Float[Tensor, "batch out_channels out_height out_width"]:
+    """Convolution whose taps are ``dilation_factors[c]`` pixels apart in input channel c (equation 4.2).
+
+    Between pixels the image is interpolated bilinearly (equation 4.3), outside it is zero. ``dilation`` and
+    ``padding`` place the centre of the kernel, and so fix the size of the output, whatever the factors are: tap i of
+    output m reads at stride * m + dilation * (k - 1) / 2 - padding + (i - (k - 1) / 2) * dilation_factors[c].
+    Where all factors equal ``dilation`` this is ``torch.nn.functional.conv2d``.
+
+    The factors' gradient is that of the definition: equation 4.4 as printed lacks the tap's distance from the centre
+    and the sums over positions and output channels. Where a tap falls on a pixel it is the mean of both sides.
+
+    dilation_range: factors are clipped to it; one outside has a gradient only where that brings it back.
+    Raises ValueError where the image is smaller than the kernel.
+    """
+    kernel = weight.shape[2:]
+    size = output_size(image.shape[2:], kernel, stride, padding, dilation)
+    if dilation_range is not None:
+        dilation_factors = clip(dilation_factors, *dilation_range)
+    offsets = [
+        dilation * (k - 1) / 2 - p + _steps(k, dilation_factors) for k, p in zip(kernel, padding, strict=True)
+    ]
+    if torch.is_autocast_enabled(image.device.type):
+        dtype = torch.get_autocast_dtype(image.device.type)
+        if image.dtype != torch.float64:
+            image, weight = image.to(dtype), weight.to(dtype)
+    output = sampled_conv2d(image, weight, offsets[0], offsets[1], stride, size, groups)
+    return output if bias is None else output + bias.to(output.dtype)[:, None, None]
+
+
+def output_size(
+    size: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: float,
+) -> tuple[int, int]:
+    """(height, width) of the output, as of ``nn.Conv2d`` with this ``dilation``.
+
+    Raises ValueError where there would be none.
+    """
+    height, width = (
+        (n + 2 * p - math.ceil(dilation * (k - 1)) - 1) // s + 1
+        for n, k, s, p in zip(size, kernel, stride, padding, strict=True)
+    )
+    if height < 1 or width < 1:
+        raise ValueError(
+            f"an image of {size[0]}x{size[1]} pixels with padding {padding} is smaller than a kernel "
+            f"{kernel[0]}x{kernel[1]} of dilation {dilation:g}"
+        )
+    return height, width
+
+
+def _steps(taps: int, factors: Tensor) -> Tensor:
+    """Distance of each tap from the kernel's centre [channels, taps], in pixels."""
+    steps = torch.arange(taps, device=factors.device, dtype=factors.dtype) - (taps - 1) / 2
+    return factors[:, None] * steps
+
+
+class _Clip(torch.autograd.Function):
+    @staticmethod
+    def forward(factors: Tensor, low: float, high: float) -> Tensor:  # type: ignore[override]
+        return factors.clamp(low, high)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def, override]
+        factors, ctx.low, ctx.high = inputs
+        ctx.save_for_backward(factors)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def, override]
+        (factors,) = ctx.saved_tensors
+        # A step goes against the gradient: at the lower bound a positive one would leave the range.
+        outward = ((factors <= ctx.low) & (grad > 0)) | ((factors >= ctx.high) & (grad < 0))
+        return grad.masked_fill(outward, 0), None, None
+
+
+def clip(factors: Tensor, low: float, high: float) -> Tensor:
+    """Factors within [low, high]; at and beyond a bound only a gradient that leads inwards gets through."""
+    return _Clip.apply(factors, low, high)  # type: ignore[no-any-return]

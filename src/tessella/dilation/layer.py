@@ -1,0 +1,129 @@
+"""The learnable dilated convolution as a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tessella.dilation.functional import clip, learnable_dilated_conv2d
+from tessella.errors import InputError
+
+Initial = Literal["constant", "uniform"]
+
+
+class LearnableDilatedConv2d(nn.Conv2d):
+    """A dilated ``nn.Conv2d`` that learns how far apart its taps are, for every input channel (thesis, chapter 4).
+
+    Takes the place of ``nn.Conv2d(..., dilation=dilation, padding=padding)``: same output size whatever is learned,
+    same output while all factors equal ``dilation``, same names and shapes of weights, and it loads that layer's
+    state dict. It adds ``dilation_factors`` [in_channels], shared by height and width, learned with the weights and
+    kept within ``dilation_range``. They are best learned at a rate of their own and without weight decay, see
+    ``tessella.dilation.parameter_groups``.
+
+    Args:
+        dilation: initial factor; with ``padding`` it places the kernel's centre and fixes the output's size.
+        dilation_range: lowest and highest factor, of which the lowest is at least 1.
+        initial: "constant" begins with ``dilation`` everywhere, "uniform" anywhere in the range.
+        per_channel: False learns one factor for all channels, the same at the start of every channel.
+
+    Raises:
+        InputError: ``dilation`` outside ``dilation_range``, a range below 1 or upside down.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: float = 2.0,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        dilation_range: tuple[float, float] = (1, 4),
+        initial: Initial = "constant",
+        per_channel: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        require_range(dilation, dilation_range)
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            1,
+            groups,
+            bias,
+            device=device,
+            dtype=dtype,
+        )
+        if isinstance(padding, str):
+            raise InputError(f"padding {padding!r}: give the padding in pixels")
+        step = int(dilation) if float(dilation).is_integer() else dilation
+        self.dilation = (step, step)  # type: ignore[assignment]
+        self.dilation_range = dilation_range
+        # A factor in half precision would stand still: its steps are smaller than what half precision tells apart.
+        exact = torch.promote_types(self.weight.dtype, torch.float32)
+        count = in_channels if per_channel else 1
+        factors = torch.full((count,), float(dilation), dtype=exact, device=self.weight.device)
+        if initial == "uniform":
+            factors.uniform_(*dilation_range)
+        self.dilation_factors = nn.Parameter(factors)
+
+    def forward(self, image: Float[Tensor, "batch channels height width"]) -> Tensor:
+        # Asking a GPU would make it wait; there the loss becomes NaN and says so.
+        if not torch.compiler.is_compiling() and not image.is_cuda and self.dilation_factors.isnan().any():
+            raise InputError("dilation factors became NaN: lower their learning rate")
+        return learnable_dilated_conv2d(
+            image,
+            self.weight,
+            self.bias,
+            self.dilation_factors.expand(self.in_channels),
+            stride=self.stride,  # type: ignore[arg-type]
+            padding=self.padding,  # type: ignore[arg-type]
+            dilation=self.dilation[0],
+            groups=self.groups,
+            dilation_range=self.dilation_range,
+        )
+
+    def factors(self) -> Float[Tensor, " in_channels"]:
+        """The factors in use: within the range, one for each input channel."""
+        return clip(self.dilation_factors, *self.dilation_range).expand(self.in_channels).detach()
+
+    def extra_repr(self) -> str:
+        low, high = self.dilation_range
+        return f"{super().extra_repr()}, dilation_range=({low:g}, {high:g})"
+
+    def _apply(self, fn: Any, recurse: bool = True) -> LearnableDilatedConv2d:
+        exact = self.dilation_factors.detach()
+        super()._apply(fn, recurse)
+        if self.dilation_factors.dtype in (torch.float16, torch.bfloat16):  # ``.half()``, ``.bfloat16()``
+            self.dilation_factors = nn.Parameter(
+                exact.to(self.dilation_factors.device), self.dilation_factors.requires_grad
+            )
+        return self
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
+        # The weights of an ordinary convolution begin at the factors that stand here.
+        name = f"{prefix}dilation_factors"
+        if f"{prefix}weight" in state_dict and name not in state_dict:
+            state_dict = {**state_dict, name: self.dilation_factors.detach()}
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def require_range(dilation: float, dilation_range: tuple[float, float]) -> None:
+    """Raises InputError unless 1 <= low <= dilation <= high."""
+    low, high = dilation_range
+    if not 1 <= low <= high:
+        raise InputError(f"dilation range ({low:g}, {high:g}): give 1 <= lowest <= highest")
+    if not low <= dilation <= high:
+        raise InputError(
+            f"dilation {dilation:g} lies outside its range ({low:g}, {high:g}): widen the range or begin inside it"
+        )

@@ -1,0 +1,222 @@
+"""Convolution with taps at real-valued offsets, one set per input channel, as an operator that PyTorch knows.
+
+Forward and backward go over the output in chunks of rows: sample the columns of the chunk, multiply them by the
+weights. The backward pass samples again instead of keeping the columns, which are as large as the kernel has taps.
+"""
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tessella.dilation.sampling import sample
+
+CHUNK_BYTES = 8 << 20
+"""Of the columns of one chunk: small beside a network's features, large enough for the matrix product."""
+
+_HAS_COMPILER = find_spec("numba") is not None
+
+
+def sampled_conv2d(
+    image: Float[Tensor, "batch channels height width"],
+    weight: Float[Tensor, "out_channels channels_of_group kh kw"],
+    offsets_h: Float[Tensor, "channels kh"],
+    offsets_w: Float[Tensor, "channels kw"],
+    stride: tuple[int, int],
+    size: tuple[int, int],
+    groups: int = 1,
+) -> Float[Tensor, "batch out_channels out_height out_width"]:
+    """Sum over channels c and taps (i, j) of weight * image at
+    (stride * m + offsets_h[c, i], stride * n + offsets_w[c, j]), zero outside, interpolated bilinearly.
+
+    At an integer offset its derivative is the mean of both sides. Sampling is done in float32 at least.
+    """
+    if image.device.type == "cpu" and _HAS_COMPILER and not torch.compiler.is_exporting():
+        return _compiled(image, weight, offsets_h, offsets_w, list(stride), list(size), groups)
+    return plain_sampled_conv2d(image, weight, offsets_h, offsets_w, stride, size, groups)
+
+
+def plain_sampled_conv2d(
+    image: Tensor,
+    weight: Tensor,
+    offsets_h: Tensor,
+    offsets_w: Tensor,
+    stride: tuple[int, int],
+    size: tuple[int, int],
+    groups: int = 1,
+) -> Tensor:
+    """``sampled_conv2d`` in plain PyTorch: for any device, and differentiable to any order."""
+    columns = sample(_exact(image), offsets_h, offsets_w, stride, size).to(weight.dtype)
+    columns = columns.reshape(image.shape[0], groups, weight[0].numel(), size[0] * size[1])
+    product = weight.reshape(groups, -1, weight[0].numel()) @ columns
+    return product.reshape(image.shape[0], weight.shape[0], *size)
+
+
+@torch.library.custom_op("tessella::sampled_conv2d", mutates_args=())
+def _compiled(
+    image: Tensor,
+    weight: Tensor,
+    offsets_h: Tensor,
+    offsets_w: Tensor,
+    stride: list[int],
+    size: list[int],
+    groups: int,
+) -> Tensor:
+    from tessella.dilation.compiled import fill_columns, plan  # numba takes half a second to import
+
+    output = _features(image, weight.shape[0], *size)
+    matrix = weight.reshape(groups, -1, weight[0].numel())
+    pixels = _pixels(image)
+    how = plan(pixels.numpy(), offsets_h.numpy(), offsets_w.numpy(), (stride[0], stride[1]), size[1])
+    for n, first, columns in _chunks(pixels, weight, size):
+        fill_columns(pixels[n], how, first, columns.numpy())
+        taken = _matrix(columns, groups).to(weight.dtype)
+        _multiply(matrix, taken, _rows(output[n], first, columns, groups))
+    return output
+
+
+@torch.library.custom_op("tessella::sampled_conv2d_backward", mutates_args=())
+def _compiled_backward(
+    grad: Tensor,
+    image: Tensor,
+    weight: Tensor,
+    offsets_h: Tensor,
+    offsets_w: Tensor,
+    stride: list[int],
+    groups: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    from tessella.dilation.compiled import plan, scatter_columns
+
+    size = grad.shape[2:]
+    matrix = weight.reshape(groups, -1, weight[0].numel())
+    pixels = _pixels(image)
+    how = plan(pixels.numpy(), offsets_h.numpy(), offsets_w.numpy(), (stride[0], stride[1]), size[1])
+    grad_pixels = torch.zeros_like(pixels)
+    grad_matrix = torch.zeros(matrix.shape, dtype=pixels.dtype)
+    grad_h, grad_w = (torch.zeros(offsets.shape, dtype=torch.float64) for offsets in (offsets_h, offsets_w))
+    for n, first, columns in _chunks(pixels, weight, size):
+        grad_rows = _rows(grad[n], first, columns, groups)
+        taken = _matrix(columns, groups)
+        if weight.dtype == columns.dtype:
+            _multiply(matrix.mT, grad_rows, taken)
+        else:
+            taken.copy_(matrix.mT @ grad_rows)
+        scatter_columns(
+            pixels[n],
+            how,
+            first,
+            columns.numpy(),
+            grad_pixels[n].numpy(),
+            grad_h.numpy(),
+            grad_w.numpy(),
+        )
+        if weight.dtype == columns.dtype:
+            grad_matrix.baddbmm_(grad_rows, taken.mT)
+        else:
+            grad_matrix += grad_rows @ taken.mT.to(weight.dtype)
+    grad_image = _features(image, *image.shape[1:]).copy_(grad_pixels)
+    return (
+        grad_image,
+        grad_matrix.reshape(weight.shape).to(weight.dtype),
+        grad_h.to(offsets_h.dtype),
+        grad_w.to(offsets_w.dtype),
+    )
+
+
+def _exact(image: Tensor) -> Tensor:
+    return image.to(torch.promote_types(image.dtype, torch.float32))
+
+
+def _pixels(image: Tensor) -> Tensor:
+    return _exact(image.detach()).contiguous()
+
+
+def _features(like: Tensor, channels: int, height: int, width: int) -> Tensor:
+    """An empty tensor in the memory format of ``like``, whose format counts only where it is unambiguous."""
+    channels_last = like.is_contiguous(memory_format=torch.channels_last) and not like.is_contiguous()
+    return torch.empty(
+        like.shape[0],
+        channels,
+        height,
+        width,
+        dtype=like.dtype,
+        device=like.device,
+        memory_format=torch.channels_last if channels_last else torch.contiguous_format,
+    )
+
+
+def _chunks(pixels: Tensor, weight: Tensor, size: Any) -> Iterator[tuple[int, int, Tensor]]:
+    """(image, first row of its output, room for the columns [C, kh, kw, rows, Wo] of these rows), one after another."""
+    taps = (pixels.shape[1], *weight.shape[2:])
+    per_row = taps[0] * taps[1] * taps[2] * size[1]
+    rows = max(1, min(size[0], CHUNK_BYTES // max(1, per_row * pixels.element_size())))
+    room = torch.empty(per_row * rows, dtype=pixels.dtype)
+    for n in range(pixels.shape[0]):
+        for first in range(0, size[0], rows):
+            count = min(rows, size[0] - first)
+            yield n, first, room[: per_row * count].view(*taps, count, size[1])
+
+
+def _matrix(columns: Tensor, groups: int) -> Tensor:
+    """[C, kh, kw, rows, Wo] as [groups, taps of a group, pixels]."""
+    return columns.view(groups, -1, columns.shape[3] * columns.shape[4])
+
+
+def _rows(features: Tensor, first: int, columns: Tensor, groups: int) -> Tensor:
+    """The rows of features [C, Ho, Wo] that ``columns`` belong to, as [groups, channels of a group, pixels]."""
+    rows = features[:, first : first + columns.shape[3]]
+    return rows.flatten(1).unflatten(0, (groups, -1))
+
+
+def _multiply(a: Tensor, b: Tensor, out: Tensor) -> None:
+    if a.shape[0] == 1:
+        torch.mm(a[0], b[0], out=out[0])
+    else:
+        torch.bmm(a, b, out=out)
+
+
+@_compiled.register_fake
+def _(
+    image: Tensor,
+    weight: Tensor,
+    offsets_h: Tensor,
+    offsets_w: Tensor,
+    stride: list[int],
+    size: list[int],
+    groups: int,
+) -> Tensor:
+    return _features(image, weight.shape[0], *size)
+
+
+@_compiled_backward.register_fake
+def _(
+    grad: Tensor,
+    image: Tensor,
+    weight: Tensor,
+    offsets_h: Tensor,
+    offsets_w: Tensor,
+    stride: list[int],
+    groups: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return (
+        _features(image, *image.shape[1:]),
+        torch.empty_like(weight, memory_format=torch.contiguous_format),
+        torch.empty_like(offsets_h),
+        torch.empty_like(offsets_w),
+    )
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    *tensors, ctx.stride, _, ctx.groups = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    grads = _compiled_backward(grad, *ctx.saved_tensors, ctx.stride, ctx.groups)
+    return (*grads, None, None, None)
+
+
+_compiled.register_autograd(_backward, setup_context=_save)

@@ -1,0 +1,47 @@
+"""Sampling in plain PyTorch, differentiable to any order: what the compiled forms are equal to."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def sample(
+    image: Float[Tensor, "batch channels height width"],
+    offsets_h: Float[Tensor, "channels kh"],
+    offsets_w: Float[Tensor, "channels kw"],
+    stride: tuple[int, int],
+    size: tuple[int, int],
+) -> Float[Tensor, "batch channels kh kw out_height out_width"]:
+    """What tap (i, j) reads for output pixel (m, n) of channel c: the image, zero outside, at
+    (stride * m + offsets_h[c, i], stride * n + offsets_w[c, j]), interpolated bilinearly.
+    """
+    rows = _sample_last(image.transpose(2, 3), offsets_h, stride[0], size[0])  # [N, C, W, kh, Ho]
+    both = _sample_last(rows.permute(0, 1, 3, 4, 2), offsets_w, stride[1], size[1])  # [N, C, kh, Ho, kw, Wo]
+    return both.transpose(3, 4)
+
+
+def _sample_last(signal: Tensor, offsets: Tensor, stride: int, size: int) -> Tensor:
+    """[N, C, ..., L] at stride * n + offsets [C, k], zero outside, to [N, C, ..., k, size]."""
+    length = signal.shape[-1]
+    base = offsets.detach().floor()
+    far = (offsets - base).to(signal.dtype)
+    # Three reads, so that at an integer offset the slope is the mean of both sides.
+    integer = (far == 0).detach()
+    zero = torch.zeros_like(far)
+    weights = (
+        torch.where(integer, -far / 2, zero),
+        torch.where(integer, zero + 1, 1 - far),
+        torch.where(integer, far / 2, far),
+    )
+    places = base.long()[..., None] + stride * torch.arange(size, device=signal.device)  # [C, k, size]
+    middle = [1] * (signal.ndim - 3)
+    shape = (*signal.shape[:-1], offsets.shape[1] * size)
+    total: Tensor | None = None
+    for step, weight in zip((-1, 0, 1), weights, strict=True):
+        place = places + step
+        index = place.clamp(0, length - 1).reshape(1, place.shape[0], *middle, -1).expand(shape)
+        inside = ((place >= 0) & (place < length)).to(signal.dtype) * weight[..., None]
+        read = signal.gather(-1, index) * inside.reshape(1, place.shape[0], *middle, -1)
+        total = read if total is None else total + read
+    assert total is not None
+    return total.unflatten(-1, (offsets.shape[1], size))

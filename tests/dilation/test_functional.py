@@ -1,0 +1,233 @@
+"""The convolution against torch's own, against loops over its definition, and against finite differences."""
+
+import math
+
+import pytest
+import torch
+from tests.dilation.conftest import SHAPES, problem
+from torch.autograd import gradcheck, gradgradcheck
+from torch.nn import functional as F
+
+from tessella.dilation import learnable_dilated_conv2d
+from tessella.dilation.functional import clip
+
+assert_close = torch.testing.assert_close
+
+
+def naive(image, weight, bias, factors, stride, padding, dilation, groups):
+    """Equation 4.2 with true bilinear sampling, one number after another."""
+
+    def read(n, c, y, x):
+        total = 0.0
+        for row in (math.floor(y), math.floor(y) + 1):
+            for column in (math.floor(x), math.floor(x) + 1):
+                if 0 <= row < image.shape[2] and 0 <= column < image.shape[3]:
+                    share = (1 - abs(y - row)) * (1 - abs(x - column))
+                    total += share * float(image[n, c, row, column])
+        return total
+
+    kernel = weight.shape[2:]
+    size = [
+        (image.shape[2 + a] + 2 * padding[a] - dilation * (kernel[a] - 1) - 1) // stride[a] + 1
+        for a in (0, 1)
+    ]
+    output = torch.empty(image.shape[0], weight.shape[0], *size, dtype=image.dtype)
+    per_group, outputs = weight.shape[1], weight.shape[0] // groups
+    centre = [dilation * (kernel[a] - 1) / 2 - padding[a] for a in (0, 1)]
+    for n, o, y, x in torch.cartesian_prod(*map(torch.arange, output.shape)).tolist():
+        total = float(bias[o])
+        for k in range(per_group):
+            c = (o // outputs) * per_group + k
+            for i in range(kernel[0]):
+                for j in range(kernel[1]):
+                    at_y = stride[0] * y + centre[0] + (i - (kernel[0] - 1) / 2) * float(factors[c])
+                    at_x = stride[1] * x + centre[1] + (j - (kernel[1] - 1) / 2) * float(factors[c])
+                    total += float(weight[o, k, i, j]) * read(n, c, at_y, at_x)
+        output[n, o, y, x] = total
+    return output
+
+
+def gradients(output, *inputs):
+    torch.manual_seed(1)
+    return torch.autograd.grad(output, inputs, torch.randn_like(output))
+
+
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+@pytest.mark.parametrize(("kernel", "stride", "padding", "groups"), SHAPES)
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_equals_torch_at_integers(form, kernel, stride, padding, groups, dilation, memory_format):
+    image, weight, bias = problem(kernel, groups)
+    image = image.to(memory_format=memory_format)
+    inputs = [tensor.requires_grad_() for tensor in (image, weight, bias)]
+    factors = torch.full((4,), float(dilation), dtype=torch.float64)
+    ours = learnable_dilated_conv2d(
+        image, weight, bias, factors, stride=stride, padding=padding, dilation=dilation, groups=groups
+    )
+    theirs = F.conv2d(image, weight, bias, stride, padding, dilation, groups)
+    assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+    for own, other in zip(gradients(ours, *inputs), gradients(theirs, *inputs), strict=True):
+        assert_close(own, other, rtol=1e-12, atol=1e-11)
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("factor", [1.0, 3.0, 4.0])
+def test_equals_torch_at_another_integer(form, dilation, factor):
+    """The kernel grows about its centre: as a convolution with more padding (or less: a cropped image)."""
+    image, weight, bias = problem((3, 5), 1)
+    factors = torch.full((4,), factor, dtype=torch.float64)
+    ours = learnable_dilated_conv2d(image, weight, bias, factors, padding=(4, 4), dilation=dilation)
+    more = int(factor) - dilation
+    grown = F.pad(image, (4 + 2 * more, 4 + 2 * more, 4 + more, 4 + more))
+    assert_close(ours, F.conv2d(grown, weight, bias, dilation=int(factor)), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding", "groups"), SHAPES)
+def test_equals_loops_at_any_factor(form, kernel, stride, padding, groups):
+    image, weight, bias = problem(kernel, groups)
+    image = image[:1, :, :9, :10]
+    factors = torch.tensor([1.0, 1.37, 2.5, 3.9], dtype=torch.float64)
+    ours = learnable_dilated_conv2d(
+        image, weight, bias, factors, stride=stride, padding=padding, dilation=2, groups=groups
+    )
+    assert_close(ours, naive(image, weight, bias, factors, stride, padding, 2, groups))
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding", "groups"), SHAPES)
+def test_gradients(form, kernel, stride, padding, groups):
+    image, weight, bias = problem(kernel, groups)
+    image = image[:, :, :9, :8]
+    factors = torch.tensor([1.2, 2.71, 3.3, 7.45], dtype=torch.float64)
+    inputs = [tensor.clone().requires_grad_() for tensor in (image, weight, bias, factors)]
+
+    def convolve(*tensors):
+        return learnable_dilated_conv2d(*tensors, stride=stride, padding=padding, dilation=2, groups=groups)
+
+    assert gradcheck(convolve, inputs, eps=1e-5, atol=1e-6, fast_mode=True)
+
+
+def test_gradient_at_integers_is_the_mean_of_both_sides(form):
+    """Factors begin at kinks: the one-sided derivatives differ, even in sign."""
+    image, weight, bias = problem((3, 3), 1)
+    target = torch.randn(2, 8, 17, 19, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    step = 1e-6
+
+    def loss(factors):
+        output = learnable_dilated_conv2d(image, weight, bias, factors, padding=(2, 2), dilation=2)
+        return (output * target).sum()
+
+    factors = torch.tensor([2.0, 2.0, 1.0, 3.0], dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(loss(factors), factors)
+    sides = []
+    for c in range(4):
+        move = step * F.one_hot(torch.tensor(c), 4)
+        here, after, before = (float(loss(factors.detach() + move * sign)) for sign in (0, 1, -1))
+        sides.append(((after - here) / step, (here - before) / step))
+        assert float(gradient[c]) == pytest.approx(sum(sides[c]) / 2, rel=1e-4)
+    assert any(after * before < 0 for after, before in sides)
+
+
+def test_second_derivatives_of_the_plain_form(monkeypatch):
+    monkeypatch.setattr("tessella.dilation.operator._HAS_COMPILER", False)
+    image, weight, bias = (t[:1].clone().requires_grad_() for t in problem((3, 3), 1))
+    image = image[:, :, :5, :5].detach().requires_grad_()
+    factors = torch.tensor([1.2, 2.7, 3.3, 1.5], dtype=torch.float64, requires_grad=True)
+
+    def convolve(*tensors):
+        return learnable_dilated_conv2d(*tensors, padding=(2, 2), dilation=2)
+
+    assert gradgradcheck(convolve, (image, weight, bias, factors), fast_mode=True)
+
+
+def test_forms_agree_in_single_precision(monkeypatch):
+    """Over several chunks of rows, far outside the image, and at integers beside fractions."""
+    monkeypatch.setattr("tessella.dilation.operator.CHUNK_BYTES", 4096)
+    image, weight, bias = (t.requires_grad_() for t in problem((3, 3), 2, torch.float32))
+    factors = torch.tensor([1.0, 2.0, 3.21, 29.5], requires_grad=True)
+    results = []
+    for compiled in (True, False):
+        monkeypatch.setattr("tessella.dilation.operator._HAS_COMPILER", compiled)
+        output = learnable_dilated_conv2d(
+            image, weight, bias, factors, stride=(1, 2), padding=(2, 2), dilation=2, groups=2
+        )
+        results.append((output, *gradients(output, image, weight, bias, factors)))
+    for fast, plain in zip(*results, strict=True):
+        assert_close(fast, plain, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast(form, dtype):
+    image, weight, bias = (t.requires_grad_() for t in problem((3, 3), 1, torch.float32))
+    factors = torch.tensor([1.0, 1.37, 2.5, 3.9], requires_grad=True)
+
+    def both():
+        output = learnable_dilated_conv2d(image, weight, bias, factors, padding=(2, 2), dilation=2)
+        return output, gradients(output.float(), image, weight, bias, factors)
+
+    exact, exact_gradients = both()
+    with torch.autocast("cpu", dtype):
+        output, half_gradients = both()
+    assert output.dtype == dtype
+    assert_close(output.float(), exact, rtol=0.05, atol=0.1)
+    for half, full in zip(half_gradients, exact_gradients, strict=True):
+        assert half.dtype == torch.float32
+        assert (half - full).norm() < 0.02 * full.norm()
+
+
+def test_same_bytes_whatever_the_threads():
+    image, weight, bias = problem((3, 3), 1, torch.float32)
+    factors = torch.tensor([1.0, 1.37, 2.5, 3.9], requires_grad=True)
+    results, threads = [], torch.get_num_threads()
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            output = learnable_dilated_conv2d(image, weight, bias, factors, padding=(2, 2), dilation=2)
+            results.append(torch.autograd.grad(output.square().sum(), factors)[0])
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(*results)
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 9, 9), (1, 4, 1, 1)])
+def test_batches_of_none_and_images_of_one_pixel(form, shape):
+    _, weight, bias = problem((3, 3), 1, torch.float32)
+    image = torch.randn(*shape, requires_grad=True)
+    factors = torch.tensor([1.0, 1.37, 2.5, 3.9], requires_grad=True)
+    output = learnable_dilated_conv2d(image, weight, bias, factors, padding=(2, 2), dilation=2)
+    assert output.shape == F.conv2d(image, weight, bias, padding=2, dilation=2).shape
+    output.sum().backward()
+    assert image.grad.shape == shape
+    assert factors.grad.isfinite().all()
+
+
+def test_not_contiguous(form):
+    image, weight, bias = problem((3, 3), 1)
+    factors = torch.tensor([1.0, 1.37, 2.5, 3.9], dtype=torch.float64)
+    sliced, turned = image[:, :, ::2, 1::3], weight.transpose(2, 3)
+    output = learnable_dilated_conv2d(sliced, turned, bias, factors)
+    assert_close(output, learnable_dilated_conv2d(sliced.contiguous(), turned.contiguous(), bias, factors))
+
+
+def test_keeps_the_memory_format():
+    image, weight, bias = problem((3, 3), 1)
+    factors = torch.ones(4, dtype=torch.float64)
+    last = image.to(memory_format=torch.channels_last).requires_grad_()
+    output = learnable_dilated_conv2d(last, weight, bias, factors)
+    assert output.is_contiguous(memory_format=torch.channels_last)
+    assert learnable_dilated_conv2d(image, weight, bias, factors).is_contiguous()
+    assert gradients(output, last)[0].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_an_image_smaller_than_the_kernel():
+    image, weight, bias = problem((3, 3), 1)
+    with pytest.raises(ValueError, match=r"17x19 pixels .* smaller than a kernel 3x3 of dilation 9"):
+        learnable_dilated_conv2d(image, weight, bias, torch.ones(4), dilation=9)
+
+
+def test_clip_lets_through_what_leads_inwards():
+    factors = torch.tensor([0.5, 1.0, 2.5, 4.0, 4.5], requires_grad=True)
+    clipped = clip(factors, 1, 4)
+    assert clipped.tolist() == [1, 1, 2.5, 4, 4]
+    (gradient,) = torch.autograd.grad(clipped, factors, torch.ones(5), retain_graph=True)
+    assert gradient.tolist() == [0, 0, 1, 1, 1]  # downhill is down: from the upper bound that leads inwards
+    (gradient,) = torch.autograd.grad(clipped, factors, -torch.ones(5))
+    assert gradient.tolist() == [-1, -1, -1, 0, 0]
