@@ -38,7 +38,7 @@ class Pictures:
 
 
 def test_there_are_as_many_recipes_as_documented() -> None:
-    assert len(RECIPES) == 16
+    assert len(RECIPES) == 23
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
@@ -61,15 +61,14 @@ def test_recipe_is_saved_and_restored(recipe: Recipe) -> None:
 def test_recipe_trains_a_step(recipe: Recipe, tmp_path: Path) -> None:
     """Narrow networks, two pictures, one update."""
     config = recipe.configuration()
-    small: dict[str, object] = dict.fromkeys(
-        ["network.pyramid_channels", "network.head_channels", "network.channels", "network.decoder_channels"],
-        16,
-    )
-    small |= {"network.backbone.width": 8, "network.backbone.fc_channels": 16}
-    known = {field.name: field.value for field in fields(config)}
-    if known.get("network.backbone.depth") in (50, 101):
-        small["network.backbone.depth"] = 18
-    config = override(config, {name: value for name, value in small.items() if name in known})
+    values = {field.name: field.value for field in fields(config)}
+    sizes = {"backbone.width": 8, "backbone.fc_channels": 16}
+    sizes |= dict.fromkeys(["pyramid_channels", "head_channels", "channels", "decoder_channels"], 16)
+    small = {name: size for name in values for end, size in sizes.items() if name.endswith(f"network.{end}")}
+    small |= {
+        name: 18 for name, value in values.items() if name.endswith("backbone.depth") and value in (50, 101)
+    }
+    config = override(config, small)
     config = replace(
         config, dataset=partial(Pictures), train_split="train", val_split="val", workers=0, crop=(33, 40)
     )

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tessella.datasets.sample import LabelClass
-from tessella.reports.run import Reliability, Series
+from tessella.reports.run import LearnedDilation, Reliability, Series
 
 INK = "#1b2431"
 MUTED = "#687386"
@@ -177,6 +177,46 @@ def image_iou_histogram(mean_iou: Float[np.ndarray, " images"]) -> Figure:
     axes.set_ylabel("Images")
     axes.xaxis.set_major_formatter(_PERCENT)
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    return figure
+
+
+def dilation_histograms(layers: Sequence[LearnedDilation]) -> Figure:
+    """How many channels have which dilation factor: before training as a line, after it filled (figure 4.3).
+
+    A panel for each layer; for each range where there are more than nine layers.
+    """
+    panels: dict[str, list[LearnedDilation]] = {}
+    for layer in layers:
+        title = layer.name if len(layers) <= 9 else "{:g} to {:g}".format(*layer.range)
+        panels.setdefault(title, []).append(layer)
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(3.4 * columns, 1.9 * rows), layout="constrained")
+    figure.set_facecolor("none")
+    for axes in figure.subplots(rows, columns, squeeze=False).flat:
+        axes.set_visible(False)
+    for axes, (title, members) in zip(figure.axes, panels.items(), strict=False):
+        axes.set_visible(True)
+        _style(axes)
+        bins = np.linspace(*members[0].range, 31)
+        initial, final = (
+            np.concatenate([getattr(m, when) for m in members]) for when in ("initial", "final")
+        )
+        axes.hist(final, bins, color=SERIES[0], alpha=0.8)
+        axes.hist(initial, bins, color=SERIES[1], histtype="step", linewidth=1.4)
+        axes.set_ylim(0, 1.25 * max(1, np.histogram(final, bins)[0].max()))
+        many = f", {len(members)} layers" if len(members) > 1 else ""
+        axes.set_title(_plain(title) + many, loc="left", fontsize=_SMALL, color=INK)
+        axes.text(
+            1,
+            1.02,
+            f"mean {final.mean():.2f}",
+            transform=axes.transAxes,
+            ha="right",
+            fontsize=_SMALL,
+            color=MUTED,
+        )
+        axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     return figure
 
 

@@ -90,6 +90,8 @@ def _curves(run: Run) -> dict[str, Markup]:
         curves["rate"] = inline_svg(
             plots.curves([rate], "Learning rate"), "Learning rate over training steps"
         )
+    if run.dilation:
+        curves["dilation"] = inline_svg(plots.dilation_histograms(run.dilation), "Learned dilation factors")
     return curves
 
 

@@ -4,7 +4,7 @@ import csv
 import json
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,16 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class LearnedDilation:
+    """The factors of one layer's input channels, before and after training, and the range they were kept in."""
+
+    name: str
+    range: tuple[float, float]
+    initial: Float[np.ndarray, " channels"]
+    final: Float[np.ndarray, " channels"]
+
+
+@dataclass(frozen=True)
 class Run:
     """What a run folder holds; files that are missing leave their field empty."""
 
@@ -90,6 +100,7 @@ class Run:
     environment: Mapping[str, Any]
     log: Mapping[str, np.ndarray]
     evaluations: Mapping[str, Evaluation]
+    dilation: Sequence[LearnedDilation] = ()
 
     @property
     def name(self) -> str:
@@ -119,6 +130,7 @@ def read_run(path: Path) -> Run:
         environment=_read_object(files["environment.json"]) if files["environment.json"].is_file() else {},
         log=_read_log(files["log.csv"]) if files["log.csv"].is_file() else {},
         evaluations={evaluation.split: evaluation for evaluation in evaluations},
+        dilation=_read_dilation(path / "dilation.json") if (path / "dilation.json").is_file() else (),
     )
 
 
@@ -178,6 +190,20 @@ def _read_log(file: Path) -> dict[str, np.ndarray]:
                     f"{file}, line {index + 2}: {columns[column]!r} must be a number or empty, not {cell!r}"
                 ) from None
     return dict(zip(columns, table.T, strict=True))
+
+
+def _read_dilation(file: Path) -> list[LearnedDilation]:
+    try:
+        layers = []
+        for layer in _read_object(file)["layers"]:
+            low, high = layer["range"]
+            history = np.array(layer["factors"], dtype=float).reshape(len(layer["factors"]), -1)
+            layers.append(
+                LearnedDilation(str(layer["name"]), (float(low), float(high)), history[0], history[-1])
+            )
+        return layers
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise InputError(f"{file}: 'layers' must be a list of name, range and factors; delete it") from None
 
 
 def _read_classes(result: Mapping[str, Any], file: Path) -> tuple[LabelClass, ...]:

@@ -15,12 +15,14 @@ from torch.optim.lr_scheduler import LRScheduler
 from tessella.datasets import Sample, SegmentationDataset
 from tessella.datasets.loading import evaluation_loader, training_loader
 from tessella.datasets.transforms import ColorJitter, Compose, RandomAffineCrop, Resize, Transform
+from tessella.dilation import dilation_parameters
 from tessella.errors import InputError
 from tessella.inference import InferencePlan
 from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD, Normalized
 from tessella.networks.weights import load_weights
 from tessella.runs.configuration import to_json
 from tessella.runs.environment import command, environment, write_json
+from tessella.training.factor_log import FactorLog
 from tessella.training.fit import Machine, Outcome, fit, require_no_run, resolve_precision
 from tessella.training.losses import SegmentationLoss
 from tessella.training.schedules import adamw, parameter_groups, poly, sgd
@@ -47,7 +49,8 @@ class Segmentation:
     optimizer: sgd with momentum 0.9, or adamw
     learning_rate: of the backbone, or of everything where the network names no backbone
     head_factor: the heads learn this much faster than the backbone
-    weight_decay: of all weights but biases and normalisation
+    dilation_learning_rate: of learned dilation factors; 0 leaves them as they are
+    weight_decay: of all weights but biases, normalisation and dilation factors
     warmup: updates of a linear rise of the rate; then it falls as (1 - step / steps) ** power
     power: exponent of that "poly" rate
     label_smoothing: share of the target spread over all classes
@@ -78,6 +81,7 @@ class Segmentation:
     optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: float = 0.01
     head_factor: float = 10.0
+    dilation_learning_rate: float = 0.01
     weight_decay: float = 1e-4
     warmup: int = 0
     power: float = 0.9
@@ -172,6 +176,7 @@ def train(
         machine=machine,
         resume=resume,
         content=content,
+        callbacks=[FactorLog(run / "dilation.json")] if dilation_parameters(network) else [],
     )
 
 
@@ -243,6 +248,8 @@ def training_transform(config: Segmentation) -> Transform:
 
 def _optimizer(config: Segmentation, network: nn.Module) -> tuple[Optimizer, LRScheduler]:
     make = sgd() if config.optimizer == "sgd" else adamw()
-    groups = parameter_groups(network, config.learning_rate, config.head_factor, config.weight_decay)
+    groups = parameter_groups(
+        network, config.learning_rate, config.head_factor, config.weight_decay, config.dilation_learning_rate
+    )
     optimizer = make(groups)
     return optimizer, poly(optimizer, config.steps, config.power, config.warmup)

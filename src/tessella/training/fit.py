@@ -3,7 +3,7 @@
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +92,7 @@ def fit(
     machine: Machine = Machine(),
     resume: bool = False,
     content: dict[str, Any],
+    callbacks: Sequence[Callback] = (),
 ) -> Outcome:
     """Train ``task`` for ``steps`` updates and leave checkpoints and logs in ``run``.
 
@@ -99,7 +100,7 @@ def fit(
     accumulate: micro-batches for one update. ema: decay of the running average of the weights that is validated and
     saved, 0 for none. clip: largest norm of the gradient, 0 for no limit.
     resume: go on from ``last.ckpt``; the result is that of a run that never stopped.
-    content: stored in every checkpoint.
+    content: stored in every checkpoint. callbacks: more of Lightning's, called after the checkpoints'.
 
     Raises:
         InputError: nothing to resume; NaN loss; disk full.
@@ -107,11 +108,11 @@ def fit(
     last = run / "checkpoints" / "last.ckpt"
     step = int(read_checkpoint(last)["tessella"]["step"]) if resume else 0
     checkpoints = Checkpoints(last.parent, content)
-    callbacks: list[Callback] = [checkpoints]
+    all_callbacks: list[Callback] = [checkpoints, *callbacks]
     if ema:  # first, so that a checkpoint holds the average after the step it was taken at
-        callbacks.insert(0, EMAWeightAveraging(decay=ema, use_buffers=True))
+        all_callbacks.insert(0, EMAWeightAveraging(decay=ema, use_buffers=True))
     if machine.progress:
-        callbacks.append(_Progress(leave=True))
+        all_callbacks.append(_Progress(leave=True))
     last.parent.mkdir(parents=True, exist_ok=True)
     with _quiet():
         trainer = lightning.Trainer(
@@ -128,7 +129,7 @@ def fit(
             num_sanity_val_steps=0,
             log_every_n_steps=min(10, validate_every),
             use_distributed_sampler=False,
-            callbacks=callbacks,
+            callbacks=all_callbacks,
             logger=[CsvLog(run / "log.csv", step), TensorBoardLogger(run, name="", version="tensorboard")],
             enable_checkpointing=False,
             enable_model_summary=False,

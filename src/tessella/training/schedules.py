@@ -1,4 +1,4 @@
-"""Optimisers with a faster rate for the heads, and the "poly" rate."""
+"""Optimisers with rates of their own for the heads and for learned dilation, and the "poly" rate."""
 
 from collections.abc import Callable
 
@@ -7,24 +7,33 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from tessella.dilation import dilation_parameters
+
 
 def parameter_groups(
-    network: nn.Module, learning_rate: float, head_factor: float, weight_decay: float
+    network: nn.Module,
+    learning_rate: float,
+    head_factor: float,
+    weight_decay: float,
+    dilation_learning_rate: float = 0.0,
 ) -> list[dict]:
     """Groups for an optimiser: the backbone at ``learning_rate``, everything else ``head_factor`` times faster.
 
-    Biases and the scales of normalisation layers (all one-dimensional parameters) do not decay.
+    Biases and the scales of normalisation layers (all one-dimensional parameters) do not decay. Learned dilation
+    factors have a rate of their own and do not decay; at a rate of zero they are left out, and stay as they are.
     """
     backbone = getattr(network, "backbone", None)
     in_backbone = {id(p) for p in backbone.parameters()} if backbone is not None else set()
+    factors = dilation_parameters(network)
+    known = {id(p) for p in factors}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for parameter in network.parameters():
-        if parameter.requires_grad:
+        if parameter.requires_grad and id(parameter) not in known:
             key = (id(parameter) in in_backbone, parameter.ndim > 1)
             groups.setdefault(key, []).append(parameter)
     # Without a backbone there is nothing that the head could be faster than.
     factor = {True: 1.0, False: head_factor if in_backbone else 1.0}
-    return [
+    result = [
         {
             "params": parameters,
             "lr": learning_rate * factor[is_backbone],
@@ -33,6 +42,11 @@ def parameter_groups(
         }
         for (is_backbone, decays), parameters in groups.items()
     ]
+    if factors and dilation_learning_rate > 0:
+        result.append(
+            {"params": factors, "lr": dilation_learning_rate, "weight_decay": 0.0, "name": "dilation"}
+        )
+    return result
 
 
 def poly(optimizer: Optimizer, steps: int, power: float = 0.9, warmup: int = 0) -> LambdaLR:
