@@ -88,6 +88,7 @@ def test_torch_export(form):
     assert not any("tessella" in str(node.target) for node in program.graph.nodes)
 
 
+@pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec:FutureWarning")  # torch's own
 @pytest.mark.parametrize("form", ["folded", "rounded"])
 def test_onnx(form, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")

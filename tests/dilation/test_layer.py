@@ -130,6 +130,7 @@ def test_says_what_it_is():
     )
 
 
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own
 def test_compiles_as_one_graph():
     learnable = layer(initial="uniform")
     compiled = torch.compile(learnable, fullgraph=True, backend="aot_eager")

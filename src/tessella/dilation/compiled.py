@@ -68,7 +68,9 @@ def fill_columns(image: np.ndarray, plan: Plan, first_row: int, columns: np.ndar
 
     image: [C, H, W]. columns: [C, kh, kw, rows, Wo], overwritten.
     """
-    _over_channels(_fill_columns, image, plan, first_row, columns)
+    _over_channels(
+        _fill_columns, image, image.ravel(), image.shape, plan, first_row, columns.shape, columns.ravel()
+    )
 
 
 def scatter_columns(
@@ -86,7 +88,17 @@ def scatter_columns(
     weights needs. grad_image: [C, H, W]. grad_offsets: [C, kh] and [C, kw], float64. All three are added to.
     """
     _over_channels(
-        _scatter_columns, image, plan, first_row, columns, grad_image, grad_offsets_h, grad_offsets_w
+        _scatter_columns,
+        image,
+        image.ravel(),
+        image.shape,
+        plan,
+        first_row,
+        columns.shape,
+        columns.ravel(),
+        grad_image.ravel(),
+        grad_offsets_h,
+        grad_offsets_w,
     )
 
 
@@ -94,10 +106,8 @@ def _over_channels(kernel: Callable[..., None], image: np.ndarray, *arguments: A
     channels = image.shape[0]
     threads = min(torch.get_num_threads(), channels)
     bounds = [channels * i // threads for i in range(threads + 1)]
-    others = [
-        _helpers().submit(kernel, first, last, image, *arguments) for first, last in pairwise(bounds[1:])
-    ]
-    kernel(bounds[0], bounds[1], image, *arguments)
+    others = [_helpers().submit(kernel, *part, *arguments) for part in pairwise(bounds[1:])]
+    kernel(bounds[0], bounds[1], *arguments)
     for other in others:
         other.result()
 
@@ -111,124 +121,165 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_helpers.cache_clear)  # threads do not survive a fork
 
 
+# The loops below index flat arrays by unsigned numbers. A view for every row would cost more than the row, and a signed
+# index is tested for counting from the end, which keeps a loop from the processor's vectors.
+U = np.uint64
+ONE = U(1)
+
+
 @_compile
 def _fill_columns(  # type: ignore[no-untyped-def]
-    first_channel, last_channel, image, plan, first_row, columns
+    first_channel, last_channel, image, size, plan, first_row, shape, columns
 ):
-    row = np.zeros(plan.width, image.dtype)
+    _, kh, kw, rows, out_width = shape
+    _, height, width = size
+    (base_h, near_h, far_h), (base_w, near_w, far_w), stride_h, stride_w, left, padded = plan
+    row = np.zeros(padded, image.dtype)
     for c in range(first_channel, last_channel):
-        for m in range(columns.shape[3]):
-            for i in range(columns.shape[1]):
-                _read_row(image[c], plan, c, i, first_row + m, row)
-                for j in range(columns.shape[2]):
-                    _read_taps(row[plan.left + plan.horizontal.base[c, j] :], plan, c, j, columns[c, i, j, m])
+        for i in range(kh):
+            for m in range(rows):
+                r = stride_h * (first_row + m) + base_h[c, i]
+                _read_row(image, c * height, height, width, r, near_h[c, i], far_h[c, i], row, left)
+                for j in range(kw):
+                    to = (((c * kh + i) * kw + j) * rows + m) * out_width
+                    start = left + base_w[c, j]
+                    _read_taps(row, start, near_w[c, j], far_w[c, j], stride_w, columns, to, out_width)
 
 
 @_compile
 def _scatter_columns(  # type: ignore[no-untyped-def]
-    first_channel, last_channel, image, plan, first_row, columns, grad_image, grad_offsets_h, grad_offsets_w
+    first_channel,
+    last_channel,
+    image,
+    size,
+    plan,
+    first_row,
+    shape,
+    columns,
+    grad_image,
+    grad_offsets_h,
+    grad_offsets_w,
 ):
-    row = np.zeros(plan.width, image.dtype)
-    grad_row = np.zeros(plan.width, image.dtype)
+    _, kh, kw, rows, out_width = shape
+    _, height, width = size
+    (base_h, near_h, far_h), (base_w, near_w, far_w), stride_h, stride_w, left, padded = plan
+    row = np.zeros(padded, image.dtype)
+    grad_row = np.zeros(padded, image.dtype)
     for c in range(first_channel, last_channel):
-        for m in range(columns.shape[3]):
-            for i in range(columns.shape[1]):
-                _read_row(image[c], plan, c, i, first_row + m, row)
+        for i in range(kh):
+            for m in range(rows):
+                r = stride_h * (first_row + m) + base_h[c, i]
+                near, far = near_h[c, i], far_h[c, i]
+                _read_row(image, c * height, height, width, r, near, far, row, left)
                 grad_row[:] = 0
-                for j in range(columns.shape[2]):
-                    start = plan.left + plan.horizontal.base[c, j]
-                    grad = columns[c, i, j, m]
-                    grad_offsets_w[c, j] += _slope(row, start, plan.stride_w, plan.horizontal.far[c, j], grad)
-                    _add_taps(grad_row[start:], plan, c, j, grad)
-                    _read_taps(row[start:], plan, c, j, grad)
-                grad_offsets_h[c, i] += _add_row(image[c], plan, c, i, first_row + m, grad_row, grad_image[c])
+                for j in range(kw):
+                    to = (((c * kh + i) * kw + j) * rows + m) * out_width
+                    start = left + base_w[c, j]
+                    grad_offsets_w[c, j] += _swap_taps(
+                        row, grad_row, start, near_w[c, j], far_w[c, j], stride_w, columns, to, out_width
+                    )
+                grad_offsets_h[c, i] += _add_row(
+                    image, c * height, height, width, r, near, far, grad_row, left, grad_image
+                )
 
 
 @_compile
-def _read_row(image, plan, c, i, m, row):  # type: ignore[no-untyped-def]
-    """Interpolate between two rows of the image, into the middle of a row padded with zeros."""
-    height, width = image.shape
-    r = plan.stride_h * m + plan.vertical.base[c, i]
-    near, far = plan.vertical.near[c, i], plan.vertical.far[c, i]
-    inner = row[plan.left : plan.left + width]
+def _read_row(image, top, height, width, r, near, far, row, left):  # type: ignore[no-untyped-def]
+    """Interpolate between row r of a channel and the next, into the middle of a row padded with zeros.
+
+    top: the channel's first row among those of all channels.
+    """
+    at, this, after = U(left), U((top + r) * width), U((top + r + 1) * width)
     has_near, has_far = 0 <= r < height, 0 <= r + 1 < height and far != 0
     if has_near and has_far:
-        for n in range(width):
-            inner[n] = near * image[r, n] + far * image[r + 1, n]
-    elif has_near:
-        for n in range(width):
-            inner[n] = near * image[r, n]
-    elif has_far:
-        for n in range(width):
-            inner[n] = far * image[r + 1, n]
+        for k in range(width):
+            n = U(k)
+            row[at + n] = near * image[this + n] + far * image[after + n]
+    elif has_near or has_far:
+        share, this = (near, this) if has_near else (far, after)
+        for k in range(width):
+            n = U(k)
+            row[at + n] = share * image[this + n]
     else:
-        inner[:] = 0
+        for k in range(width):
+            row[at + U(k)] = 0
 
 
 @_compile
-def _add_row(image, plan, c, i, m, grad_row, grad_image):  # type: ignore[no-untyped-def]
+def _add_row(  # type: ignore[no-untyped-def]
+    image, top, height, width, r, near, far, grad_row, left, grad_image
+):
     """Adjoint of ``_read_row``; the derivative for the vertical offset is returned."""
-    height, width = image.shape
-    r = plan.stride_h * m + plan.vertical.base[c, i]
-    near, far = plan.vertical.near[c, i], plan.vertical.far[c, i]
-    grad = grad_row[plan.left : plan.left + width]
-    below = above = grad[0] * 0
-    if 0 <= r + 1 < height:
-        for n in range(width):
-            below += grad[n] * image[r + 1, n]
-            grad_image[r + 1, n] += far * grad[n]
-    # At an integer offset the derivative is the mean of both sides: the slope from the row before to the one after.
-    before = r if far != 0 else r - 1
-    if 0 <= before < height:
-        for n in range(width):
-            above += grad[n] * image[before, n]
+    at, this, after = U(left), U((top + r) * width), U((top + r + 1) * width)
+    slope = 0.0
     if 0 <= r < height:
-        for n in range(width):
-            grad_image[r, n] += near * grad[n]
-    return below - above if far != 0 else (below - above) / 2
+        for k in range(width):
+            n = U(k)
+            grad_image[this + n] += near * grad_row[at + n]
+    if 0 <= r + 1 < height:
+        for k in range(width):
+            n = U(k)
+            grad_image[after + n] += far * grad_row[at + n]
+        slope += _dot(grad_row, at, image, after, width)
+    # At an integer offset the derivative is the mean of both sides: from the row before to the next.
+    low = r if far != 0 else r - 1
+    if 0 <= low < height:
+        slope -= _dot(grad_row, at, image, U((top + low) * width), width)
+    return slope if far != 0 else slope / 2
 
 
 @_compile
-def _read_taps(row, plan, c, j, samples):  # type: ignore[no-untyped-def]
-    """Interpolate between neighbours in a row that begins where the first sample reads."""
-    near, far, stride = plan.horizontal.near[c, j], plan.horizontal.far[c, j], plan.stride_w
-    if far == 0:
-        for n in range(samples.size):
-            samples[n] = row[stride * n]
-    elif stride == 1:
-        for n in range(samples.size):
-            samples[n] = near * row[n] + far * row[n + 1]
-    else:
-        for n in range(samples.size):
-            samples[n] = near * row[stride * n] + far * row[stride * n + 1]
+def _dot(a, first_a, b, first_b, count):  # type: ignore[no-untyped-def]
+    total = a[first_a] * b[first_b]
+    for k in range(1, count):
+        n = U(k)
+        total += a[first_a + n] * b[first_b + n]
+    return total
 
 
 @_compile
-def _add_taps(grad_row, plan, c, j, grad):  # type: ignore[no-untyped-def]
-    """Adjoint of ``_read_taps``, in two passes that each are free of overlap."""
-    near, far, stride = plan.horizontal.near[c, j], plan.horizontal.far[c, j], plan.stride_w
+def _read_taps(row, start, near, far, stride, columns, to, count):  # type: ignore[no-untyped-def]
+    """Interpolate between neighbours in a padded row from ``start`` on."""
+    start, stride, to = U(start), U(stride), U(to)
     if stride == 1:
-        for n in range(grad.size):
-            grad_row[n] += near * grad[n]
-        for n in range(grad.size):
-            grad_row[n + 1] += far * grad[n]
+        for k in range(count):
+            n = U(k)
+            columns[to + n] = near * row[start + n] + far * row[start + n + ONE]
     else:
-        for n in range(grad.size):
-            grad_row[stride * n] += near * grad[n]
-            grad_row[stride * n + 1] += far * grad[n]
+        for k in range(count):
+            n = U(k)
+            at = start + stride * n
+            columns[to + n] = near * row[at] + far * row[at + ONE]
 
 
 @_compile
-def _slope(row, start, stride, far, grad):  # type: ignore[no-untyped-def]
-    """Derivative for the horizontal offset: slopes of the row, weighted; at an integer, from both sides."""
-    total = grad[0] * 0
-    after = row[start + 1 :]
-    if far != 0:
-        before = row[start:]
-        for n in range(grad.size):
-            total += grad[n] * (after[stride * n] - before[stride * n])
-        return total
-    before = row[start - 1 :]
-    for n in range(grad.size):
-        total += grad[n] * (after[stride * n] - before[stride * n])
-    return total / 2
+def _swap_taps(  # type: ignore[no-untyped-def]
+    row, grad_row, start, near, far, stride, columns, to, count
+):
+    """Adjoint of ``_read_taps``: the columns' gradient is added to ``grad_row`` and replaced by the columns.
+
+    The derivative for the horizontal offset is returned.
+    """
+    # At an integer offset it is the mean of both sides: from the pixel before to the next.
+    before = U(start if far != 0 else start - 1)
+    start, stride, to = U(start), U(stride), U(to)
+    slope = near - near  # zero of the same type
+    if stride == 1:
+        for k in range(count):
+            n = U(k)
+            grad_row[start + n + ONE] += far * columns[to + n]
+        for k in range(count):
+            n = U(k)
+            grad = columns[to + n]
+            grad_row[start + n] += near * grad
+            slope += grad * (row[start + n + ONE] - row[before + n])
+            columns[to + n] = near * row[start + n] + far * row[start + n + ONE]
+    else:
+        for k in range(count):
+            n = U(k)
+            grad, at = columns[to + n], start + stride * n
+            grad_row[at] += near * grad
+            grad_row[at + ONE] += far * grad
+            slope += grad * (row[at + ONE] - row[before + stride * n])
+            columns[to + n] = near * row[at] + far * row[at + ONE]
+    return slope if far != 0 else slope / 2

@@ -4,6 +4,7 @@ Forward and backward go over the output in chunks of rows: sample the columns of
 weights. The backward pass samples again instead of keeping the columns, which are as large as the kernel has taps.
 """
 
+import math
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from tessella.dilation.sampling import sample
 
-CHUNK_BYTES = 8 << 20
+CHUNK_BYTES = 24 << 20
 """Of the columns of one chunk: small beside a network's features, large enough for the matrix product."""
 
 _HAS_COMPILER = find_spec("numba") is not None
@@ -72,7 +73,7 @@ def _compiled(
     pixels = _pixels(image)
     how = plan(pixels.numpy(), offsets_h.numpy(), offsets_w.numpy(), (stride[0], stride[1]), size[1])
     for n, first, columns in _chunks(pixels, weight, size):
-        fill_columns(pixels[n], how, first, columns.numpy())
+        fill_columns(pixels[n].numpy(), how, first, columns.numpy())
         taken = _matrix(columns, groups).to(weight.dtype)
         _multiply(matrix, taken, _rows(output[n], first, columns, groups))
     return output
@@ -105,7 +106,7 @@ def _compiled_backward(
         else:
             taken.copy_(matrix.mT @ grad_rows)
         scatter_columns(
-            pixels[n],
+            pixels[n].numpy(),
             how,
             first,
             columns.numpy(),
@@ -152,7 +153,8 @@ def _chunks(pixels: Tensor, weight: Tensor, size: Any) -> Iterator[tuple[int, in
     """(image, first row of its output, room for the columns [C, kh, kw, rows, Wo] of these rows), one after another."""
     taps = (pixels.shape[1], *weight.shape[2:])
     per_row = taps[0] * taps[1] * taps[2] * size[1]
-    rows = max(1, min(size[0], CHUNK_BYTES // max(1, per_row * pixels.element_size())))
+    chunks = max(1, math.ceil(per_row * size[0] * pixels.element_size() / CHUNK_BYTES))
+    rows = math.ceil(size[0] / chunks)
     room = torch.empty(per_row * rows, dtype=pixels.dtype)
     for n in range(pixels.shape[0]):
         for first in range(0, size[0], rows):
