@@ -11,8 +11,8 @@ environment of ``make test-zoo``, and ``pip install dcls``).
 
 import argparse
 import copy
+import gc
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -132,9 +132,17 @@ def measure_memory(subject: str, which: str, device: str) -> float:
         before = torch.cuda.memory_allocated()
         step_of(module, image)
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak begins anew
+    before = resident("VmHWM")
     step_of(module, image)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return resident("VmHWM") - before
+
+
+def resident(field: str) -> float:
+    """Resident memory of this process, or its peak, in MiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
 def forward(module: nn.Module, image: Tensor) -> None:
@@ -193,12 +201,11 @@ def main() -> None:
     if options.measure_memory:
         print(measure_memory(*options.measure_memory, options.device))
         return
-    measured = {group: GROUPS[group](options.rounds, options.device) for group in options.groups}
-    if options.out.exists():
-        measured = {**json.loads(options.out.read_text())["measured"], **measured}
-    result = {"measured": measured, "rounds": options.rounds, **environment()}
-    write_json(options.out, result)
-    print(json.dumps(result, indent=1))
+    measured = json.loads(options.out.read_text())["measured"] if options.out.exists() else {}
+    for group in options.groups:
+        measured[group] = GROUPS[group](options.rounds, options.device)
+        write_json(options.out, {"measured": measured, "rounds": options.rounds, **environment()})
+        print(json.dumps(measured[group], indent=1))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,137 @@
+"""Fixed against learned dilation: the same small network, the same steps, paired by seed.
+
+    python benchmarks/dilation_table.py camvid --data CAMVID --seeds 0 1 2 3 4 [--rows fixed learned]
+    python benchmarks/dilation_table.py streets --data STREETS --seeds 0 1 2
+    python benchmarks/dilation_table.py camvid            # the table of what is there
+
+A row and a seed is one training and one evaluation on the test split; its result is a file of its own under
+``benchmarks/results/dilation/``, and what is there already is not repeated. An interrupted training is taken up again.
+Differences are paired by seed; their interval is Student's, of 95%, and "not resolved" where it holds zero.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import t as student
+
+from tessella.recipes.dilation import camvid_dilation, streets_dilation
+from tessella.runs.configuration import override
+from tessella.runs.environment import environment, write_json
+from tessella.runs.evaluation import evaluate
+from tessella.runs.model import load_model
+from tessella.runs.segmentation import open_split, train
+from tessella.training.fit import Machine
+
+RECIPES = {"camvid": camvid_dilation, "streets": streets_dilation}
+KEPT: dict[str, Any] = {"dilation_learning_rate": 0.0}
+ROWS: dict[str, dict[str, Any]] = {
+    "fixed": KEPT,
+    "learned": {},
+    "learned, one for a layer": {"network.per_channel": False},
+    "learned from uniform": {"network.initial": "uniform"},
+    "fixed at 1": {**KEPT, "network.initial": 1.0},
+    "learned from 1": {"network.initial": 1.0},
+    "fixed at 3": {**KEPT, "network.initial": 3.0},
+    "fixed at 4": {**KEPT, "network.initial": 4.0},
+}
+PAIRS = [
+    ("learned", "fixed"),
+    ("learned, one for a layer", "fixed"),
+    ("learned from uniform", "fixed"),
+    ("learned from 1", "fixed at 1"),
+    ("fixed", "fixed at 1"),
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("recipe", choices=RECIPES)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--runs", type=Path, default=Path("runs/dilation"), help="where trainings are kept")
+    options = parser.parse_args()
+    results = Path(__file__).parent / "results" / "dilation" / options.recipe
+    if options.data:
+        for seed, row in product(options.seeds, options.rows):
+            file = results / f"{row.replace(', ', '_').replace(' ', '_')}_{seed}.json"
+            if not file.exists():
+                write_json(file, measure(options.recipe, row, seed, options.data, options.runs))
+    print(table(results))
+
+
+def measure(recipe: str, row: str, seed: int, data: Path, runs: Path) -> dict[str, Any]:
+    """Train and test one row with one seed."""
+    config = override(RECIPES[recipe](), {**ROWS[row], "seed": seed})
+    run = runs / f"{recipe}_{row.replace(' ', '_')}_{seed}"
+    resume = (run / "checkpoints" / "last.ckpt").exists()
+    start = time.monotonic()
+    outcome = train(config, f"{recipe}_dilation", data, run, machine=Machine(progress=False), resume=resume)
+    if outcome.interrupted:
+        raise SystemExit(f"interrupted at step {outcome.step}; the same command goes on from there")
+    minutes = (time.monotonic() - start) / 60
+    scores = evaluate(
+        load_model(str(run)),
+        open_split(config, data, config.test_split),
+        run / "evaluation" / config.test_split,
+        description={
+            "dataset": recipe,
+            "split": config.test_split,
+            "network": row,
+            "checkpoint": "best.ckpt",
+        },
+        device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+        pictures=0,
+    )
+    layers = json.loads((run / "dilation.json").read_text())["layers"]
+    final = {layer["name"]: np.array(layer["factors"][-1]) for layer in layers}
+    shutil.rmtree(run / "checkpoints")
+    print(f"{recipe}, {row}, seed {seed}: {100 * scores.mean_iou:.2f} in {minutes:.1f} minutes", flush=True)
+    return {
+        "row": row,
+        "seed": seed,
+        "mean_iou": scores.mean_iou,
+        "iou_per_class": scores.iou_per_class.tolist(),
+        "factors": {name: [round(float(x), 3) for x in (f.mean(), f.std())] for name, f in final.items()},
+        "training_minutes": None if resume else round(minutes, 1),
+        "changes": ROWS[row],
+        **environment(),
+    }
+
+
+def table(results: Path) -> str:
+    """Mean and spread of every row, and the paired differences, in points of mean IoU."""
+    found: dict[str, dict[int, float]] = {}
+    for file in sorted(results.glob("*.json")):
+        result = json.loads(file.read_text())
+        found.setdefault(result["row"], {})[result["seed"]] = 100 * result["mean_iou"]
+    lines = ["| row | seeds | mean IoU | spread |", "|---|---|---|---|"]
+    for row in (row for row in ROWS if row in found):
+        values = list(found[row].values())
+        spread = f"{np.std(values, ddof=1):.2f}" if len(values) > 1 else "-"
+        lines.append(f"| {row} | {len(values)} | {np.mean(values):.2f} | {spread} |")
+    lines += ["", "| difference | seeds | points | 95% interval | |", "|---|---|---|---|---|"]
+    for row, other in PAIRS:
+        seeds = sorted(found.get(row, {}).keys() & found.get(other, {}).keys())
+        if len(seeds) > 1:
+            gains = np.array([found[row][seed] - found[other][seed] for seed in seeds])
+            reach = student.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains))
+            low, high = gains.mean() - reach, gains.mean() + reach
+            verdict = "not resolved" if low <= 0 <= high else "resolved"
+            lines.append(
+                f"| {row} - {other} | {len(seeds)} | {gains.mean():+.2f} | {low:+.2f} to {high:+.2f} | {verdict} |"
+            )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
