@@ -41,7 +41,7 @@ test-all: $(VENV)/installed-dev
 test-zoo:
 	test -x $(ZOO_VENV)/bin/python || $(PYTHON) -m venv $(ZOO_VENV)
 	$(ZOO_VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.12.1 torchvision==0.27.1 \
-		timm==1.0.31 segmentation-models-pytorch==0.6.0 pytest==9.2.0 jaxtyping scipy opencv-contrib-python-headless \
+		timm==1.0.31 segmentation-models-pytorch==0.6.0 pytest==9.2.0 jaxtyping scipy numba opencv-contrib-python-headless \
 		onnx==1.23.2 onnxruntime==1.32.0 onnxscript==0.7.2
 	$(ZOO_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	OMP_NUM_THREADS=1 $(ZOO_VENV)/bin/python -m pytest -m zoo tests/zoo

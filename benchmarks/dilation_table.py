@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from scipy.stats import t as student
 
-from tessella.recipes.dilation import camvid_dilation, streets_dilation
+from tessella.recipes.dilation import ASPP, BACKBONE, camvid_dilation, streets_dilation
 from tessella.runs.configuration import override
 from tessella.runs.environment import environment, write_json
 from tessella.runs.evaluation import evaluate
@@ -31,15 +31,15 @@ from tessella.training.fit import Machine
 
 RECIPES = {"camvid": camvid_dilation, "streets": streets_dilation}
 KEPT: dict[str, Any] = {"dilation_learning_rate": 0.0}
+# So that all layers can begin at one.
+WIDE = {"network.ranges": tuple((step, 1, high) for step, _, high in BACKBONE + ASPP)}
 ROWS: dict[str, dict[str, Any]] = {
     "fixed": KEPT,
     "learned": {},
     "learned, one for a layer": {"network.per_channel": False},
     "learned from uniform": {"network.initial": "uniform"},
-    "fixed at 1": {**KEPT, "network.initial": 1.0},
-    "learned from 1": {"network.initial": 1.0},
-    "fixed at 3": {**KEPT, "network.initial": 3.0},
-    "fixed at 4": {**KEPT, "network.initial": 4.0},
+    "fixed at 1": {**KEPT, **WIDE, "network.initial": 1.0},
+    "learned from 1": {**WIDE, "network.initial": 1.0},
 }
 PAIRS = [
     ("learned", "fixed"),
