@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from tessella.datasets.sample import LabelClass
 from tessella.reports import plots
 from tessella.reports.embed import inline_svg
-from tessella.reports.run import Reliability
+from tessella.reports.run import LearnedDilation, Reliability
 
 CLASSES = [LabelClass("sky", (70, 130, 180)), LabelClass("car", (0, 0, 142)), LabelClass("tree", (0, 128, 0))]
 
@@ -129,3 +129,16 @@ def test_no_global_pyplot_state():
     assert (
         subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0
     )
+
+
+@pytest.mark.parametrize("count", [1, 4, 26])
+def test_dilation_histograms_count_every_channel(count):
+    layers = [
+        LearnedDilation(f"layer {i}", (1.0, 4.0 if i % 2 else 8.0), np.full(6, 2.0), np.linspace(1, 4, 6))
+        for i in range(count)
+    ]
+    figure = plots.dilation_histograms(layers)
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(panels) == (count if count <= 9 else 2)
+    bars = [sum(bar.get_height() for bar in axes.containers[0]) for axes in panels]
+    assert sum(bars) == 6 * count

@@ -143,3 +143,16 @@ def test_folder_without_a_run(tmp_path):
         read_run(tmp_path)
     with pytest.raises(InputError, match="not a folder"):
         read_run(tmp_path / "absent")
+
+
+def test_learned_dilation(make_run):
+    run = make_run("run")
+    layer = {"name": "backbone.layer4.0.conv2", "range": [1, 8], "factors": [[4, 4], [3.5, 5.25]]}
+    (run / "dilation.json").write_text(json.dumps({"steps": [0, 10], "layers": [layer]}))
+    (learned,) = read_run(run).dilation
+    assert (learned.name, learned.range) == ("backbone.layer4.0.conv2", (1, 8))
+    assert learned.initial.tolist() == [4, 4]
+    assert learned.final.tolist() == [3.5, 5.25]
+    (run / "dilation.json").write_text('{"layers": [{"name": "a"}]}')
+    with pytest.raises(InputError, match=r"dilation\.json: 'layers' must be a list"):
+        read_run(run)

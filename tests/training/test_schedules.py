@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from tessella.dilation import LearnableDilatedConv2d
 from tessella.training.schedules import adamw, parameter_groups, poly, sgd
 
 
@@ -52,3 +53,14 @@ def test_poly_rate_of_every_group(make) -> None:
     assert rates[99][0] == pytest.approx(0.1 * 0.01**0.9)
     assert all(rate[2] == pytest.approx(10 * rate[0]) for rate in rates)
     assert torch.tensor(rates).min() > 0
+
+
+def test_learned_dilation_has_a_rate_of_its_own_and_no_decay():
+    network = nn.Sequential(LearnableDilatedConv2d(4, 4, 3, padding=2), nn.Conv2d(4, 2, 1))
+    groups = {group["name"]: group for group in parameter_groups(network, 0.1, 10.0, 1e-4, 5.0)}
+    assert groups["dilation"]["params"] == [network[0].dilation_factors]
+    assert (groups["dilation"]["lr"], groups["dilation"]["weight_decay"]) == (5.0, 0.0)
+    counted = sum(len(group["params"]) for group in groups.values())
+    assert counted == len(list(network.parameters()))
+    left = parameter_groups(network, 0.1, 10.0, 1e-4, 0.0)
+    assert sum(len(group["params"]) for group in left) == counted - 1

@@ -14,6 +14,7 @@ from tessella.errors import InputError
 from tessella.reports import plots
 from tessella.reports.embed import inline_svg
 from tessella.reports.page import LOWER_IS_BETTER, METRICS, flatten, percent, save_page, signed_percent
+from tessella.reports.panels import Panel, panels
 from tessella.reports.run import Evaluation, Run, read_run
 
 Interval = tuple[float, float]
@@ -47,12 +48,14 @@ class SplitComparison:
     """The runs that were evaluated on a split, in their order; the first is the reference.
 
     class_iou: per class of the reference, the IoU of each run in ``standings``; nan where it is not known.
+    panels: per run, pictures of it beside the reference.
     """
 
     split: str
     standings: list[Standing]
     class_iou: list[tuple[str, list[float]]]
     class_differences: Markup | None
+    panels: Mapping[int, list[Panel]]
 
 
 def compare_runs(runs: Sequence[Path], out: Path) -> Path:
@@ -68,7 +71,9 @@ def compare_runs(runs: Sequence[Path], out: Path) -> Path:
         out,
         names=_names(content),
         colors=len(plots.SERIES),
-        sections=[_compare_split(split, _evaluations(split, content)) for split in _splits(content)],
+        sections=[
+            _compare_split(split, _evaluations(split, content), _names(content)) for split in _splits(content)
+        ],
         curves=_curves(content),
         differences=_configuration_differences(content),
     )
@@ -133,13 +138,18 @@ def _standings(evaluations: Mapping[int, Evaluation]) -> list[Standing]:
     ]
 
 
-def _compare_split(split: str, evaluations: Mapping[int, Evaluation]) -> SplitComparison:
+def _compare_split(split: str, evaluations: Mapping[int, Evaluation], runs: Sequence[str]) -> SplitComparison:
     standings = _standings(evaluations)
     first, reference = next(iter(evaluations.items()))
+    pictures = {
+        place: panels(reference, evaluation, (runs[first], runs[place]))
+        for place, evaluation in evaluations.items()
+        if place != first
+    }
     names = [entry.name for entry in reference.classes]
     class_iou = _class_iou(evaluations)
     if first not in class_iou or len(class_iou) == 1:
-        return SplitComparison(split, standings, [], None)
+        return SplitComparison(split, standings, [], None, pictures)
     gains = {place: iou - class_iou[first] for place, iou in class_iou.items() if place != first}
     unknown = np.full(len(names), math.nan)
     columns = np.stack([class_iou.get(place, unknown) for place in evaluations], axis=1)
@@ -148,6 +158,7 @@ def _compare_split(split: str, evaluations: Mapping[int, Evaluation]) -> SplitCo
         standings,
         class_iou=list(zip(names, columns.tolist(), strict=True)),
         class_differences=inline_svg(plots.class_iou_differences(names, gains), "Gain of IoU per class"),
+        panels=pictures,
     )
 
 

@@ -7,6 +7,8 @@ import warnings
 from pathlib import Path
 
 import matplotlib
+import numpy as np
+from jaxtyping import UInt8
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 from PIL import Image
@@ -53,11 +55,20 @@ def inline_svg(figure: Figure, description: str) -> Markup:
 
 def thumbnail(file: Path, width: int) -> str:
     """The picture as a data URI, at most ``width`` pixels wide: label maps lossless, photographs not."""
+    return data_uri(Image.fromarray(read_picture(file)), width)
+
+
+def read_picture(file: Path) -> UInt8[np.ndarray, "height width 3"]:
+    """A picture's colours; raises InputError for a file that holds none."""
     try:
         with Image.open(file) as opened:
-            picture = opened.convert("RGB")
+            return np.asarray(opened.convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three for broken files
         raise InputError(f"{file} cannot be read as a picture ({error}); evaluate the run again") from None
+
+
+def data_uri(picture: Image.Image, width: int) -> str:
+    """The picture itself as an address, at most ``width`` pixels wide: label maps lossless, photographs not."""
     flat = picture.getcolors(256) is not None
     if picture.width > width:
         size = (width, max(1, round(picture.height * width / picture.width)))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import lightning.pytorch as lightning
@@ -41,7 +42,7 @@ class FactorLog(Callback):
         layers = []
         for name, layer in pl_module.named_modules():
             if isinstance(layer, LearnableDilatedConv2d):
-                name = name.removeprefix("network.network.")
+                name = re.sub(r"^(network\.)+", "", name)  # what wraps the network says nothing
                 factors = layer.factors().cpu()
                 history = self._factors.setdefault(name, [])
                 history.append([round(factor, 4) for factor in factors.tolist()])

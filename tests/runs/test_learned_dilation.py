@@ -1,0 +1,73 @@
+"""Training a network with learned dilation, from configuration to report."""
+
+import json
+from functools import partial
+
+import pytest
+import torch
+from tests.datasets.fabricate import fabricate_camvid
+
+from tessella.datasets import CamVid
+from tessella.dilation import LearnableDilation, dilation_parameters
+from tessella.networks import PSPNet, ResNet
+from tessella.reports import write_report
+from tessella.runs.model import load_model
+from tessella.runs.segmentation import Segmentation, train
+from tessella.training.fit import Machine
+
+MACHINE = Machine(accelerator="cpu", precision="fp32", progress=False)
+
+
+def config(**changes):
+    network = partial(
+        PSPNet, backbone=partial(ResNet, depth=18, width=4), pyramid_channels=4, head_channels=8
+    )
+    return Segmentation(
+        network=partial(LearnableDilation, network=network, ranges=((2, 1, 4), (4, 1, 8))),
+        dataset=partial(CamVid),
+        **{
+            "val_split": "val", "crop": (33, 40), "steps": 4, "batch_size": 2, "validate_every": 2,
+            "optimizer": "adamw", "learning_rate": 1e-3, "workers": 0, "dilation_learning_rate": 0.1,
+        } | changes,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def camvid(tmp_path):
+    fabricate_camvid(tmp_path / "camvid")
+    return tmp_path / "camvid"
+
+
+def factors(run):
+    return json.loads((run / "dilation.json").read_text())
+
+
+def test_factors_are_learned_logged_and_shown(camvid, tmp_path):
+    run = tmp_path / "run"
+    train(config(), "mine", camvid, run, machine=MACHINE)
+    log = factors(run)
+    assert log["steps"] == [0, 2, 4]
+    assert all(len(layer["factors"]) == 3 for layer in log["layers"])
+    assert any(layer["factors"][0] != layer["factors"][-1] for layer in log["layers"])
+    names = [layer["name"] for layer in log["layers"]]
+    assert names[0].startswith("backbone.layer3")
+    learned = torch.cat(dilation_parameters(load_model(str(run)).network))
+    assert learned.unique().numel() > 4
+    page = write_report(run).read_text()
+    assert "Learned dilation" in page
+    assert list((run / "tensorboard").glob("events*"))
+
+
+def test_at_rate_zero_they_stay(camvid, tmp_path):
+    train(config(dilation_learning_rate=0.0), "mine", camvid, tmp_path / "run", machine=MACHINE)
+    for layer in factors(tmp_path / "run")["layers"]:
+        assert layer["factors"][0] == layer["factors"][-1]
+
+
+def test_a_resumed_run_logs_what_an_uninterrupted_one_does(camvid, tmp_path):
+    train(config(), "mine", camvid, tmp_path / "whole", machine=MACHINE)
+    shorter = config(steps=2)
+    train(shorter, "mine", camvid, tmp_path / "halves", machine=MACHINE)
+    train(config(), "mine", camvid, tmp_path / "halves", machine=MACHINE, resume=True)
+    steps = factors(tmp_path / "halves")["steps"]
+    assert steps == [0, 2, 4]
