@@ -44,13 +44,13 @@ def plan_conversion(
         require_range(dilation, dilation_range)
     decisions = []
     for name, module in model.named_modules():
-        dilation = getattr(module, "dilation", None)
         if not isinstance(module, nn.modules.conv._ConvNd) or not name.startswith(tuple(within)):
             continue
-        if any(step in ranges for step in dilation) or max(dilation) > 1:
+        steps = tuple(module.dilation)
+        if any(step in ranges for step in steps) or max(steps) > 1:
             reason = _refusal(module, ranges)
             chosen = None if reason else ranges[_step(module)]
-            decisions.append(Decision(name, tuple(dilation), chosen, reason))
+            decisions.append(Decision(name, steps, chosen, reason))
     return decisions
 
 

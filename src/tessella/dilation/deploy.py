@@ -69,6 +69,7 @@ class FoldedDilatedConv2d(nn.Module):
     """
 
     weight: Tensor
+    bias: Tensor | None
     order: Tensor
     inverse: Tensor
 

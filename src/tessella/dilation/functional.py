@@ -80,16 +80,16 @@ def _steps(taps: int, factors: Tensor) -> Tensor:
 
 class _Clip(torch.autograd.Function):
     @staticmethod
-    def forward(factors: Tensor, low: float, high: float) -> Tensor:  # type: ignore[override]
+    def forward(factors: Tensor, low: float, high: float) -> Tensor:
         return factors.clamp(low, high)
 
     @staticmethod
-    def setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def, override]
+    def setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
         factors, ctx.low, ctx.high = inputs
         ctx.save_for_backward(factors)
 
     @staticmethod
-    def backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def, override]
+    def backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
         (factors,) = ctx.saved_tensors
         # A step goes against the gradient: at the lower bound a positive one would leave the range.
         outward = ((factors <= ctx.low) & (grad > 0)) | ((factors >= ctx.high) & (grad < 0))
@@ -98,4 +98,4 @@ class _Clip(torch.autograd.Function):
 
 def clip(factors: Tensor, low: float, high: float) -> Tensor:
     """Factors within [low, high]; at and beyond a bound only a gradient that leads inwards gets through."""
-    return _Clip.apply(factors, low, high)  # type: ignore[no-any-return]
+    return _Clip.apply(factors, low, high)

@@ -34,6 +34,11 @@ class LearnableDilatedConv2d(nn.Conv2d):
         InputError: ``dilation`` outside ``dilation_range``, a range below 1 or upside down.
     """
 
+    kernel_size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[float, float]  # type: ignore[assignment]
+
     def __init__(
         self,
         in_channels: int,
@@ -67,7 +72,7 @@ class LearnableDilatedConv2d(nn.Conv2d):
         if isinstance(padding, str):
             raise InputError(f"padding {padding!r}: give the padding in pixels")
         step = int(dilation) if float(dilation).is_integer() else dilation
-        self.dilation = (step, step)  # type: ignore[assignment]
+        self.dilation = (step, step)
         self.dilation_range = dilation_range
         # A factor in half precision would stand still: its steps are smaller than what half precision tells apart.
         exact = torch.promote_types(self.weight.dtype, torch.float32)
@@ -86,8 +91,8 @@ class LearnableDilatedConv2d(nn.Conv2d):
             self.weight,
             self.bias,
             self.dilation_factors.expand(self.in_channels),
-            stride=self.stride,  # type: ignore[arg-type]
-            padding=self.padding,  # type: ignore[arg-type]
+            stride=self.stride,
+            padding=self.padding,
             dilation=self.dilation[0],
             groups=self.groups,
             dilation_range=self.dilation_range,

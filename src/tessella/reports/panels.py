@@ -22,7 +22,7 @@ class Panel:
 
 def panels(reference: Evaluation, other: Evaluation, names: tuple[str, str], limit: int = 6) -> list[Panel]:
     """The images that both evaluations pictured, the reference's worst first."""
-    result = []
+    result: list[Panel] = []
     for image_id in reference.pictured_ids():
         files = [evaluation.picture(image_id, "difference") for evaluation in (reference, other)]
         if len(result) < limit and all(file.is_file() for file in files):
@@ -41,6 +41,6 @@ def panels(reference: Evaluation, other: Evaluation, names: tuple[str, str], lim
 
 def _who_is_right(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """From two pictures of the differences to the truth, white where right and grey where it is ignored."""
-    wrong = [(picture != WHITE).any(-1).astype(np.uint8) for picture in (first, second)]
+    first_wrong, second_wrong = ((picture != WHITE).any(-1).astype(np.uint8) for picture in (first, second))
     target = np.where((first == GREY).all(-1), np.uint8(255), np.uint8(0))
-    return comparison(*wrong, target)
+    return comparison(first_wrong, second_wrong, target)

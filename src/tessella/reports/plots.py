@@ -198,7 +198,7 @@ def dilation_histograms(layers: Sequence[LearnedDilation]) -> Figure:
     for axes, (title, members) in zip(figure.axes, panels.items(), strict=False):
         axes.set_visible(True)
         _style(axes)
-        bins = np.linspace(*members[0].range, 31)
+        bins = np.linspace(*members[0].range, 31).tolist()
         initial, final = (
             np.concatenate([getattr(m, when) for m in members]) for when in ("initial", "final")
         )
