@@ -140,6 +140,14 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, required=True, help="a .onnx or .pt2 file")
     export.add_argument("--height", type=int, default=240, help="height of the example image")
     export.add_argument("--width", type=int, default=320, help="width of the example image")
+    export.add_argument(
+        "--dilation",
+        choices=["folded", "rounded"],
+        default="folded",
+        help="learned dilation factors: exactly, or rounded to ordinary dilated convolutions",
+    )
+    export.add_argument("--data", type=Path, help="folder of the data set, to measure what rounding costs")
+    export.add_argument("--split", help="of that data set; the recipe's test split if not given")
 
     report = add(
         "report", "write a run's HTML report, or compare several runs", "tessella report runs/a runs/b"

@@ -7,6 +7,7 @@ import pytest
 import torch
 from tests.datasets.fabricate import fabricate_camvid
 
+from tessella.cli import main
 from tessella.datasets import CamVid
 from tessella.dilation import LearnableDilation, dilation_parameters
 from tessella.networks import PSPNet, ResNet
@@ -56,6 +57,21 @@ def test_factors_are_learned_logged_and_shown(camvid, tmp_path):
     page = write_report(run).read_text()
     assert "Learned dilation" in page
     assert list((run / "tensorboard").glob("events*"))
+
+
+@pytest.mark.filterwarnings("default")  # of the exporter
+@pytest.mark.parametrize("form", ["folded", "rounded"])
+def test_export(form, camvid, tmp_path, capsys):
+    train(config(steps=1, validate_every=1), "mine", camvid, tmp_path / "run", machine=MACHINE)
+    out = tmp_path / "model.pt2"
+    options = ["--height", "48", "--width", "64", "--dilation", form]
+    options += ["--data", str(camvid)] if form == "rounded" else []
+    assert main(["export", str(tmp_path / "run"), "--out", str(out), *options]) == 0
+    printed = capsys.readouterr().out
+    assert "logits differ from the network's by at most" in printed
+    assert ("dilation factors rounded, by" in printed) == (form == "rounded")
+    assert ("mean IoU" in printed) == (form == "rounded")
+    assert load_model(str(out)).network(torch.rand(1, 3, 48, 64)).shape == (1, 11, 48, 64)
 
 
 def test_at_rate_zero_they_stay(camvid, tmp_path):

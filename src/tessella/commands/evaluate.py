@@ -73,14 +73,21 @@ def _dataset(
             data = Path(json.loads((run_folder / "config.json").read_text())["data"])
         if data is None:
             raise InputError("evaluate needs --data FOLDER, the folder of the data set")
-        split = options.split or model.config.test_split
-        return open_split(model.config, data, split), split
+        return dataset_of(model, data, options.split)
     if options.dataset is None or options.data is None or options.split is None:
         raise InputError(
             "evaluate needs --dataset NAME, --data FOLDER and --split NAME for a model not trained here"
         )
     reader: Callable[..., SegmentationDataset] = find_dataset(options.dataset)
     return reader(options.data, options.split), options.split
+
+
+def dataset_of(model: Model, data: Path, split: str | None) -> tuple[SegmentationDataset, str]:
+    """The data set that a model of ours was trained for, at ``data``, and its split; its test split by default."""
+    if model.config is None:
+        raise InputError("this model was not trained here: its data set is not known")
+    split = split or model.config.test_split
+    return open_split(model.config, data, split), split
 
 
 def _network_name(model: Model) -> str:
