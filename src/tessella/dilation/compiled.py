@@ -9,12 +9,14 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import pairwise
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numba import njit
+
+PARTS_PER_THREAD = 8
 
 # Sums may be taken in another order, so that they use the processor's vectors. NaN and infinity keep their meaning.
 _compile = njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
@@ -103,11 +105,21 @@ def scatter_columns(
 
 
 def _over_channels(kernel: Callable[..., None], image: np.ndarray, *arguments: Any) -> None:
-    channels = image.shape[0]
-    threads = min(torch.get_num_threads(), channels)
-    bounds = [channels * i // threads for i in range(threads + 1)]
-    others = [_helpers().submit(kernel, *part, *arguments) for part in pairwise(bounds[1:])]
-    kernel(bounds[0], bounds[1], *arguments)
+    """Call the kernel for parts of the channels, which threads take as they come.
+
+    PyTorch's own threads go on spinning for milliseconds after an operation, so that no thread can count on a core.
+    """
+    channels, threads = image.shape[0], torch.get_num_threads()
+    parts = min(channels, PARTS_PER_THREAD * threads if threads > 1 else 1)
+    bounds = [channels * part // parts for part in range(parts + 1)]
+    taken = count()
+
+    def work() -> None:
+        while (part := next(taken)) < parts:
+            kernel(bounds[part], bounds[part + 1], *arguments)
+
+    others = [_helpers().submit(work) for _ in range(min(threads, parts) - 1)]
+    work()
     for other in others:
         other.result()
 
