@@ -12,7 +12,7 @@ from tessella.runs.segmentation import Segmentation
 def camvid() -> Segmentation:
     """A small DeepLab-v3+ from scratch, sized for two CPU cores.
 
-    Measured: 47.5 mean IoU on test after 28 minutes on two cores in fp32
+    Measured: 47.5 mean IoU on test after 28 minutes on two cores in fp32; 52.1 after 64 minutes (5600 steps)
     Command: tessella train camvid --data CAMVID
     Citation: Chen et al., Encoder-decoder with atrous separable convolution, ECCV 2018
     """
