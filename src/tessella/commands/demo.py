@@ -82,7 +82,7 @@ def _learn_dilation(data: Path, trained: Path, out: Path, machine: Machine, cons
         steps=MORE_STEPS,
         validate_every=MORE_STEPS,
         learning_rate=base.learning_rate / 3,
-        dilation_learning_rate=0.05,
+        dilation_learning_rate=0.02,
     )
     runs = {"fixed": replace(more, dilation_learning_rate=0.0), "learned": more}
     for name, config in runs.items():

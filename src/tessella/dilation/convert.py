@@ -93,26 +93,21 @@ def make_dilation_learnable(
 def _learnable(
     old: nn.Conv2d, dilation_range: tuple[float, float], initial: Initial | float, per_channel: bool
 ) -> LearnableDilatedConv2d:
-    step = _step(old)
-    start = step if isinstance(initial, str) else initial
-    require_range(start, dilation_range)
     new = LearnableDilatedConv2d(
         old.in_channels,
         old.out_channels,
         old.kernel_size,  # type: ignore[arg-type]
         old.stride,  # type: ignore[arg-type]
         _padding(old),
-        step,
+        _step(old),
         old.groups,
         bias=False,
         dilation_range=dilation_range,
-        initial=initial if isinstance(initial, str) else "constant",
+        initial=initial,
         per_channel=per_channel,
         device=old.weight.device,
         dtype=old.weight.dtype,
     )
-    if not isinstance(initial, str):
-        nn.init.constant_(new.dilation_factors, start)
     new.weight, new.bias = old.weight, old.bias
     return new.train(old.training)
 
@@ -167,8 +162,7 @@ def _padding(layer: nn.Conv2d) -> tuple[int, int]:
 
 def dilation_parameters(model: nn.Module) -> list[nn.Parameter]:
     """The dilation factors of all learnable layers, each once."""
-    layers = {module for module in model.modules() if isinstance(module, LearnableDilatedConv2d)}
-    return [layer.dilation_factors for layer in model.modules() if layer in layers]
+    return [layer.dilation_factors for layer in model.modules() if isinstance(layer, LearnableDilatedConv2d)]
 
 
 def parameter_groups(
@@ -177,7 +171,8 @@ def parameter_groups(
     """Groups for any optimiser: the factors at a rate of their own without decay, everything else as usual.
 
     The factors' gradients are small beside their range: the authors' plain gradient descent gave them 200,000 times
-    the rate of the weights (200 for a mean loss); Adam, whose steps are as long as its rate, does well with 0.01.
+    the rate of the weights (200 for a mean loss). Adam's steps are as long as its rate: with 0.01 a factor can move by
+    one in a hundred steps.
     """
     factors = dilation_parameters(model)
     chosen = {id(factor) for factor in factors}

@@ -34,7 +34,7 @@ def round_dilation(model: nn.Module) -> nn.Module:
 def as_plain_convolutions(model: nn.Module) -> nn.Module:
     """Replace the layers by sums of ordinary dilated convolutions, one for each factor that occurs, in place.
 
-    The fastest form wherever ordinary convolutions are fast. The output stays the same.
+    The output stays the same.
     Raises InputError where factors are no integers: use ``round_dilation`` before.
     """
     return _replace(model, RoundedDilatedConv2d)

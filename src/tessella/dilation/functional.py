@@ -41,10 +41,9 @@ def learnable_dilated_conv2d(
     offsets = [
         dilation * (k - 1) / 2 - p + _steps(k, dilation_factors) for k, p in zip(kernel, padding, strict=True)
     ]
-    if torch.is_autocast_enabled(image.device.type):
+    if torch.is_autocast_enabled(image.device.type) and image.dtype != torch.float64:
         dtype = torch.get_autocast_dtype(image.device.type)
-        if image.dtype != torch.float64:
-            image, weight = image.to(dtype), weight.to(dtype)
+        image, weight = image.to(dtype), weight.to(dtype)
     output = sampled_conv2d(image, weight, offsets[0], offsets[1], stride, size, groups)
     return output if bias is None else output + bias.to(output.dtype)[:, None, None]
 

@@ -27,11 +27,11 @@ class LearnableDilatedConv2d(nn.Conv2d):
     Args:
         dilation: initial factor; with ``padding`` it places the kernel's centre and fixes the output's size.
         dilation_range: lowest and highest factor, of which the lowest is at least 1.
-        initial: "constant" begins with ``dilation`` everywhere, "uniform" anywhere in the range.
-        per_channel: False learns one factor for all channels, the same at the start of every channel.
+        initial: "constant" begins with ``dilation`` everywhere, "uniform" anywhere in the range; or a number.
+        per_channel: False learns one factor for all channels.
 
     Raises:
-        InputError: ``dilation`` outside ``dilation_range``, a range below 1 or upside down.
+        InputError: ``dilation`` or ``initial`` outside ``dilation_range``, a range below 1 or upside down.
     """
 
     kernel_size: tuple[int, int]
@@ -51,12 +51,16 @@ class LearnableDilatedConv2d(nn.Conv2d):
         bias: bool = True,
         *,
         dilation_range: tuple[float, float] = (1, 4),
-        initial: Initial = "constant",
+        initial: Initial | float = "constant",
         per_channel: bool = True,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        require_range(dilation, dilation_range)
+        start = dilation if isinstance(initial, str) else initial
+        for factor in (dilation, start):
+            require_range(factor, dilation_range)
+        if isinstance(padding, str):
+            raise InputError(f"padding {padding!r}: give the padding in pixels")
         super().__init__(
             in_channels,
             out_channels,
@@ -69,15 +73,13 @@ class LearnableDilatedConv2d(nn.Conv2d):
             device=device,
             dtype=dtype,
         )
-        if isinstance(padding, str):
-            raise InputError(f"padding {padding!r}: give the padding in pixels")
         step = int(dilation) if float(dilation).is_integer() else dilation
         self.dilation = (step, step)
         self.dilation_range = dilation_range
         # A factor in half precision would stand still: its steps are smaller than what half precision tells apart.
         exact = torch.promote_types(self.weight.dtype, torch.float32)
         count = in_channels if per_channel else 1
-        factors = torch.full((count,), float(dilation), dtype=exact, device=self.weight.device)
+        factors = torch.full((count,), float(start), dtype=exact, device=self.weight.device)
         if initial == "uniform":
             factors.uniform_(*dilation_range)
         self.dilation_factors = nn.Parameter(factors)

@@ -182,26 +182,14 @@ def _multiply(a: Tensor, b: Tensor, out: Tensor) -> None:
 
 @_compiled.register_fake
 def _(
-    image: Tensor,
-    weight: Tensor,
-    offsets_h: Tensor,
-    offsets_w: Tensor,
-    stride: list[int],
-    size: list[int],
-    groups: int,
+    image: Tensor, weight: Tensor, offsets_h: Tensor, offsets_w: Tensor, stride: Any, size: Any, groups: int
 ) -> Tensor:
     return _features(image, weight.shape[0], *size)
 
 
 @_compiled_backward.register_fake
 def _(
-    grad: Tensor,
-    image: Tensor,
-    weight: Tensor,
-    offsets_h: Tensor,
-    offsets_w: Tensor,
-    stride: list[int],
-    groups: int,
+    grad: Tensor, image: Tensor, weight: Tensor, offsets_h: Tensor, offsets_w: Tensor, *_: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return (
         _features(image, *image.shape[1:]),

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from tessella.errors import InputError
 from tessella.reports import plots
-from tessella.reports.embed import inline_svg
+from tessella.reports.embed import PictureRow, inline_svg
 from tessella.reports.page import LOWER_IS_BETTER, METRICS, flatten, percent, save_page, signed_percent
-from tessella.reports.panels import Panel, panels
+from tessella.reports.panels import panels
 from tessella.reports.run import Evaluation, Run, read_run
 
 Interval = tuple[float, float]
@@ -55,7 +55,7 @@ class SplitComparison:
     standings: list[Standing]
     class_iou: list[tuple[str, list[float]]]
     class_differences: Markup | None
-    panels: Mapping[int, list[Panel]]
+    panels: Mapping[int, list[PictureRow]]
 
 
 def compare_runs(runs: Sequence[Path], out: Path) -> Path:

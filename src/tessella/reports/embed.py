@@ -4,6 +4,7 @@ import base64
 import io
 import re
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
@@ -23,6 +24,15 @@ _VARIABLES = {
     **{color: f"--series-{index + 1}" for index, color in enumerate(plots.SERIES)},
 }
 _CSS_PIXELS_PER_INCH = 96
+
+
+@dataclass(frozen=True)
+class PictureRow:
+    """An image, and its pictures as data URIs by what they show."""
+
+    id: str
+    pictures: dict[str, str]
+    caption: str = ""
 
 
 def inline_svg(figure: Figure, description: str) -> Markup:

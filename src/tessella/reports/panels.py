@@ -1,28 +1,20 @@
 """Rows of pictures: an image, its truth, what two runs made of it, and which of them is right where (figure 4.4)."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from PIL import Image
 
 from tessella.pictures.difference import GREY, WHITE, comparison
-from tessella.reports.embed import data_uri, read_picture, thumbnail
+from tessella.reports.embed import PictureRow, data_uri, read_picture, thumbnail
 from tessella.reports.run import Evaluation
 
 WIDTH = 360
 
 
-@dataclass(frozen=True)
-class Panel:
-    """An image and its pictures as data URIs by what they show."""
-
-    id: str
-    pictures: dict[str, str]
-
-
-def panels(reference: Evaluation, other: Evaluation, names: tuple[str, str], limit: int = 6) -> list[Panel]:
+def panels(
+    reference: Evaluation, other: Evaluation, names: tuple[str, str], limit: int = 6
+) -> list[PictureRow]:
     """The images that both evaluations pictured, the reference's worst first."""
-    result: list[Panel] = []
+    result: list[PictureRow] = []
     for image_id in reference.pictured_ids():
         files = [evaluation.picture(image_id, "difference") for evaluation in (reference, other)]
         if len(result) < limit and all(file.is_file() for file in files):
@@ -35,7 +27,7 @@ def panels(reference: Evaluation, other: Evaluation, names: tuple[str, str], lim
                     names[1]: thumbnail(other.picture(image_id, "prediction"), WIDTH),
                     "Who is right": data_uri(Image.fromarray(_who_is_right(first, second)), WIDTH),
                 }
-                result.append(Panel(image_id, pictures))
+                result.append(PictureRow(image_id, pictures))
     return result
 
 

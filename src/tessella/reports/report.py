@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from tessella.reports import plots
-from tessella.reports.embed import inline_svg, thumbnail
+from tessella.reports.embed import PictureRow, inline_svg, thumbnail
 from tessella.reports.page import flatten, percent, save_page
 from tessella.reports.run import Evaluation, Run, read_run
 
@@ -24,15 +24,6 @@ PICTURE_NAMES = {
     "prediction": "Prediction",
     "difference": "Difference",
 }
-
-
-@dataclass(frozen=True)
-class PictureRow:
-    """An image, and its pictures as data URIs by what they show."""
-
-    id: str
-    caption: str
-    pictures: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -156,4 +147,4 @@ def _picture_rows(evaluation: Evaluation, rows: int) -> dict[str, list[PictureRo
 def _picture_row(evaluation: Evaluation, image_id: str, caption: str) -> PictureRow:
     files = {name: evaluation.picture(image_id, kind) for kind, name in PICTURE_NAMES.items()}
     pictures = {name: thumbnail(file, THUMBNAIL_WIDTH) for name, file in files.items() if file.is_file()}
-    return PictureRow(image_id, caption, pictures)
+    return PictureRow(image_id, pictures, caption)

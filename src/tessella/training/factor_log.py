@@ -24,12 +24,13 @@ class FactorLog(Callback):
         self._factors: dict[str, list[list[float]]] = {}
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if trainer.global_step > 0 and self.path.exists():
+        if trainer.global_step == 0:
+            self._record(trainer, pl_module)
+        elif self.path.exists():
             stored = json.loads(self.path.read_text())
             kept = sum(step <= trainer.global_step for step in stored["steps"])
             self._steps = stored["steps"][:kept]
             self._factors = {layer["name"]: layer["factors"][:kept] for layer in stored["layers"]}
-        self._record(trainer, pl_module)
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self._record(trainer, pl_module)
