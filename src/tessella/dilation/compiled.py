@@ -5,16 +5,15 @@ so a row of columns is two shifted reads and an interpolation per axis: no gathe
 no atomics, and the result does not depend on their number.
 """
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numba import njit
+
+from tessella.dilation.threads import in_threads
 
 PARTS_PER_THREAD = 8
 
@@ -31,12 +30,13 @@ class Taps(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How an image [C, H, W] is sampled: taps and strides per axis; the margins of a padded row."""
+    """How an image [C, H, W] is sampled: taps and strides per axis, the output's width; the margins of a padded row."""
 
     vertical: Taps
     horizontal: Taps
     stride_h: int
     stride_w: int
+    out_width: int
     left: int
     width: int
 
@@ -56,7 +56,7 @@ def plan(
     base = np.clip(horizontal.base, -(reach + 3), width + 1)
     left = max(0, 1 - int(base.min()))
     padded = left + max(width, reach + int(base.max()) + 2)
-    return Plan(vertical, horizontal._replace(base=base), *stride, left, padded)
+    return Plan(vertical, horizontal._replace(base=base), *stride, out_width, left, padded)
 
 
 def _taps(offsets: np.ndarray, dtype: np.dtype) -> Taps:
@@ -65,13 +65,21 @@ def _taps(offsets: np.ndarray, dtype: np.dtype) -> Taps:
     return Taps(base.astype(np.int64), 1 - far, far)
 
 
-def fill_columns(image: np.ndarray, plan: Plan, first_row: int, columns: np.ndarray) -> None:
-    """Write what the taps read for the output's rows from ``first_row`` on.
+def fill_columns(image: np.ndarray, plan: Plan, first_row: int, rows: int, columns: np.ndarray) -> None:
+    """Write what the taps read for ``rows`` rows of the output from ``first_row`` on.
 
-    image: [C, H, W]. columns: [C, kh, kw, rows, Wo], overwritten.
+    image: [C, H, W]. columns: [C, kh, kw, rows * Wo or more], overwritten.
     """
     _over_channels(
-        _fill_columns, image, image.ravel(), image.shape, plan, first_row, columns.shape, columns.ravel()
+        _fill_columns,
+        image,
+        image.ravel(),
+        image.shape,
+        plan,
+        first_row,
+        rows,
+        columns.shape,
+        columns.ravel(),
     )
 
 
@@ -79,6 +87,7 @@ def scatter_columns(
     image: np.ndarray,
     plan: Plan,
     first_row: int,
+    rows: int,
     columns: np.ndarray,
     grad_image: np.ndarray,
     grad_offsets_h: np.ndarray,
@@ -86,8 +95,8 @@ def scatter_columns(
 ) -> None:
     """Adjoint of ``fill_columns``: add what the gradient of the columns gives for image and offsets.
 
-    columns: [C, kh, kw, rows, Wo], the gradient; overwritten with the columns themselves, which the gradient of the
-    weights needs. grad_image: [C, H, W]. grad_offsets: [C, kh] and [C, kw], float64. All three are added to.
+    columns: [C, kh, kw, rows * Wo or more], the gradient; overwritten with the columns themselves, which the gradient
+    of the weights needs. grad_image: [C, H, W]. grad_offsets: [C, kh] and [C, kw], float64. All three are added to.
     """
     _over_channels(
         _scatter_columns,
@@ -96,6 +105,7 @@ def scatter_columns(
         image.shape,
         plan,
         first_row,
+        rows,
         columns.shape,
         columns.ravel(),
         grad_image.ravel(),
@@ -105,10 +115,7 @@ def scatter_columns(
 
 
 def _over_channels(kernel: Callable[..., None], image: np.ndarray, *arguments: Any) -> None:
-    """Call the kernel for parts of the channels, which threads take as they come.
-
-    PyTorch's own threads go on spinning for milliseconds after an operation, so that no thread can count on a core.
-    """
+    """Call the kernel for parts of the channels, which threads take as they come."""
     channels, threads = image.shape[0], torch.get_num_threads()
     parts = min(channels, PARTS_PER_THREAD * threads if threads > 1 else 1)
     bounds = [channels * part // parts for part in range(parts + 1)]
@@ -118,19 +125,7 @@ def _over_channels(kernel: Callable[..., None], image: np.ndarray, *arguments: A
         while (part := next(taken)) < parts:
             kernel(bounds[part], bounds[part + 1], *arguments)
 
-    others = [_helpers().submit(work) for _ in range(min(threads, parts) - 1)]
-    work()
-    for other in others:
-        other.result()
-
-
-@lru_cache(maxsize=1)
-def _helpers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(torch.get_num_threads(), "tessella-dilation")
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_helpers.cache_clear)  # threads do not survive a fork
+    in_threads(work, min(threads, parts))
 
 
 # The loops below index flat arrays by unsigned numbers. A view for every row would cost more than the row, and a signed
@@ -141,11 +136,11 @@ ONE = U(1)
 
 @_compile
 def _fill_columns(  # type: ignore[no-untyped-def]
-    first_channel, last_channel, image, size, plan, first_row, shape, columns
+    first_channel, last_channel, image, size, plan, first_row, rows, shape, columns
 ):
-    _, kh, kw, rows, out_width = shape
+    _, kh, kw, room = shape
     _, height, width = size
-    (base_h, near_h, far_h), (base_w, near_w, far_w), stride_h, stride_w, left, padded = plan
+    (base_h, near_h, far_h), (base_w, near_w, far_w), stride_h, stride_w, out_width, left, padded = plan
     row = np.zeros(padded, image.dtype)
     for c in range(first_channel, last_channel):
         for i in range(kh):
@@ -153,7 +148,7 @@ def _fill_columns(  # type: ignore[no-untyped-def]
                 r = stride_h * (first_row + m) + base_h[c, i]
                 _read_row(image, c * height, height, width, r, near_h[c, i], far_h[c, i], row, left)
                 for j in range(kw):
-                    to = (((c * kh + i) * kw + j) * rows + m) * out_width
+                    to = ((c * kh + i) * kw + j) * room + m * out_width
                     start = left + base_w[c, j]
                     _read_taps(row, start, near_w[c, j], far_w[c, j], stride_w, columns, to, out_width)
 
@@ -166,15 +161,16 @@ def _scatter_columns(  # type: ignore[no-untyped-def]
     size,
     plan,
     first_row,
+    rows,
     shape,
     columns,
     grad_image,
     grad_offsets_h,
     grad_offsets_w,
 ):
-    _, kh, kw, rows, out_width = shape
+    _, kh, kw, room = shape
     _, height, width = size
-    (base_h, near_h, far_h), (base_w, near_w, far_w), stride_h, stride_w, left, padded = plan
+    (base_h, near_h, far_h), (base_w, near_w, far_w), stride_h, stride_w, out_width, left, padded = plan
     row = np.zeros(padded, image.dtype)
     grad_row = np.zeros(padded, image.dtype)
     for c in range(first_channel, last_channel):
@@ -185,7 +181,7 @@ def _scatter_columns(  # type: ignore[no-untyped-def]
                 _read_row(image, c * height, height, width, r, near, far, row, left)
                 grad_row[:] = 0
                 for j in range(kw):
-                    to = (((c * kh + i) * kw + j) * rows + m) * out_width
+                    to = ((c * kh + i) * kw + j) * room + m * out_width
                     start = left + base_w[c, j]
                     grad_offsets_w[c, j] += _swap_taps(
                         row, grad_row, start, near_w[c, j], far_w[c, j], stride_w, columns, to, out_width

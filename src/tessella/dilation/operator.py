@@ -18,6 +18,9 @@ from tessella.dilation.sampling import sample
 CHUNK_BYTES = 24 << 20
 """Of the columns of one chunk: small beside a network's features, large enough for the matrix product."""
 
+ALIGNED = 16
+"""Numbers that a row of columns is a multiple of: the matrix product is a quarter slower where rows begin anywhere."""
+
 _HAS_COMPILER = find_spec("numba") is not None
 
 
@@ -72,10 +75,10 @@ def _compiled(
     matrix = weight.reshape(groups, -1, weight[0].numel())
     pixels = _pixels(image)
     how = plan(pixels.numpy(), offsets_h.numpy(), offsets_w.numpy(), (stride[0], stride[1]), size[1])
-    for n, first, columns in _chunks(pixels, weight, size):
-        fill_columns(pixels[n].numpy(), how, first, columns.numpy())
-        taken = _matrix(columns, groups).to(weight.dtype)
-        _multiply(matrix, taken, _rows(output[n], first, columns, groups))
+    for n, first, rows, columns in _chunks(pixels, weight, size):
+        fill_columns(pixels[n].numpy(), how, first, rows, columns.numpy())
+        taken = _matrix(columns, groups, rows * size[1]).to(weight.dtype)
+        _multiply(matrix, taken, _rows(output[n], first, rows, groups))
     return output
 
 
@@ -98,9 +101,9 @@ def _compiled_backward(
     grad_pixels = torch.zeros_like(pixels)
     grad_matrix = torch.zeros(matrix.shape, dtype=pixels.dtype)
     grad_h, grad_w = (torch.zeros(offsets.shape, dtype=torch.float64) for offsets in (offsets_h, offsets_w))
-    for n, first, columns in _chunks(pixels, weight, size):
-        grad_rows = _rows(grad[n], first, columns, groups)
-        taken = _matrix(columns, groups)
+    for n, first, rows, columns in _chunks(pixels, weight, size):
+        grad_rows = _rows(grad[n], first, rows, groups)
+        taken = _matrix(columns, groups, rows * size[1])
         if weight.dtype == columns.dtype:
             _multiply(matrix.mT, grad_rows, taken)
         else:
@@ -109,6 +112,7 @@ def _compiled_backward(
             pixels[n].numpy(),
             how,
             first,
+            rows,
             columns.numpy(),
             grad_pixels[n].numpy(),
             grad_h.numpy(),
@@ -149,28 +153,27 @@ def _features(like: Tensor, channels: int, height: int, width: int) -> Tensor:
     )
 
 
-def _chunks(pixels: Tensor, weight: Tensor, size: Any) -> Iterator[tuple[int, int, Tensor]]:
-    """(image, first row of its output, room for the columns [C, kh, kw, rows, Wo] of these rows), one after another."""
+def _chunks(pixels: Tensor, weight: Tensor, size: Any) -> Iterator[tuple[int, int, int, Tensor]]:
+    """(image, first row of its output, rows, room for their columns [C, kh, kw, rows * Wo or more]) in turn."""
     taps = (pixels.shape[1], *weight.shape[2:])
-    per_row = taps[0] * taps[1] * taps[2] * size[1]
-    chunks = max(1, math.ceil(per_row * size[0] * pixels.element_size() / CHUNK_BYTES))
+    per_row = math.prod(taps) * size[1] * pixels.element_size()
+    chunks = max(1, math.ceil(per_row * size[0] / CHUNK_BYTES))
     rows = math.ceil(size[0] / chunks)
-    room = torch.empty(per_row * rows, dtype=pixels.dtype)
+    length = math.ceil(rows * size[1] / ALIGNED) * ALIGNED
+    room = torch.empty(*taps, length, dtype=pixels.dtype)
     for n in range(pixels.shape[0]):
         for first in range(0, size[0], rows):
-            count = min(rows, size[0] - first)
-            yield n, first, room[: per_row * count].view(*taps, count, size[1])
+            yield n, first, min(rows, size[0] - first), room
 
 
-def _matrix(columns: Tensor, groups: int) -> Tensor:
-    """[C, kh, kw, rows, Wo] as [groups, taps of a group, pixels]."""
-    return columns.view(groups, -1, columns.shape[3] * columns.shape[4])
+def _matrix(columns: Tensor, groups: int, pixels: int) -> Tensor:
+    """[C, kh, kw, pixels or more] as [groups, taps of a group, pixels]."""
+    return columns.view(groups, -1, columns.shape[3])[..., :pixels]
 
 
-def _rows(features: Tensor, first: int, columns: Tensor, groups: int) -> Tensor:
-    """The rows of features [C, Ho, Wo] that ``columns`` belong to, as [groups, channels of a group, pixels]."""
-    rows = features[:, first : first + columns.shape[3]]
-    return rows.flatten(1).unflatten(0, (groups, -1))
+def _rows(features: Tensor, first: int, count: int, groups: int) -> Tensor:
+    """``count`` rows of features [C, Ho, Wo] as [groups, channels of a group, pixels]."""
+    return features[:, first : first + count].flatten(1).unflatten(0, (groups, -1))
 
 
 def _multiply(a: Tensor, b: Tensor, out: Tensor) -> None:
