@@ -44,7 +44,7 @@ test-zoo:
 		timm==1.0.31 segmentation-models-pytorch==0.6.0 pytest==9.2.0 jaxtyping scipy numba opencv-contrib-python-headless \
 		onnx==1.23.2 onnxruntime==1.32.0 onnxscript==0.7.2
 	$(ZOO_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
-	OMP_NUM_THREADS=1 $(ZOO_VENV)/bin/python -m pytest -m zoo tests/zoo
+	OMP_NUM_THREADS=1 TRITON_INTERPRET=1 $(ZOO_VENV)/bin/python -m pytest -m zoo tests/zoo tests/dilation/test_gpu.py
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

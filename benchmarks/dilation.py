@@ -62,7 +62,7 @@ def dcls(plain: nn.Conv2d) -> nn.Module:
     )
 
 
-def layers(rounds: int, device: str) -> dict:
+def layers(rounds: int, device: str, batch: int = 1) -> dict:
     results = {}
     for name, (channels, outputs, step, bounds) in LAYERS.items():
         plain = nn.Conv2d(channels, outputs, 3, padding=step, dilation=step).to(device)
@@ -73,7 +73,7 @@ def layers(rounds: int, device: str) -> dict:
                 candidates[rival] = build(plain).to(device)
             except ImportError:
                 print(f"{rival}: not installed")
-        image = torch.randn(1, channels, SIZE, SIZE, device=device, requires_grad=True)
+        image = torch.randn(batch, channels, SIZE, SIZE, device=device, requires_grad=True)
         few = min(rounds, 3)  # rounds of the slow ones
         for work, run in (("forward", forward), ("forward and backward", step_of)):
             runs = {which: partial(run, module, image) for which, module in candidates.items()}
@@ -83,7 +83,7 @@ def layers(rounds: int, device: str) -> dict:
     return results
 
 
-def networks(rounds: int, device: str) -> dict:
+def networks(rounds: int, device: str, batch: int = 2) -> dict:
     results = {}
     for name, (build, ranges, size) in NETWORKS.items():
         plain = build().to(device)
@@ -92,7 +92,7 @@ def networks(rounds: int, device: str) -> dict:
         for work, run in (("inference", forward), ("training", step_of)):
             for module in (plain, learnable):
                 module.train(work == "training")
-            images = image.expand(2 if work == "training" else 1, -1, -1, -1)
+            images = image.expand(batch if work == "training" else 1, -1, -1, -1)
             runs = {
                 "ordinary": partial(run, plain, images),
                 "learnable": partial(run, learnable, images),

@@ -117,6 +117,19 @@ def test_only_within_some_layers_and_from_elsewhere():
     assert model["conv5"].dilation_factors.shape == (1,)
 
 
+def test_initial_factors_by_name():
+    model = nn.ModuleDict({name: nn.Conv2d(4, 4, 3, dilation=2) for name in ("conv4", "conv5")})
+    make_dilation_learnable(model, {2: (1, 4)}, initial={"conv5": 3.5})
+    assert model["conv4"].factors().tolist() == [2, 2, 2, 2]
+    assert model["conv5"].factors().tolist() == [3.5, 3.5, 3.5, 3.5]
+
+
+def test_initial_factors_of_an_unknown_layer():
+    model = nn.ModuleDict({"conv5": nn.Conv2d(4, 4, 3, dilation=2)})
+    with pytest.raises(InputError, match="initial factor for conv6: give it to one of conv5"):
+        make_dilation_learnable(model, {2: (1, 4)}, initial={"conv6": 3.5})
+
+
 @pytest.mark.parametrize(
     ("ranges", "initial", "message"),
     [

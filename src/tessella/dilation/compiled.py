@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numba import njit
 
-from tessella.dilation.threads import in_threads
+from tessella.threads import in_threads
 
 PARTS_PER_THREAD = 8
 

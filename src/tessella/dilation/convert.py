@@ -59,7 +59,7 @@ def make_dilation_learnable(
     ranges: Ranges = RANGES,
     *,
     within: Sequence[str] = ("",),
-    initial: Initial | float = "constant",
+    initial: Initial | float | Mapping[str, float] = "constant",
     per_channel: bool = True,
 ) -> nn.Module:
     """Replace dilated convolutions of ``model`` by learnable ones, in place; ``plan_conversion`` says which and why.
@@ -67,22 +67,29 @@ def make_dilation_learnable(
     Weights stay the same parameters, so an optimiser keeps them; add ``dilation_parameters(model)`` to it. The
     output is unchanged, exactly so in float64, as long as the factors are the layers' own dilations.
 
-    initial: "constant" begins at each layer's own dilation, "uniform" anywhere in its range, a number at that number.
+    initial: "constant" begins at each layer's own dilation, "uniform" anywhere in its range, a number at that number;
+        a mapping gives a number to the layers that it names, the others begin at their own.
     per_channel: False learns one factor for each layer.
     Returns the model (another module only where it is itself such a convolution).
-    Raises InputError where nothing can be converted, or ``initial`` lies outside a range.
+    Raises InputError where nothing can be converted, ``initial`` lies outside a range or names no converted layer.
     """
     decisions = plan_conversion(model, ranges, within)
     converted = {decision.name for decision in decisions if decision.range}
     if not converted:
         why = "; ".join(map(str, decisions[:4])) or "it has no dilated convolution"
         raise InputError(f"{type(model).__name__}: no convolution can be made learnable: {why}")
+    own = initial if isinstance(initial, Mapping) else {}
+    if unknown := own.keys() - converted:
+        raise InputError(
+            f"initial factor for {', '.join(sorted(unknown))}: give it to one of {', '.join(sorted(converted))}"
+        )
+    common = "constant" if isinstance(initial, Mapping) else initial
     layers: dict[nn.Module, LearnableDilatedConv2d] = {}
     for name, module in list(model.named_modules(remove_duplicate=False)):
         if name in converted or module in layers:
             assert isinstance(module, nn.Conv2d)
             if module not in layers:
-                layers[module] = _learnable(module, ranges[_step(module)], initial, per_channel)
+                layers[module] = _learnable(module, ranges[_step(module)], own.get(name, common), per_channel)
             if not name:
                 return layers[module]
             parent, _, attribute = name.rpartition(".")

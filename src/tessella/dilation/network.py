@@ -17,7 +17,7 @@ class LearnableDilation(nn.Module):
         in_channels: channels of the image.
         network: builds the network from these two.
         ranges: (dilation, lowest factor, highest factor) of the layers to convert.
-        initial: constant, at each layer's own dilation; uniform in the range; or a number.
+        initial: constant, at each layer's own dilation; uniform in the range; a number; or (layer, number) pairs.
         per_channel: whether every input channel has a factor of its own, not every layer.
         within: prefixes of the names of the layers to convert.
     """
@@ -29,7 +29,7 @@ class LearnableDilation(nn.Module):
         *,
         network: Callable[..., nn.Module],
         ranges: tuple[tuple[int, float, float], ...] = tuple((d, *bounds) for d, bounds in RANGES.items()),
-        initial: Initial | float = "constant",
+        initial: Initial | float | tuple[tuple[str, float], ...] = "constant",
         per_channel: bool = True,
         within: tuple[str, ...] = ("",),
     ) -> None:
@@ -38,7 +38,7 @@ class LearnableDilation(nn.Module):
             network(num_classes, in_channels),
             {dilation: (low, high) for dilation, low, high in ranges},
             within=within,
-            initial=initial,
+            initial=dict(initial) if isinstance(initial, tuple) else initial,
             per_channel=per_channel,
         )
 

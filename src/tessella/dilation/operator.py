@@ -22,6 +22,7 @@ ALIGNED = 16
 """Numbers that a row of columns is a multiple of: the matrix product is a quarter slower where rows begin anywhere."""
 
 _HAS_COMPILER = find_spec("numba") is not None
+_HAS_TRITON = find_spec("triton") is not None
 
 
 def sampled_conv2d(
@@ -38,7 +39,8 @@ def sampled_conv2d(
 
     At an integer offset its derivative is the mean of both sides. Sampling is done in float32 at least.
     """
-    if image.device.type == "cpu" and _HAS_COMPILER and not torch.compiler.is_exporting():
+    has_kernels = {"cpu": _HAS_COMPILER, "cuda": _HAS_TRITON}.get(image.device.type, False)
+    if has_kernels and not torch.compiler.is_exporting():
         return _compiled(image, weight, offsets_h, offsets_w, list(stride), list(size), groups)
     return plain_sampled_conv2d(image, weight, offsets_h, offsets_w, stride, size, groups)
 
@@ -59,7 +61,7 @@ def plain_sampled_conv2d(
     return product.reshape(image.shape[0], weight.shape[0], *size)
 
 
-@torch.library.custom_op("tessella::sampled_conv2d", mutates_args=())
+@torch.library.custom_op("tessella::sampled_conv2d", mutates_args=(), device_types="cpu")
 def _compiled(
     image: Tensor,
     weight: Tensor,
@@ -82,7 +84,7 @@ def _compiled(
     return output
 
 
-@torch.library.custom_op("tessella::sampled_conv2d_backward", mutates_args=())
+@torch.library.custom_op("tessella::sampled_conv2d_backward", mutates_args=(), device_types="cpu")
 def _compiled_backward(
     grad: Tensor,
     image: Tensor,
@@ -181,6 +183,45 @@ def _multiply(a: Tensor, b: Tensor, out: Tensor) -> None:
         torch.mm(a[0], b[0], out=out[0])
     else:
         torch.bmm(a, b, out=out)
+
+
+@_compiled.register_kernel("cuda")
+def _(
+    image: Tensor,
+    weight: Tensor,
+    offsets_h: Tensor,
+    offsets_w: Tensor,
+    stride: list[int],
+    size: list[int],
+    groups: int,
+) -> Tensor:
+    from tessella.dilation import gpu
+
+    output = _features(image, weight.shape[0], *size)
+    gpu.forward(image, weight, offsets_h, offsets_w, stride, groups, output)
+    return output
+
+
+@_compiled_backward.register_kernel("cuda")
+def _(
+    grad: Tensor,
+    image: Tensor,
+    weight: Tensor,
+    offsets_h: Tensor,
+    offsets_w: Tensor,
+    stride: list[int],
+    groups: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    from tessella.dilation import gpu
+
+    grad_image = _features(image, *image.shape[1:])
+    exact = gpu.backward(grad, image, weight, offsets_h, offsets_w, stride, groups)
+    return (
+        grad_image.copy_(exact[0]),
+        exact[1].to(weight.dtype),
+        exact[2].to(offsets_h.dtype),
+        exact[3].to(offsets_w.dtype),
+    )
 
 
 @_compiled.register_fake

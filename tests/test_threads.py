@@ -4,7 +4,7 @@ from threading import get_ident
 
 import pytest
 
-from tessella.dilation import threads
+from tessella import threads
 
 
 @pytest.fixture(params=["PyTorch's", "own"])

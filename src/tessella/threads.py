@@ -49,7 +49,7 @@ def _openmp() -> ctypes.CDLL | None:
 
 @lru_cache(maxsize=1)
 def _helpers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(torch.get_num_threads(), "tessella-dilation")
+    return ThreadPoolExecutor(torch.get_num_threads(), "tessella")
 
 
 if hasattr(os, "register_at_fork"):
