@@ -1,0 +1,131 @@
+"""Spatio-temporal data-driven pooling: features of several views brought together by regions (thesis, section 3.2.2).
+
+Regions of all views carry the ids of the target's: region j of a view is what corresponds to region j of the target.
+Ids below 0 belong to no region. All layers are without parameters and linear but for "max".
+"""
+
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from tessella.pooling.sums import largest_in_regions, spread_to_pixels, sum_over_regions
+
+Reduce = Literal["mean", "max"]
+
+
+def spatial_pool(
+    features: Float[Tensor, "views channels height width"],
+    regions: Int[Tensor, "views height width"],
+    num_regions: int,
+    reduce: Reduce = "mean",
+) -> Float[Tensor, "views channels regions"]:
+    """Average, or largest, of the features of each region's pixels (equations 3.1, 3.2); 0 for an empty region.
+
+    Raises ValueError where sizes differ, an id is ``num_regions`` or more, or ids are not whole numbers.
+    """
+    if features.ndim != 4 or regions.shape != (features.shape[0], *features.shape[2:]):
+        raise ValueError(
+            f"features {list(features.shape)} and regions {list(regions.shape)}: give [N, C, H, W] and [N, H, W]"
+        )
+    if regions.is_floating_point() or regions.is_complex() or regions.dtype == torch.bool:
+        raise ValueError(f"regions are {regions.dtype}: give whole numbers")
+    if regions.numel() and not regions.is_cuda and int(regions.max()) >= num_regions:
+        raise ValueError(f"regions hold id {int(regions.max())}, and num_regions is {num_regions}")
+    if reduce == "max":
+        return _Max.apply(features, regions, num_regions)[0]
+    sums = sum_over_regions(features, regions, num_regions)
+    return sums / region_sizes(regions, num_regions)[:, None].clamp(min=1).to(sums.dtype)
+
+
+def region_sizes(
+    regions: Int[Tensor, "views height width"], num_regions: int
+) -> Int[Tensor, "views regions"]:
+    """Pixels of each region in each view."""
+    shift = (num_regions + 1) * torch.arange(len(regions), device=regions.device)[:, None, None]
+    places = regions.long().where(regions >= 0, num_regions) + shift
+    counts = torch.bincount(places.flatten(), minlength=len(regions) * (num_regions + 1))
+    return counts.view(len(regions), num_regions + 1)[:, :num_regions]
+
+
+def temporal_pool(
+    pooled: Float[Tensor, "views channels regions"],
+    present: Bool[Tensor, "views regions"],
+    reduce: Reduce = "mean",
+) -> Float[Tensor, "channels regions"]:
+    """Average, or largest, over the views in which a region is present (equations 3.3, 3.4); 0 where it is in none."""
+    if reduce == "max":
+        largest = pooled.masked_fill(~present[:, None], -torch.inf).amax(0)
+        return largest.masked_fill(~present.any(0), 0)
+    views = present.sum(0).clamp(min=1)
+    return (pooled * present[:, None]).sum(0) / views
+
+
+def region_to_pixel(
+    values: Float[Tensor, "channels regions"], regions: Int[Tensor, "height width"]
+) -> Float[Tensor, "channels height width"]:
+    """What each pixel's region has (equations 3.5, 3.6); 0 where the id is below 0."""
+    return spread_to_pixels(values[None], regions[None])[0]
+
+
+class SpatioTemporalPooling(nn.Module):
+    """Region-wise pooling of the logits (or features) of any network, over one view or several.
+
+    ``forward(features [N, C, H, W], regions [N, H, W], target)`` returns [C, H, W] for view ``target``: every pixel of
+    a region has the pooled value of all views in which the region is present, and pixels without a region keep their
+    own features. One view gives superpixel pooling. Several levels of a hierarchy, regions [L, N, H, W], give the mean
+    over the levels (section 3.4.2).
+
+    spatial, temporal: "mean" or "max", over a region's pixels and over its views.
+    """
+
+    def __init__(self, spatial: Reduce = "mean", temporal: Reduce = "mean") -> None:
+        super().__init__()
+        self.spatial, self.temporal = spatial, temporal
+
+    def forward(
+        self,
+        features: Float[Tensor, "views channels height width"],
+        regions: Int[Tensor, "*levels views height width"],
+        target: int = 0,
+    ) -> Float[Tensor, "channels height width"]:
+        levels = regions if regions.ndim == 4 else regions[None]
+        return torch.stack([self._level(features, level, target) for level in levels]).mean(0)
+
+    def _level(self, features: Tensor, regions: Tensor, target: int) -> Tensor:
+        here = regions[target]
+        num_regions = int(here.max()) + 1 if here.numel() else 0
+        # What is in no region of the target changes nothing there.
+        regions = regions.where(regions < num_regions, -1)
+        pooled = spatial_pool(features, regions, num_regions, self.spatial)
+        brought = temporal_pool(pooled, region_sizes(regions, num_regions) > 0, self.temporal)
+        return features[target].where(here < 0, region_to_pixel(brought, here))
+
+    def extra_repr(self) -> str:
+        return f"spatial={self.spatial!r}, temporal={self.temporal!r}"
+
+
+class _Max(torch.autograd.Function):
+    """The gradient goes to the first of the largest pixels."""
+
+    @staticmethod
+    def forward(features: Tensor, regions: Tensor, num_regions: int) -> tuple[Tensor, Tensor]:
+        return largest_in_regions(features, regions, num_regions)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        ctx.shape = inputs[0].shape
+        ctx.save_for_backward(output[1])
+        ctx.mark_non_differentiable(output[1])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> Any:
+        (where,) = ctx.saved_tensors
+        frames, channels, height, width = ctx.shape
+        # One place more, for what empty regions send back.
+        spread = grad.new_zeros(frames, channels, height * width + 1)
+        spread.scatter_(2, where.where(where >= 0, height * width), grad)
+        return spread[..., :-1].unflatten(2, (height, width)), None, None

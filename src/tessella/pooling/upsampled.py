@@ -1,0 +1,126 @@
+"""Average pooling of features through their upsampling, without the upsampled features.
+
+Both are linear: the average over a region of features upsampled bilinearly is a weighted sum of the small features,
+A (U x) = (A U) x. The matrix A U, one row for each region, has few entries and is made once for a label map.
+"""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+_HAS_COMPILER = find_spec("numba") is not None
+
+
+@dataclass(frozen=True)
+class RegionMatrix:
+    """Rows of the weights with which regions read small features: those of region p of view n stand at
+    ``bounds[n * P + p]`` to ``bounds[n * P + p + 1]`` of ``pixels`` (in the small view) and ``weights``.
+    """
+
+    bounds: Int[Tensor, " rows_and_one"]
+    pixels: Int[Tensor, " entries"]
+    weights: Float[Tensor, " entries"]
+    num_regions: int
+    size: tuple[int, int]
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.bounds.numpy(), self.pixels.numpy(), self.weights.numpy()
+
+    def dense(self) -> Float[Tensor, "views regions pixels"]:
+        views = (len(self.bounds) - 1) // max(self.num_regions, 1)
+        row = torch.repeat_interleave(self.bounds.diff())
+        dense = self.weights.new_zeros(views * self.num_regions, self.size[0] * self.size[1])
+        dense[row, self.pixels.long()] = self.weights
+        return dense.view(views, self.num_regions, -1)
+
+
+def region_matrix(
+    regions: Int[Tensor, "views height width"],
+    num_regions: int,
+    size: tuple[int, int],
+    align_corners: bool = False,
+) -> RegionMatrix:
+    """How regions average features of ``size`` (height, width) that are upsampled bilinearly to the regions' size."""
+    rows, columns = (_taps(n, m, align_corners) for n, m in zip(regions.shape[1:], size, strict=True))
+    views = [_weigh(ids, num_regions, size, rows, columns) for ids in regions.cpu().numpy()]
+    counts, pixels, weights = (
+        torch.from_numpy(np.concatenate(parts)).to(regions.device) for parts in zip(*views, strict=True)
+    )
+    return RegionMatrix(F.pad(counts.cumsum(0), (1, 0)), pixels, weights, num_regions, size)
+
+
+def _weigh(
+    ids: np.ndarray, num_regions: int, size: tuple[int, int], rows: Any, columns: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Entries in each row, and their small pixels and weights, for one view."""
+    inside = ids >= 0
+    region = ids[inside].astype(np.int64) * (size[0] * size[1])
+    dense = np.zeros(num_regions * size[0] * size[1])
+    y, x = (
+        axis[inside]
+        for axis in np.broadcast_arrays(np.arange(ids.shape[0])[:, None], np.arange(ids.shape[1]))
+    )
+    for row, weight_y in ((rows[0], 1 - rows[2]), (rows[1], rows[2])):
+        for column, weight_x in ((columns[0], 1 - columns[2]), (columns[1], columns[2])):
+            place = region + row[y] * size[1] + column[x]
+            dense += np.bincount(place, weight_y[y] * weight_x[x], len(dense))
+    pixels = np.bincount(ids[inside], minlength=num_regions)
+    matrix = dense.reshape(num_regions, -1) / np.maximum(pixels, 1)[:, None]
+    filled = matrix != 0
+    return filled.sum(1), np.nonzero(filled)[1].astype(np.int32), matrix[filled].astype(np.float32)
+
+
+def pool_upsampled(
+    features: Float[Tensor, "views channels height width"], matrix: RegionMatrix
+) -> Float[Tensor, "views channels regions"]:
+    """``spatial_pool`` of the upsampled features; the gradient is that too."""
+    if features.shape[2:] != matrix.size:
+        raise ValueError(f"features are {list(features.shape[2:])}, the matrix is for {list(matrix.size)}")
+    if features.is_cuda or not _HAS_COMPILER:
+        return features.flatten(2) @ matrix.dense().to(features.dtype).mT
+    exact = features.to(torch.promote_types(features.dtype, torch.float32))
+    pixels = exact.permute(0, 2, 3, 1).flatten(1, 2)
+    return _Pool.apply(pixels, matrix).mT.to(features.dtype)
+
+
+class _Pool(torch.autograd.Function):
+    """[N, pixels, C] to [N, P, C]."""
+
+    @staticmethod
+    def forward(pixels: Tensor, matrix: RegionMatrix) -> Tensor:
+        from tessella.pooling.upsampled_kernels import multiply
+
+        output = pixels.new_zeros(pixels.shape[0], matrix.num_regions, pixels.shape[2])
+        multiply(*matrix.arrays(), pixels.contiguous().numpy(), output.numpy())
+        return output
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.shape, ctx.matrix = inputs[0].shape, inputs[1]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        from tessella.pooling.upsampled_kernels import multiply_transposed
+
+        matrix: RegionMatrix = ctx.matrix
+        output = grad.new_zeros(ctx.shape)
+        multiply_transposed(*matrix.arrays(), grad.contiguous().numpy(), output.numpy())
+        return output, None
+
+
+def _taps(length: int, small: int, align_corners: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """First and second small pixel that each of ``length`` pixels reads, and the share of the second."""
+    if align_corners:
+        at = np.linspace(0, small - 1, length) if length > 1 else np.zeros(1)
+    else:
+        at = np.maximum((np.arange(length) + 0.5) * (small / length) - 0.5, 0)
+    first = np.minimum(at.astype(np.int64), small - 1)
+    return first, np.minimum(first + 1, small - 1), at - first

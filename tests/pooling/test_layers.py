@@ -1,0 +1,160 @@
+"""Pooling by regions against loops over its definition, and against finite differences."""
+
+import pytest
+import torch
+from torch.autograd import gradcheck
+
+from tessella.pooling.layers import (
+    SpatioTemporalPooling,
+    region_sizes,
+    region_to_pixel,
+    spatial_pool,
+    temporal_pool,
+)
+
+assert_close = torch.testing.assert_close
+
+
+@pytest.fixture(params=["compiled", "plain"], autouse=True)
+def form(request, monkeypatch):
+    """Run every test with the code compiled for the processor, and with plain PyTorch."""
+    monkeypatch.setattr("tessella.pooling.sums._HAS_COMPILER", request.param == "compiled")
+
+
+def problem(dtype=torch.float64, ids=torch.int64):
+    """Three views, two channels, five regions: the last is empty everywhere, region 1 in view 2."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(3, 2, 6, 7, generator=generator, dtype=torch.float64).to(dtype)
+    regions = torch.randint(-1, 4, (3, 6, 7), generator=generator, dtype=ids)
+    regions[2][regions[2] == 1] = 0
+    return features, regions
+
+
+def naive_spatial(features, regions, num_regions, reduce):
+    pooled = torch.zeros(*features.shape[:2], num_regions, dtype=features.dtype)
+    for view in range(len(features)):
+        for region in range(num_regions):
+            inside = regions[view] == region
+            if inside.any():
+                values = features[view][:, inside]
+                pooled[view, :, region] = values.mean(1) if reduce == "mean" else values.amax(1)
+    return pooled
+
+
+@pytest.mark.parametrize("reduce", ["mean", "max"])
+@pytest.mark.parametrize("ids", [torch.int16, torch.int32, torch.int64])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_spatial_pooling(reduce, ids, memory_format):
+    features, regions = problem(ids=ids)
+    pooled = spatial_pool(features.to(memory_format=memory_format), regions, 5, reduce)
+    assert_close(pooled, naive_spatial(features, regions, 5, reduce))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_precisions(dtype):
+    features, regions = problem(dtype)
+    pooled = spatial_pool(features, regions, 5)
+    assert pooled.dtype == dtype
+    assert_close(pooled.double(), naive_spatial(features.double(), regions, 5, "mean"), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("reduce", ["mean", "max"])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_gradients_of_spatial_pooling(reduce, memory_format):
+    features, regions = problem()
+    features = features.to(memory_format=memory_format).requires_grad_()
+    assert gradcheck(lambda x: spatial_pool(x, regions, 5, reduce), features)
+    (gradient,) = torch.autograd.grad(spatial_pool(features, regions, 5, reduce).sum(), features)
+    assert gradient.shape == features.shape
+
+
+def test_the_gradient_of_max_goes_to_the_first_of_equals():
+    features = torch.ones(1, 1, 1, 4, requires_grad=True)
+    spatial_pool(features, torch.tensor([[[0, 0, 1, 1]]]), 2, "max").sum().backward()
+    assert features.grad.flatten().tolist() == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("reduce", ["mean", "max"])
+def test_temporal_pooling(reduce):
+    features, regions = problem()
+    pooled = spatial_pool(features, regions, 5)
+    present = region_sizes(regions, 5) > 0
+    assert present[:, 4].tolist() == [False, False, False]
+    assert present[:, 1].tolist() == [True, True, False]
+    brought = temporal_pool(pooled, present, reduce)
+    for region in range(5):
+        views = [pooled[view, :, region] for view in range(3) if present[view, region]]
+        expected = torch.zeros(2, dtype=torch.float64)
+        if views:
+            expected = torch.stack(views).mean(0) if reduce == "mean" else torch.stack(views).amax(0)
+        assert_close(brought[:, region], expected)
+    assert gradcheck(lambda x: temporal_pool(x, present, reduce), pooled.requires_grad_())
+
+
+def test_region_to_pixel():
+    _, regions = problem()
+    values = torch.randn(2, 5, dtype=torch.float64, requires_grad=True)
+    pixels = region_to_pixel(values, regions[0])
+    for y in range(6):
+        for x in range(7):
+            region = int(regions[0, y, x])
+            expected = values[:, region] if region >= 0 else torch.zeros(2, dtype=torch.float64)
+            assert_close(pixels[:, y, x], expected)
+    assert gradcheck(lambda v: region_to_pixel(v, regions[0]), values)
+
+
+@pytest.mark.parametrize("spatial", ["mean", "max"])
+@pytest.mark.parametrize("temporal", ["mean", "max"])
+def test_the_module(spatial, temporal):
+    features, regions = problem()
+    output = SpatioTemporalPooling(spatial, temporal)(features, regions, target=1)
+    pooled = spatial_pool(features, regions, 4, spatial)
+    brought = temporal_pool(pooled, region_sizes(regions, 4) > 0, temporal)
+    assert_close(output, features[1].where(regions[1] < 0, region_to_pixel(brought, regions[1])))
+    assert gradcheck(
+        lambda x: SpatioTemporalPooling(spatial, temporal)(x, regions, 1), features.requires_grad_()
+    )
+
+
+def test_one_view_is_superpixel_pooling():
+    features, regions = problem()
+    output = SpatioTemporalPooling()(features[:1], regions[:1])
+    for region in range(4):
+        inside = regions[0] == region
+        assert_close(
+            output[:, inside], features[0][:, inside].mean(1, keepdim=True).expand(-1, int(inside.sum()))
+        )
+    assert torch.equal(output[:, regions[0] < 0], features[0][:, regions[0] < 0])
+
+
+def test_levels_are_averaged():
+    features, regions = problem()
+    other = regions.clamp(max=1)
+    both = SpatioTemporalPooling()(features, torch.stack([regions, other]))
+    alone = [SpatioTemporalPooling()(features, level) for level in (regions, other)]
+    assert_close(both, (alone[0] + alone[1]) / 2)
+
+
+def test_regions_that_only_other_views_have_change_nothing():
+    features, regions = problem()
+    more = regions.clone()
+    more[1:][more[1:] < 0] = 7
+    assert torch.equal(SpatioTemporalPooling()(features, regions), SpatioTemporalPooling()(features, more))
+
+
+def test_a_target_without_regions_stays_as_it_is():
+    features, regions = problem()
+    assert torch.equal(SpatioTemporalPooling()(features, torch.full_like(regions, -1)), features[0])
+
+
+@pytest.mark.parametrize(
+    ("regions", "message"),
+    [
+        (torch.zeros(3, 6, 6, dtype=torch.long), r"features \[3, 2, 6, 7\] and regions \[3, 6, 6\]"),
+        (torch.zeros(3, 6, 7), "regions are torch.float32: give whole numbers"),
+        (torch.full((3, 6, 7), 9), "regions hold id 9, and num_regions is 5"),
+    ],
+)
+def test_bad_regions(regions, message):
+    with pytest.raises(ValueError, match=message):
+        spatial_pool(problem()[0], regions, 5)

@@ -1,0 +1,43 @@
+"""Pooling through upsampling against upsampling, then pooling."""
+
+import pytest
+import torch
+from torch.autograd import gradcheck
+from torch.nn import functional as F
+
+from tessella.pooling.layers import spatial_pool
+from tessella.pooling.upsampled import pool_upsampled, region_matrix
+
+assert_close = torch.testing.assert_close
+
+
+@pytest.fixture(params=["compiled", "plain"], autouse=True)
+def form(request, monkeypatch):
+    monkeypatch.setattr("tessella.pooling.upsampled._HAS_COMPILER", request.param == "compiled")
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("size", [(5, 7), (1, 1), (40, 50), (1, 9)])
+def test_equals_pooling_what_was_upsampled(align_corners, size):
+    generator = torch.Generator().manual_seed(0)
+    regions = torch.randint(-1, 6, (3, 33, 41), generator=generator)
+    regions[1][regions[1] == 2] = 3  # an empty region
+    small = torch.randn(3, 4, *size, generator=generator, dtype=torch.float64)
+    large = F.interpolate(small, size=(33, 41), mode="bilinear", align_corners=align_corners)
+    matrix = region_matrix(regions, 6, size, align_corners)
+    assert_close(
+        pool_upsampled(small, matrix).double(), spatial_pool(large, regions, 6), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_gradients():
+    regions = torch.randint(-1, 6, (2, 9, 11), generator=torch.Generator().manual_seed(0))
+    matrix = region_matrix(regions, 6, (3, 4))
+    small = torch.randn(2, 3, 3, 4, dtype=torch.float64, requires_grad=True)
+    assert gradcheck(lambda x: pool_upsampled(x, matrix), small, atol=1e-5)
+
+
+def test_another_size():
+    matrix = region_matrix(torch.zeros(1, 8, 8, dtype=torch.long), 1, (2, 2))
+    with pytest.raises(ValueError, match=r"features are \[3, 3\], the matrix is for \[2, 2\]"):
+        pool_upsampled(torch.zeros(1, 1, 3, 3), matrix)
