@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from tessella.pooling.sums import largest_in_regions, spread_to_pixels, sum_over_regions
+from tessella.pooling.sums import largest_in_regions, region_sizes, spread_to_pixels, sum_over_regions
 
 Reduce = Literal["mean", "max"]
 
@@ -38,16 +38,6 @@ def spatial_pool(
         return _Max.apply(features, regions, num_regions)[0]
     sums = sum_over_regions(features, regions, num_regions)
     return sums / region_sizes(regions, num_regions)[:, None].clamp(min=1).to(sums.dtype)
-
-
-def region_sizes(
-    regions: Int[Tensor, "views height width"], num_regions: int
-) -> Int[Tensor, "views regions"]:
-    """Pixels of each region in each view."""
-    shift = (num_regions + 1) * torch.arange(len(regions), device=regions.device)[:, None, None]
-    places = regions.long().where(regions >= 0, num_regions) + shift
-    counts = torch.bincount(places.flatten(), minlength=len(regions) * (num_regions + 1))
-    return counts.view(len(regions), num_regions + 1)[:, :num_regions]
 
 
 def temporal_pool(

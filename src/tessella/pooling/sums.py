@@ -28,6 +28,20 @@ def spread_to_pixels(
     return _Spread.apply(values, regions)
 
 
+def region_sizes(
+    regions: Int[Tensor, "frames height width"], num_regions: int
+) -> Int[Tensor, "frames regions"]:
+    """Pixels of each region in each frame."""
+    if not regions.is_cuda and _HAS_COMPILER:
+        from tessella.pooling.kernels import sizes
+
+        return torch.from_numpy(sizes(regions.flatten(1).numpy(), num_regions))
+    shift = (num_regions + 1) * torch.arange(len(regions), device=regions.device)[:, None, None]
+    places = regions.long().where(regions >= 0, num_regions) + shift
+    counts = torch.bincount(places.flatten(), minlength=len(regions) * (num_regions + 1))
+    return counts.view(len(regions), num_regions + 1)[:, :num_regions]
+
+
 def largest_in_regions(
     features: Float[Tensor, "frames channels height width"],
     regions: Int[Tensor, "frames height width"],
@@ -125,19 +139,26 @@ def _sum_by_products(features: Tensor, ids: Tensor, num_regions: int) -> Tensor:
 
 def _spread(values: Tensor, regions: Tensor, channels_last: bool) -> Tensor:
     frames, channels, num_regions = values.shape
-    if not values.is_cuda and _HAS_COMPILER and not channels_last:
-        from tessella.pooling.kernels import spread_planes
+    if values.is_cuda or not _HAS_COMPILER:
+        # One value more, 0, for pixels without a region; rows of channels are fast to copy.
+        rows = F.pad(values, (0, 1)).mT.flatten(0, 1)
+        shift = (num_regions + 1) * torch.arange(frames, device=values.device)[:, None, None]
+        places = regions.long().where(regions >= 0, num_regions) + shift
+        output = rows[places].permute(0, 3, 1, 2)
+        return output if channels_last else output.contiguous()
 
-        exact = values.contiguous().to(torch.promote_types(values.dtype, torch.float32))
-        output = torch.empty(frames, channels, *regions.shape[1:], dtype=exact.dtype)
-        spread_planes(exact.numpy(), regions.flatten(1).numpy(), output.flatten(2).numpy())
-        return output.to(values.dtype)
-    # One row more, of zeros, for pixels without a region; rows of channels are fast to copy.
-    rows = F.pad(values, (0, 1)).mT.flatten(0, 1)
-    shift = (num_regions + 1) * torch.arange(frames, device=values.device)[:, None, None]
-    places = regions.long().where(regions >= 0, num_regions) + shift
-    output = rows[places].permute(0, 3, 1, 2)
-    return output if channels_last else output.contiguous()
+    from tessella.pooling.kernels import spread_pixels, spread_planes
+
+    exact = values.to(torch.promote_types(values.dtype, torch.float32))
+    ids = regions.flatten(1).numpy()
+    if channels_last:
+        rows = F.pad(exact, (0, 1)).mT.contiguous()
+        pixels = torch.empty(frames, ids.shape[1], channels, dtype=exact.dtype)
+        spread_pixels(rows.numpy(), ids, pixels.numpy())
+        return pixels.unflatten(1, regions.shape[1:]).permute(0, 3, 1, 2).to(values.dtype)
+    output = torch.empty(frames, channels, *regions.shape[1:], dtype=exact.dtype)
+    spread_planes(exact.contiguous().numpy(), ids, output.flatten(2).numpy())
+    return output.to(values.dtype)
 
 
 def _is_channels_last(features: Tensor) -> bool:

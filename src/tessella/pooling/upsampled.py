@@ -4,6 +4,7 @@ Both are linear: the average over a region of features upsampled bilinearly is a
 A (U x) = (A U) x. The matrix A U, one row for each region, has few entries and is made once for a label map.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -86,8 +87,7 @@ def pool_upsampled(
     if features.is_cuda or not _HAS_COMPILER:
         return features.flatten(2) @ matrix.dense().to(features.dtype).mT
     exact = features.to(torch.promote_types(features.dtype, torch.float32))
-    pixels = exact.permute(0, 2, 3, 1).flatten(1, 2)
-    return _Pool.apply(pixels, matrix).mT.to(features.dtype)
+    return _Pool.apply(exact.permute(0, 2, 3, 1).flatten(1, 2), matrix).mT.to(features.dtype)
 
 
 class _Pool(torch.autograd.Function):
@@ -95,15 +95,13 @@ class _Pool(torch.autograd.Function):
 
     @staticmethod
     def forward(pixels: Tensor, matrix: RegionMatrix) -> Tensor:
-        from tessella.pooling.upsampled_kernels import multiply
+        from tessella.pooling.upsampled_kernels import multiply  # numba takes half a second to import
 
-        output = pixels.new_zeros(pixels.shape[0], matrix.num_regions, pixels.shape[2])
-        multiply(*matrix.arrays(), pixels.contiguous().numpy(), output.numpy())
-        return output
+        return _call(multiply, matrix, pixels, matrix.num_regions)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.shape, ctx.matrix = inputs[0].shape, inputs[1]
+        _, ctx.matrix = inputs
 
     @staticmethod
     @once_differentiable
@@ -111,9 +109,17 @@ class _Pool(torch.autograd.Function):
         from tessella.pooling.upsampled_kernels import multiply_transposed
 
         matrix: RegionMatrix = ctx.matrix
-        output = grad.new_zeros(ctx.shape)
-        multiply_transposed(*matrix.arrays(), grad.contiguous().numpy(), output.numpy())
-        return output, None
+        return _call(multiply_transposed, matrix, grad, matrix.size[0] * matrix.size[1]), None
+
+
+def _call(multiplication: Callable[..., None], matrix: RegionMatrix, features: Tensor, rows: int) -> Tensor:
+    """Features [N, rows, C] times the matrix; the processor's vectors want channels by eights."""
+    channels = features.shape[2]
+    padded = F.pad(features, (0, -channels % 8)) if channels % 8 else features
+    padded = padded.contiguous()
+    output = padded.new_zeros(len(padded), rows, padded.shape[2])
+    multiplication(*matrix.arrays(), padded.numpy(), output.numpy())
+    return output[..., :channels]
 
 
 def _taps(length: int, small: int, align_corners: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,51 +1,87 @@
 """Sparse matrix times dense rows, for few entries and many channels, compiled by numba."""
 
+from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import torch
 from numba import njit
 
-# Sums may be taken in another order, so that they use the processor's vectors. NaN and infinity keep their meaning.
-_compile: Any = njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-U = np.uint64  # an unsigned index is not tested for counting from the end
+from tessella.pooling.lanes import LANES, add_scaled_lanes
+from tessella.threads import in_threads
+
+_compile: Any = njit(nogil=True, cache=True, error_model="numpy")
 
 
 def multiply(
     bounds: np.ndarray, pixels: np.ndarray, weights: np.ndarray, features: np.ndarray, output: np.ndarray
 ) -> None:
-    """Add the matrix times features [N, pixels, C] to output [N, P, C]."""
-    _, size, channels = features.shape
-    _multiply(bounds, pixels, weights, features.ravel(), output.ravel(), size, channels, output.shape[1])
+    """Add the matrix times features [N, pixels, C] to output [N, P, C]; C is a multiple of LANES."""
+    _share_views(_multiply, bounds, pixels, weights, features, output)
 
 
 def multiply_transposed(
     bounds: np.ndarray, pixels: np.ndarray, weights: np.ndarray, grad: np.ndarray, output: np.ndarray
 ) -> None:
-    """Add the transposed matrix times grad [N, P, C] to output [N, pixels, C]."""
-    _multiply_transposed(
-        bounds, pixels, weights, grad.ravel(), output.ravel(), *output.shape[1:], grad.shape[1]
-    )
+    """Add the transposed matrix times grad [N, P, C] to output [N, pixels, C]; C is a multiple of LANES."""
+    _share_views(_multiply_transposed, bounds, pixels, weights, grad, output)
+
+
+def _share_views(
+    kernel: Callable[..., None],
+    bounds: np.ndarray,
+    pixels: np.ndarray,
+    weights: np.ndarray,
+    features: np.ndarray,
+    output: np.ndarray,
+) -> None:
+    """Call the kernel for parts of the views."""
+    threads = max(1, min(torch.get_num_threads(), len(features)))
+    parts = iter(pairwise(len(features) * part // threads for part in range(threads + 1)))
+
+    def work() -> None:
+        first, last = next(parts)
+        kernel(
+            first,
+            last,
+            bounds,
+            pixels,
+            weights,
+            features.shape,
+            features.ravel(),
+            output.shape,
+            output.ravel(),
+        )
+
+    in_threads(work, threads)
 
 
 @_compile
 def _multiply(  # type: ignore[no-untyped-def]
-    bounds, pixels, weights, features, output, size, channels, num_regions
+    first, last, bounds, pixels, weights, shape, features, output_shape, output
 ):
-    for row in range(len(bounds) - 1):
-        view, to = row // num_regions, U(row * channels)
-        for k in range(bounds[row], bounds[row + 1]):
-            at, weight = U((view * size + pixels[k]) * channels), weights[k]
-            for c in range(channels):
-                output[to + U(c)] += weight * features[at + U(c)]
+    _, size, channels = shape
+    num_regions = output_shape[1]
+    for view in range(first, last):
+        for row in range(view * num_regions, (view + 1) * num_regions):
+            for k in range(bounds[row], bounds[row + 1]):
+                at = (view * size + pixels[k]) * channels
+                weight = features.dtype.type(weights[k])
+                for c in range(0, channels, LANES):
+                    add_scaled_lanes(output, row * channels + c, weight, features, at + c)
 
 
 @_compile
 def _multiply_transposed(  # type: ignore[no-untyped-def]
-    bounds, pixels, weights, grad, output, size, channels, num_regions
+    first, last, bounds, pixels, weights, shape, grad, output_shape, output
 ):
-    for row in range(len(bounds) - 1):
-        view, at = row // num_regions, U(row * channels)
-        for k in range(bounds[row], bounds[row + 1]):
-            to, weight = U((view * size + pixels[k]) * channels), weights[k]
-            for c in range(channels):
-                output[to + U(c)] += weight * grad[at + U(c)]
+    _, num_regions, channels = shape
+    size = output_shape[1]
+    for view in range(first, last):
+        for row in range(view * num_regions, (view + 1) * num_regions):
+            for k in range(bounds[row], bounds[row + 1]):
+                to = (view * size + pixels[k]) * channels
+                weight = grad.dtype.type(weights[k])
+                for c in range(0, channels, LANES):
+                    add_scaled_lanes(output, to + c, weight, grad, row * channels + c)

@@ -1,0 +1,83 @@
+"""Which region of another frame is which region of the target frame (thesis, section 3.2.1)."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from tessella.errors import InputError
+from tessella.pooling.flow import consistent, positions
+
+
+def correspondences(
+    regions: Sequence[np.ndarray],
+    flows: Sequence[tuple[np.ndarray, np.ndarray]],
+    target: int,
+    share: float = 0.5,
+) -> np.ndarray:
+    """For every frame of a video, the target's region that each pixel belongs to: [T, H, W] int32, -1 for none.
+
+    regions: [H, W] for each frame. Those of other frames than the target are best several times finer.
+    flows: for each frame but the last, flow to the next frame and back, [H, W, 2].
+    share: of a region's pixels that must be known to come from one region of the target, to bring the rest along.
+
+    Every pixel is followed back to the target through the frames between, as long as flow forward and backward agree.
+    Where that ends, because something hid it or flow failed for a moment, the frame's own region decides.
+    """
+    if len(flows) != len(regions) - 1:
+        raise InputError(
+            f"{len(regions)} frames have {len(regions) - 1} flows between them, {len(flows)} given"
+        )
+    if not 0 <= target < len(regions):
+        raise InputError(f"target {target}: there are {len(regions)} frames")
+    maps = np.empty((len(regions), *regions[target].shape), np.int32)
+    maps[target] = regions[target]
+    for step in (1, -1):
+        origin = Origin.of(regions[target])
+        for frame in range(target + step, len(regions) if step > 0 else -1, step):
+            there, back = flows[min(frame, frame - step)][::step]
+            origin = origin.next(back, there)
+            maps[frame] = _vote(origin.read(regions[target]), regions[frame], share)
+    return maps
+
+
+class Origin:
+    """Where the pixels of a frame were in the target: column, row, and whether that is known."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, known: np.ndarray) -> None:
+        self.x, self.y, self.known = x, y, known
+
+    @classmethod
+    def of(cls, target: np.ndarray) -> "Origin":
+        x, y = positions(np.zeros((*target.shape, 2), np.float32))
+        return cls(x, y, np.ones(target.shape, bool))
+
+    def next(self, back: np.ndarray, there: np.ndarray) -> "Origin":
+        """Of the next frame's pixels: ``back`` is flow from it to this frame, ``there`` from this frame to it."""
+        x, y = positions(back)
+        known = cv2.remap(self.known.astype(np.uint8), x, y, cv2.INTER_NEAREST, borderValue=0) > 0
+        return Origin(
+            cv2.remap(self.x, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
+            cv2.remap(self.y, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
+            known & consistent(back, there),
+        )
+
+    def read(self, labels: np.ndarray) -> np.ndarray:
+        """The target's labels [H, W], seen from here; -1 where they are not known."""
+        found = cv2.remap(labels.astype(np.float32), self.x, self.y, cv2.INTER_NEAREST, borderValue=-1)
+        return np.where(self.known, found.astype(np.int32), -1)
+
+
+def _vote(found: np.ndarray, regions: np.ndarray, share: float) -> np.ndarray:
+    """Fill in what was not found: each region's most frequent label, if more than ``share`` of it was found with it."""
+    ids, labels = regions.ravel(), found.ravel()
+    counted = (ids >= 0) & (labels >= 0)
+    if not counted.any():
+        return np.where(regions >= 0, found, -1).astype(np.int32)
+    num_regions, num_labels = int(ids.max()) + 1, int(labels.max()) + 1
+    pairs = ids[counted].astype(np.int64) * num_labels + labels[counted]
+    joint = np.bincount(pairs, minlength=num_regions * num_labels).reshape(num_regions, num_labels)
+    best = joint.argmax(1)
+    sizes = np.bincount(ids[ids >= 0], minlength=num_regions)
+    best = np.where(joint.max(1) > share * sizes, best, -1)
+    return np.where(regions < 0, -1, np.where(found >= 0, found, best[regions])).astype(np.int32)

@@ -1,0 +1,74 @@
+"""Optical flow between frames of a video, and which of it to believe."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from tessella.errors import InputError
+
+Flow = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Takes two images [H, W, 3]; gives how far each pixel of the first has moved, [H, W, 2], right and down in pixels."""
+
+
+def optical_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Dense flow [H, W, 2] float32 from one image [H, W, 3] uint8 to the next, in pixels to the right and down.
+
+    Dense inverse search (Kroeger et al., ECCV 2016) down to single pixels.
+    """
+    a, b = _grey(first), _grey(second)
+    if a.shape != b.shape:
+        raise InputError(f"frames of {list(a.shape)} and {list(b.shape)} pixels: give one size")
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search.setFinestScale(0)
+    return search.calc(a, b, None)  # type: ignore[call-overload]
+
+
+def interpolated_flow(
+    first: np.ndarray, second: np.ndarray, boundaries: np.ndarray | None = None, flow: Flow = optical_flow
+) -> np.ndarray:
+    """Flow [H, W, 2] from matches that hold both ways, spread from pixel to pixel but not across boundaries.
+
+    This is the interpolation of EpicFlow (Revaud et al., CVPR 2015). boundaries: [H, W], how strong the edge is at each
+    pixel, from 0 to 1, as ``boundary_strength`` gives it; without them, those of the image are used.
+    """
+    forward = flow(first, second)
+    kept = consistent(forward, flow(second, first))
+    rows, columns = (axis.ravel() for axis in np.mgrid[4 : len(kept) : 8, 4 : kept.shape[1] : 8])
+    rows, columns = (axis[kept[rows, columns]] for axis in (rows, columns))
+    if len(rows) < 4:
+        return forward
+    start = np.stack([columns, rows], axis=1).astype(np.float32)
+    interpolator = cv2.ximgproc.createEdgeAwareInterpolator()
+    if boundaries is not None:
+        interpolator.setCostMap(np.asarray(boundaries, np.float32))
+    return interpolator.interpolate(first, start, second, start + forward[rows, columns])
+
+
+def consistent(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
+    """Where going along ``forward`` and back along ``backward`` leads home, but for a pixel and 5% of the way: [H, W].
+
+    What is hidden in the other frame, or lies outside, is not.
+    """
+    height, width = forward.shape[:2]
+    x, y = positions(forward)
+    back = cv2.remap(backward, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    error = np.linalg.norm(forward + back, axis=2)
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    return inside & (error < 1 + 0.05 * np.linalg.norm(forward, axis=2))
+
+
+def positions(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Column and row [H, W] float32 that the flow leads each pixel to."""
+    height, width = flow.shape[:2]
+    x = flow[..., 0] + np.arange(width, dtype=np.float32)
+    y = flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+    return x, y
+
+
+def _grey(image: np.ndarray) -> np.ndarray:
+    if image.dtype != np.uint8 or image.ndim not in (2, 3):
+        raise InputError(f"a frame is {image.dtype} {list(image.shape)}: give uint8 [H, W, 3]")
+    return (
+        image if image.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(image[..., :3]), cv2.COLOR_RGB2GRAY)
+    )
