@@ -11,10 +11,14 @@ from tessella.cli import main
 from tessella.datasets import CamVid
 from tessella.dilation import LearnableDilation, dilation_parameters
 from tessella.networks import PSPNet, ResNet
+from tessella.recipes.dilation import cityscapes_largefov_dilation
 from tessella.reports import write_report
+from tessella.runs.configuration import fields, override, parse
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import Segmentation, train
 from tessella.training.fit import Machine
+
+CONV5, FC6 = tuple(f"backbone.features.{i}" for i in (24, 26, 28)), "backbone.classifier.0"
 
 MACHINE = Machine(accelerator="cpu", precision="fp32", progress=False)
 
@@ -87,3 +91,26 @@ def test_a_resumed_run_logs_what_an_uninterrupted_one_does(camvid, tmp_path):
     train(config(), "mine", camvid, tmp_path / "halves", machine=MACHINE, resume=True)
     steps = factors(tmp_path / "halves")["steps"]
     assert steps == [0, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("changes", "factors"),
+    [
+        ({"network.ranges": "[[2,1,4]]", "network.initial": "3"}, dict.fromkeys(CONV5, 3.0)),
+        (
+            {"network.initial": f'[["{CONV5[0]}",2.35],["{CONV5[1]}",2.6],["{CONV5[2]}",3.5]]'},
+            {**dict(zip(CONV5, (2.35, 2.6, 3.5), strict=True)), FC6: 12.0},
+        ),
+        ({"network.ranges": "[[2,1,4]]"}, dict.fromkeys(CONV5, 2.0)),
+        ({"network.ranges": "[[12,4,20]]"}, {FC6: 12.0}),
+        ({}, {**dict.fromkeys(CONV5, 2.0), FC6: 12.0}),
+    ],
+)
+def test_rows_of_table_4_2(changes, factors):
+    """As the documentation gives them on the command line."""
+    config = cityscapes_largefov_dilation()
+    types = {field.name: field.type for field in fields(config)}
+    parsed = {name: parse(name, text, types[name]) for name, text in changes.items()}
+    network = override(config, parsed | {"network.network.backbone.width": 4}).network(19, 3).network
+    found = {n: m.factors()[0].item() for n, m in network.named_modules() if hasattr(m, "dilation_factors")}
+    assert found == pytest.approx(factors)

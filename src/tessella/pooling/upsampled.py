@@ -4,7 +4,6 @@ Both are linear: the average over a region of features upsampled bilinearly is a
 A (U x) = (A U) x. The matrix A U, one row for each region, has few entries and is made once for a label map.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -95,9 +94,7 @@ class _Pool(torch.autograd.Function):
 
     @staticmethod
     def forward(pixels: Tensor, matrix: RegionMatrix) -> Tensor:
-        from tessella.pooling.upsampled_kernels import multiply  # numba takes half a second to import
-
-        return _call(multiply, matrix, pixels, matrix.num_regions)
+        return _multiply(matrix, pixels, matrix.num_regions)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -106,19 +103,19 @@ class _Pool(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
-        from tessella.pooling.upsampled_kernels import multiply_transposed
-
         matrix: RegionMatrix = ctx.matrix
-        return _call(multiply_transposed, matrix, grad, matrix.size[0] * matrix.size[1]), None
+        return _multiply(matrix, grad, matrix.size[0] * matrix.size[1], transposed=True), None
 
 
-def _call(multiplication: Callable[..., None], matrix: RegionMatrix, features: Tensor, rows: int) -> Tensor:
-    """Features [N, rows, C] times the matrix; the processor's vectors want channels by eights."""
+def _multiply(matrix: RegionMatrix, features: Tensor, rows: int, transposed: bool = False) -> Tensor:
+    """The matrix times features, [N, rows, C]; the processor's vectors want channels by eights."""
+    from tessella.pooling.upsampled_kernels import multiply  # numba takes half a second to import
+
     channels = features.shape[2]
     padded = F.pad(features, (0, -channels % 8)) if channels % 8 else features
     padded = padded.contiguous()
     output = padded.new_zeros(len(padded), rows, padded.shape[2])
-    multiplication(*matrix.arrays(), padded.numpy(), output.numpy())
+    multiply(*matrix.arrays(), padded.numpy(), output.numpy(), transposed)
     return output[..., :channels]
 
 

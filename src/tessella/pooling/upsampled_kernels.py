@@ -1,6 +1,5 @@
 """Sparse matrix times dense rows, for few entries and many channels, compiled by numba."""
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -15,43 +14,36 @@ _compile: Any = njit(nogil=True, cache=True, error_model="numpy")
 
 
 def multiply(
-    bounds: np.ndarray, pixels: np.ndarray, weights: np.ndarray, features: np.ndarray, output: np.ndarray
-) -> None:
-    """Add the matrix times features [N, pixels, C] to output [N, P, C]; C is a multiple of LANES."""
-    _share_views(_multiply, bounds, pixels, weights, features, output)
-
-
-def multiply_transposed(
-    bounds: np.ndarray, pixels: np.ndarray, weights: np.ndarray, grad: np.ndarray, output: np.ndarray
-) -> None:
-    """Add the transposed matrix times grad [N, P, C] to output [N, pixels, C]; C is a multiple of LANES."""
-    _share_views(_multiply_transposed, bounds, pixels, weights, grad, output)
-
-
-def _share_views(
-    kernel: Callable[..., None],
     bounds: np.ndarray,
     pixels: np.ndarray,
     weights: np.ndarray,
     features: np.ndarray,
     output: np.ndarray,
+    transposed: bool,
 ) -> None:
-    """Call the kernel for parts of the views."""
-    threads = max(1, min(torch.get_num_threads(), len(features)))
-    parts = iter(pairwise(len(features) * part // threads for part in range(threads + 1)))
+    """Add the matrix times features [N, pixels, C] to output [N, P, C]; transposed, times [N, P, C] to [N, pixels, C].
+
+    C is a multiple of LANES. Threads have views of their own.
+    """
+    views, _, channels = features.shape
+    of_regions, of_pixels = (features, output) if transposed else (output, features)
+    num_regions, size = of_regions.shape[1], of_pixels.shape[1]
+    threads = max(1, min(torch.get_num_threads(), views))
+    parts = iter(pairwise(views * part // threads for part in range(threads + 1)))
 
     def work() -> None:
-        first, last = next(parts)
-        kernel(
-            first,
-            last,
+        rows = (bound * num_regions for bound in next(parts))
+        _multiply(
+            *rows,
             bounds,
             pixels,
             weights,
-            features.shape,
             features.ravel(),
-            output.shape,
             output.ravel(),
+            size,
+            num_regions,
+            channels,
+            transposed,
         )
 
     in_threads(work, threads)
@@ -59,29 +51,15 @@ def _share_views(
 
 @_compile
 def _multiply(  # type: ignore[no-untyped-def]
-    first, last, bounds, pixels, weights, shape, features, output_shape, output
+    first_row, last_row, bounds, pixels, weights, features, output, size, num_regions, channels, transposed
 ):
-    _, size, channels = shape
-    num_regions = output_shape[1]
-    for view in range(first, last):
-        for row in range(view * num_regions, (view + 1) * num_regions):
-            for k in range(bounds[row], bounds[row + 1]):
-                at = (view * size + pixels[k]) * channels
-                weight = features.dtype.type(weights[k])
-                for c in range(0, channels, LANES):
-                    add_scaled_lanes(output, row * channels + c, weight, features, at + c)
-
-
-@_compile
-def _multiply_transposed(  # type: ignore[no-untyped-def]
-    first, last, bounds, pixels, weights, shape, grad, output_shape, output
-):
-    _, num_regions, channels = shape
-    size = output_shape[1]
-    for view in range(first, last):
-        for row in range(view * num_regions, (view + 1) * num_regions):
-            for k in range(bounds[row], bounds[row + 1]):
-                to = (view * size + pixels[k]) * channels
-                weight = grad.dtype.type(weights[k])
-                for c in range(0, channels, LANES):
-                    add_scaled_lanes(output, to + c, weight, grad, row * channels + c)
+    for row in range(first_row, last_row):
+        region, view = row * channels, row // num_regions
+        for k in range(bounds[row], bounds[row + 1]):
+            small = (view * size + pixels[k]) * channels
+            weight = features.dtype.type(weights[k])
+            for c in range(0, channels, LANES):
+                if transposed:
+                    add_scaled_lanes(output, small + c, weight, features, region + c)
+                else:
+                    add_scaled_lanes(output, region + c, weight, features, small + c)
