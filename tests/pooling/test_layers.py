@@ -158,3 +158,8 @@ def test_a_target_without_regions_stays_as_it_is():
 def test_bad_regions(regions, message):
     with pytest.raises(ValueError, match=message):
         spatial_pool(problem()[0], regions, 5)
+
+
+def test_ids_without_a_value():
+    with pytest.raises(ValueError, match="regions hold id 5, and num_regions is 5"):
+        region_to_pixel(torch.zeros(2, 5), torch.full((6, 7), 5))

@@ -32,8 +32,7 @@ def spatial_pool(
         )
     if regions.is_floating_point() or regions.is_complex() or regions.dtype == torch.bool:
         raise ValueError(f"regions are {regions.dtype}: give whole numbers")
-    if regions.numel() and not regions.is_cuda and int(regions.max()) >= num_regions:
-        raise ValueError(f"regions hold id {int(regions.max())}, and num_regions is {num_regions}")
+    _require_ids(regions, num_regions)
     if reduce == "max":
         return _Max.apply(features, regions, num_regions)[0]
     sums = sum_over_regions(features, regions, num_regions)
@@ -56,8 +55,18 @@ def temporal_pool(
 def region_to_pixel(
     values: Float[Tensor, "channels regions"], regions: Int[Tensor, "height width"]
 ) -> Float[Tensor, "channels height width"]:
-    """What each pixel's region has (equations 3.5, 3.6); 0 where the id is below 0."""
+    """What each pixel's region has (equations 3.5, 3.6); 0 where the id is below 0.
+
+    Raises ValueError where an id has no value.
+    """
+    _require_ids(regions, values.shape[1])
     return spread_to_pixels(values[None], regions[None])[0]
+
+
+def _require_ids(regions: Tensor, num_regions: int) -> None:
+    # Asking a GPU would make it wait; there PyTorch's own indexing refuses.
+    if regions.numel() and not regions.is_cuda and int(regions.max()) >= num_regions:
+        raise ValueError(f"regions hold id {int(regions.max())}, and num_regions is {num_regions}")
 
 
 class SpatioTemporalPooling(nn.Module):
