@@ -151,6 +151,7 @@ class TestEveryNetwork:
         self.check_compiled(build(name).eval(), backend="aot_eager")
 
     @pytest.mark.slow
+    @pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")  # torch's own
     @pytest.mark.parametrize("name", QUICK_KINDS)
     def test_compiles_to_machine_code(self, name: str):
         self.check_compiled(build(name).eval(), backend="inductor")

@@ -79,6 +79,7 @@ def export(
     path = Path(path)
     _check_request(path, input_size, in_channels, classes, mean, std)
     network = copy.deepcopy(network).cpu().float().eval()  # a file with CUDA tensors opens only where CUDA is
+    network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # else the writer warns
     batch = 2 if dynamic else 1  # torch.export takes a size of 1 to be always 1
     image = torch.randn(batch, in_channels, *input_size)
     with torch.no_grad():
