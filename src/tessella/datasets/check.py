@@ -229,6 +229,8 @@ def _read(dataset: FileDataset, index: int) -> Finding:
     record = dataset.records[index]
     try:
         sample = dataset[index]
+        for _ in sample.neighbours:
+            pass  # read, so that a broken one shows
     except Exception as error:
         # The first broken file hides others of the same sample: read each part by itself as well.
         problems = [_describe(error, record)]
@@ -236,7 +238,7 @@ def _read(dataset: FileDataset, index: int) -> Finding:
             dataset.read_image,
             dataset.read_labels,
             dataset.read_depth,
-            dataset.read_neighbours,
+            lambda record: list(dataset.read_neighbours(record)),
         ):
             try:
                 read_part(record)

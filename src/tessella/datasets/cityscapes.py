@@ -10,6 +10,7 @@ import numpy as np
 from tessella.datasets.file_dataset import (
     FileDataset,
     Record,
+    find_depth,
     pair,
     require_split,
     with_depth,
@@ -96,7 +97,7 @@ class Cityscapes(FileDataset):
             )
         if depth:
             records = with_depth(
-                f"{split}/", records, find_files(root / "disparity" / split, "_disparity.png")
+                f"{split}/", records, find_depth(root / "disparity" / split, "_disparity.png")
             )
         super().__init__(CLASSES, index_of_id, records, orphans)
 
@@ -107,8 +108,18 @@ class Cityscapes(FileDataset):
         stored = read_map(record.depth).astype(np.float32)
         disparity = (stored - 1) / 256
         depth = np.zeros_like(disparity)
-        np.divide(_baseline_times_focal_length(record.depth), disparity, out=depth, where=disparity > 0)
+        camera = _read_camera(record.depth, "extrinsic.baseline", "intrinsic.fx")
+        np.divide(np.prod(camera), disparity, out=depth, where=disparity > 0)
         return depth
+
+    def camera(self, record: Record, height: int, width: int) -> np.ndarray | None:
+        """From the camera file that belongs to the depth."""
+        if record.depth is None:
+            return None
+        fx, fy, u0, v0 = _read_camera(
+            record.depth, *(f"intrinsic.{name}" for name in ("fx", "fy", "u0", "v0"))
+        )
+        return np.array([[fx, 0, u0], [0, fy, v0], [0, 0, 1]])
 
 
 class CityscapesVideo(FileDataset):
@@ -150,15 +161,13 @@ def _place(id_: str) -> tuple[str, int]:
     return video, int(number)
 
 
-def _baseline_times_focal_length(disparity: Path) -> float:
-    """Metres times pixels, from the camera file that belongs to a disparity map."""
+def _read_camera(disparity: Path, *names: str) -> list[float]:
+    """The named numbers, such as ``intrinsic.fx``, from the camera file that belongs to a disparity map."""
     split = disparity.parent.parent
     name = disparity.name.replace("_disparity.png", "_camera.json")
     path = split.parent.parent / "camera" / split.name / disparity.parent.name / name
     try:
         camera = json.loads(path.read_text())
-        return camera["extrinsic"]["baseline"] * camera["intrinsic"]["fx"]
+        return [float(camera[part][key]) for part, _, key in (name.partition(".") for name in names)]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: holds no extrinsic.baseline and intrinsic.fx; depth needs the camera files"
-        ) from error
+        raise InputError(f"{path}: holds no {' and '.join(names)}; depth needs the camera files") from error

@@ -1,5 +1,6 @@
 """A data set of one file per image and one per label map: what the readers of all such layouts share."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,20 +8,29 @@ from typing import ClassVar
 
 import numpy as np
 
-from tessella.datasets.files import read_image, read_labels
+from tessella.datasets.files import find_files, read_image, read_labels
+from tessella.datasets.lazy import Lazy
 from tessella.datasets.sample import LabelClass, Sample
 from tessella.errors import InputError
 
 
 @dataclass(frozen=True)
 class Record:
-    """Where the parts of one sample lie; the fields mean what they mean in ``Sample``."""
+    """Where the parts of one sample lie; the fields mean what they mean in ``Sample``.
+
+    earlier: how many of the neighbours come before it in the video.
+    """
 
     id: str
     image: Path
     labels: Path | None = None
     depth: Path | None = None
     neighbours: tuple["Record", ...] = ()
+    earlier: int = 0
+
+
+class MissingDepth(InputError):
+    """There is no depth at all: perhaps the user keeps none."""
 
 
 class FileDataset:
@@ -72,11 +82,21 @@ class FileDataset:
         """Layouts with depth override this; [H, W] float32 in metres, 0 where missing."""
         return None
 
-    def read_neighbours(self, record: Record) -> tuple[Sample, ...]:
-        return tuple(
-            Sample(frame.id, self.read_image(frame), None, self.read_depth(frame))
-            for frame in record.neighbours
-        )
+    def read_neighbours(self, record: Record) -> Sequence[Sample]:
+        """Each is read when it is asked for: of a long video a training step takes few."""
+        return Lazy(record.neighbours, self.read_frame)
+
+    def read_frame(self, record: Record) -> Sample:
+        """Image and depth alone."""
+        image = self.read_image(record)
+        depth = self.read_depth(record)
+        if depth is not None:
+            require_size(record.depth or record.image, depth, record.image, image)
+        return Sample(record.id, image, None, depth)
+
+    def camera(self, record: Record, height: int, width: int) -> np.ndarray | None:
+        """Layouts that know it override this: the [3, 3] intrinsics of a record's picture, pixels counted from 0."""
+        return None
 
 
 def require_split(name: str, split: str, splits: Sequence[str]) -> None:
@@ -121,6 +141,14 @@ def pair(
     return records, orphans
 
 
+def find_depth(folder: Path, ending: str) -> dict[str, Path]:
+    """``find_files``; MissingDepth where there is none."""
+    try:
+        return find_files(folder, ending)
+    except InputError as error:
+        raise MissingDepth(str(error)) from error
+
+
 def with_depth(prefix: str, records: Sequence[Record], depths: Mapping[str, Path]) -> list[Record]:
     """The records with their depth files, found by key; InputError for a record without."""
     found = []
@@ -141,16 +169,18 @@ def with_neighbours(
     """The records with the frames at ``offsets`` from them, as far as their video reaches.
 
     frames: all frames by video and number. place: the video and number of a record, given its id.
-    InputError: a record without any neighbour.
+    InputError: a record without any neighbour, unless its video is that one frame.
     """
     found = []
+    lengths = Counter(video for video, _ in frames)
     for record in records:
         video, number = place(record.id)
-        near = (frames.get((video, number + offset)) for offset in sorted(set(offsets) - {0}))
-        neighbours = tuple(frame for frame in near if frame is not None)
-        if not neighbours:
+        near = [offset for offset in sorted(set(offsets) - {0}) if (video, number + offset) in frames]
+        if not near and not (lengths[video] == 1 and (video, number) in frames):
             raise InputError(
-                f"{record.image}: no video frame at offsets {list(offsets)}; add the video's frames"
+                f"{record.image}: no video frame at offsets {min(offsets)} to {max(offsets)}; add the video's frames"
             )
-        found.append(replace(record, neighbours=neighbours))
+        neighbours = tuple(frames[video, number + offset] for offset in near)
+        earlier = sum(offset < 0 for offset in near)
+        found.append(replace(record, neighbours=neighbours, earlier=earlier))
     return found

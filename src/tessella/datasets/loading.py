@@ -7,6 +7,7 @@ is a pure function of (seed, position): no state lives in a sampler, a worker pr
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypedDict
 
@@ -24,13 +25,17 @@ class Batch(TypedDict, total=False):
     """Samples of one size, stacked.
 
     image: [B, C, H, W] uint8, uint16 or float32. labels: [B, H, W] int64. depth: [B, H, W] float32, metres.
-    neighbours: [B, T, C, H, W]. id: B strings. What the samples lack is absent.
+    neighbours: [B, T, C, H, W]. regions: [B, 1 + T, L, H, W] int64, of the image and its neighbours, -1 for none.
+    id: B strings. What the samples lack is absent.
+
+    A sample with fewer neighbours than another is filled up with its own image, which has no regions there.
     """
 
     image: Tensor
     labels: Tensor
     depth: Tensor
     neighbours: Tensor
+    regions: Tensor
     id: list[str]
 
 
@@ -149,11 +154,27 @@ def collate(samples: Sequence[Sample]) -> Batch:
         batch["labels"] = torch.from_numpy(labels.astype(np.int64))
     if all(sample.depth is not None for sample in samples):
         batch["depth"] = torch.from_numpy(np.stack([s.depth for s in samples if s.depth is not None]))
-    if samples[0].neighbours:
+    neighbours = _fill_up([list(sample.neighbours) for sample in samples], samples)
+    if neighbours[0]:
         batch["neighbours"] = torch.stack(
-            [torch.stack([_image_tensor(view.image) for view in sample.neighbours]) for sample in samples]
+            [torch.stack([_image_tensor(view.image) for view in views]) for views in neighbours]
         )
+    views = [[sample, *near] for sample, near in zip(samples, neighbours, strict=True)]
+    if all(view.regions is not None for row in views for view in row):
+        regions = [[view.regions for view in row if view.regions is not None] for row in views]
+        batch["regions"] = torch.from_numpy(np.array(regions).astype(np.int64).transpose(0, 1, 4, 2, 3))
     return batch
+
+
+def _fill_up(neighbours: list[list[Sample]], samples: Sequence[Sample]) -> list[list[Sample]]:
+    """Equally many neighbours for each sample; those added are the sample itself, all of it in no region."""
+    longest = max(map(len, neighbours))
+    return [
+        views
+        + [replace(s, regions=None if s.regions is None else np.full_like(s.regions, -1))]
+        * (longest - len(views))
+        for s, views in zip(samples, neighbours, strict=True)
+    ]
 
 
 def _image_tensor(image: np.ndarray) -> Tensor:

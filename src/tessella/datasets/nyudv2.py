@@ -8,7 +8,12 @@ import numpy as np
 
 from tessella.datasets.file_dataset import FileDataset, Record, require_split
 from tessella.datasets.files import map_labels, read_channels, read_image
-from tessella.datasets.kinect import depth_from_color_camera, undistort_color
+from tessella.datasets.kinect import (
+    COLOR_CAMERA,
+    camera_matrix,
+    depth_from_color_camera,
+    undistort_color,
+)
 from tessella.datasets.nyudv2_classes import CLASSES, index_of_id40
 from tessella.errors import InputError
 
@@ -44,7 +49,7 @@ class NYUDv2(FileDataset):
             np.uint8
         )
         numbers = sorted(_read_mat(root / "splits.mat", f"{split}Ndxs").tolist())
-        frames: list[tuple[Record, ...]] = [()] * len(numbers)
+        near: list[tuple[tuple[Record, ...], int]] = [((), 0)] * len(numbers)
         with _open(self.path) as file:
             if numbers[0] < 1 or numbers[-1] > file["images"].shape[0]:
                 raise InputError(
@@ -52,10 +57,12 @@ class NYUDv2(FileDataset):
                 )
             if neighbours:
                 names = [_text(file, file["rawRgbFilenames"][0, number - 1]) for number in numbers]
-                frames = _find_neighbours(root / "raw", names, split, neighbours, depth)
+                near = _find_neighbours(root / "raw", names, split, neighbours, depth)
         records = [
-            Record(f"{split}/{number:04}", self.path, self.path, self.path if depth else None, near)
-            for number, near in zip(numbers, frames, strict=True)
+            Record(
+                f"{split}/{number:04}", self.path, self.path, self.path if depth else None, frames, earlier
+            )
+            for number, (frames, earlier) in zip(numbers, near, strict=True)
         ]
         super().__init__(CLASSES[classes], index_of_id40(classes), records)
 
@@ -78,6 +85,9 @@ class NYUDv2(FileDataset):
         if record.depth != self.path:
             return depth_from_color_camera(read_channels(record.depth)[:, :, 0].byteswap())
         return np.ascontiguousarray(self._read("depths", record).T, np.float32)
+
+    def camera(self, record: Record, height: int, width: int) -> np.ndarray:
+        return camera_matrix(COLOR_CAMERA, height, width)
 
     def _read(self, name: str, record: Record) -> np.ndarray:
         with _open(
@@ -133,8 +143,11 @@ def _text(file: Any, reference: Any) -> str:
 
 def _find_neighbours(
     raw: Path, names: Sequence[str], split: str, offsets: Sequence[int], depth: bool
-) -> list[tuple[Record, ...]]:
-    """The raw frames around each labelled one; ``names`` are like ``kitchen_0004/r-1294888937.3-307.ppm``."""
+) -> list[tuple[tuple[Record, ...], int]]:
+    """The raw frames around each labelled one, and how many of them come before it.
+
+    names: of the labelled frames, like ``kitchen_0004/r-1294888937.3-307.ppm``.
+    """
     videos: dict[str, list[Record]] = {}
     found = []
     for name in names:
@@ -145,8 +158,8 @@ def _find_neighbours(
         here = next((i for i, frame in enumerate(video) if frame.image == raw / name), None)
         if here is None:
             raise InputError(f"{raw / name}: no such frame; put NYUDv2's raw videos there")
-        places = (here + offset for offset in sorted(set(offsets) - {0}))
-        found.append(tuple(video[place] for place in places if 0 <= place < len(video)))
+        places = [here + offset for offset in sorted(set(offsets) - {0}) if 0 <= here + offset < len(video)]
+        found.append((tuple(video[place] for place in places), sum(place < here for place in places)))
     return found
 
 

@@ -6,8 +6,16 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from tessella.datasets.file_dataset import FileDataset, Record, require_split, with_depth, with_neighbours
+from tessella.datasets.file_dataset import (
+    FileDataset,
+    Record,
+    find_depth,
+    require_split,
+    with_depth,
+    with_neighbours,
+)
 from tessella.datasets.files import find_files, find_images, label_table, read_map
+from tessella.datasets.kinect import COLOR_CAMERA, camera_matrix
 from tessella.datasets.nyudv2 import require_classes
 from tessella.datasets.nyudv2_classes import CLASSES, index_of_id40
 from tessella.datasets.sample import IGNORE_INDEX
@@ -46,7 +54,7 @@ class NYUDv2Frames(FileDataset):
         labels, index_of_id = _find_labels(folder, classes)
         video = [Record(f"{split}/{key}", path, labels.get(key)) for key, path in images.items()]
         if depth:
-            video = with_depth(f"{split}/", video, find_files(folder, "_depth_filled.png"))
+            video = with_depth(f"{split}/", video, find_depth(folder, "_depth_filled.png"))
         records = [record for record in video if record.labels is not None]
         if not records:
             raise InputError(f"{folder}: no *_color image has a label map of the same name")
@@ -64,6 +72,9 @@ class NYUDv2Frames(FileDataset):
         if record.depth is None:
             return None
         return read_map(record.depth).astype(np.float32) * np.float32(METRES_PER_UNIT)
+
+    def camera(self, record: Record, height: int, width: int) -> np.ndarray:
+        return camera_matrix(COLOR_CAMERA, height, width)
 
 
 def _find_labels(folder: Path, classes: int) -> tuple[dict[str, Path], np.ndarray]:

@@ -25,14 +25,17 @@ class Sample:
     image: [H, W, C] uint8 or uint16; the first three channels are RGB where there are three or more.
     labels: [H, W] uint8, indices into the data set's classes or ``IGNORE_INDEX``; None where there are none.
     depth: [H, W] float32 in metres, 0 where missing; None where there is none.
-    neighbours: neighbouring frames of the same video in temporal order, unlabelled.
+    neighbours: neighbouring frames of the same video in temporal order, unlabelled; may be read only when asked for.
+    regions: [H, W, L] int32, for each of L levels, which of the target's regions a pixel belongs to, -1 for none.
+        The target is the sample itself, or the sample whose neighbour this is.
     """
 
     id: str
     image: np.ndarray
     labels: np.ndarray | None = None
     depth: np.ndarray | None = None
-    neighbours: tuple["Sample", ...] = ()
+    neighbours: Sequence["Sample"] = ()
+    regions: np.ndarray | None = None
 
 
 class SegmentationDataset(Protocol):

@@ -88,10 +88,12 @@ class SUN3D(FileDataset):
             scan = annotation.parent.parent
             video = _list_frames(scan, (Path(split) / scan.relative_to(root)).as_posix(), depth)
             for index, polygons in _read_annotation(annotation, len(video)).items():
-                places = (index + offset for offset in sorted(set(neighbours) - {0}))
-                near = tuple(video[place] for place in places if 0 <= place < len(video))
+                offsets = sorted(set(neighbours) - {0})
+                places = [index + offset for offset in offsets if 0 <= index + offset < len(video)]
+                near = tuple(video[place] for place in places)
+                earlier = sum(place < index for place in places)
                 frame = video[index]
-                records.append(Record(frame.id, frame.image, annotation, frame.depth, near))
+                records.append(Record(frame.id, frame.image, annotation, frame.depth, near, earlier))
                 self.polygons[frame.id] = polygons
         if not records:
             raise InputError(f"{root}: its annotations label no frame; give SUN3D's annotated scans")
@@ -110,6 +112,16 @@ class SUN3D(FileDataset):
             return None
         stored = read_map(record.depth).astype(np.uint16)
         return ((stored >> 3) | (stored << 13)).astype(np.float32) / 1000
+
+    def camera(self, record: Record, height: int, width: int) -> np.ndarray | None:
+        """The scan's ``intrinsics.txt``, as published for its pictures; None where it is missing."""
+        path = record.image.parent.parent / "intrinsics.txt"
+        if not path.exists():
+            return None
+        try:
+            return np.array(path.read_text().split(), float).reshape(3, 3)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: holds no 3 x 3 numbers; replace it with SUN3D's own") from error
 
 
 def _list_frames(scan: Path, id_: str, depth: bool) -> list[Record]:

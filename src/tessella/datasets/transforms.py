@@ -1,4 +1,4 @@
-"""Joint random transforms of a sample: image, labels, depth and neighbouring frames move together.
+"""Joint random transforms of a sample: image, labels, depth, regions and neighbouring frames move together.
 
 A transform is a callable ``(Sample, numpy.random.Generator) -> Sample``; all its chance comes from that generator.
 """
@@ -40,8 +40,9 @@ class RandomAffineCrop:
     rotation: largest angle in degrees, either way.
     flip: mirror left and right in half of the cases.
 
-    What falls outside the picture is ``IGNORE_INDEX`` in the labels, 0 in the depth, and mid-grey in the image. Labels
-    and depth are taken from the nearest pixel: no class is invented and no depth appears between two surfaces.
+    What falls outside the picture is ``IGNORE_INDEX`` in the labels, 0 in the depth, -1 in the regions, and mid-grey in
+    the image. Labels, depth and regions are taken from the nearest pixel: no class is invented and no depth appears
+    between two surfaces.
     Depth stays in metres whatever the zoom.
     """
 
@@ -85,24 +86,25 @@ class RandomAffineCrop:
                 borderValue=(fill,) * 4,
             )
 
-        def warp_image(image: np.ndarray) -> np.ndarray:
+        def warp_channels(array: np.ndarray, nearest: bool, fill: float) -> np.ndarray:
             # OpenCV fills the border of at most four channels at once.
-            grey = np.iinfo(image.dtype).max // 2 if image.dtype.kind == "u" else 0.0
-            parts = [warp(image[..., c : c + 4], False, grey) for c in range(0, image.shape[2], 4)]
+            parts = [warp(array[..., c : c + 4], nearest, fill) for c in range(0, array.shape[2], 4)]
             return np.concatenate([part.reshape(*self.size, -1) for part in parts], axis=2)
 
+        grey = np.iinfo(sample.image.dtype).max // 2 if sample.image.dtype.kind == "u" else 0.0
         return replace(
             sample,
-            image=warp_image(sample.image),
+            image=warp_channels(sample.image, False, grey),
             labels=None if sample.labels is None else warp(sample.labels, True, IGNORE_INDEX),
             depth=None if sample.depth is None else warp(sample.depth, True, 0),
+            regions=None if sample.regions is None else warp_channels(sample.regions, True, -1),
             neighbours=tuple(self._warp(neighbour, matrix) for neighbour in sample.neighbours),
         )
 
 
 @dataclass(frozen=True)
 class Resize:
-    """Resize to (height, width); labels and depth are taken from the nearest pixel."""
+    """Resize to (height, width); labels, depth and regions are taken from the nearest pixel."""
 
     size: tuple[int, int]
 
@@ -112,17 +114,36 @@ class Resize:
         smaller = self.size[0] * self.size[1] < sample.image.shape[0] * sample.image.shape[1]
 
         def resize(array: np.ndarray, interpolation: int) -> np.ndarray:
-            return cv2.resize(array, (self.size[1], self.size[0]), interpolation=interpolation)
+            resized = cv2.resize(array, (self.size[1], self.size[0]), interpolation=interpolation)
+            return resized.reshape(*self.size, *array.shape[2:])  # OpenCV drops an axis of one channel
 
         return replace(
             sample,
-            image=resize(sample.image, cv2.INTER_AREA if smaller else cv2.INTER_LINEAR).reshape(
-                *self.size, -1
-            ),
+            image=resize(sample.image, cv2.INTER_AREA if smaller else cv2.INTER_LINEAR),
             labels=None if sample.labels is None else resize(sample.labels, cv2.INTER_NEAREST_EXACT),
             depth=None if sample.depth is None else resize(sample.depth, cv2.INTER_NEAREST_EXACT),
+            regions=None if sample.regions is None else resize(sample.regions, cv2.INTER_NEAREST_EXACT),
             neighbours=tuple(self(neighbour, rng) for neighbour in sample.neighbours),
         )
+
+
+@dataclass(frozen=True)
+class RandomViews:
+    """Keep ``views - 1`` of the neighbours, drawn without replacement, in temporal order; all where there are fewer.
+
+    The others are never read. Put this before transforms that move pixels.
+    """
+
+    views: int
+
+    def __post_init__(self) -> None:
+        if self.views < 1:
+            raise InputError(f"views: {self.views} given; 1 is the labelled picture alone")
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        there = len(sample.neighbours)
+        drawn = np.sort(rng.choice(there, min(self.views - 1, there), replace=False))
+        return replace(sample, neighbours=tuple(sample.neighbours[int(place)] for place in drawn))
 
 
 @dataclass(frozen=True)
