@@ -79,8 +79,9 @@ def measure(recipe: str, row: str, seed: int, data: Path, runs: Path) -> dict[st
     if outcome.interrupted:
         raise SystemExit(f"interrupted at step {outcome.step}; the same command goes on from there")
     minutes = (time.monotonic() - start) / 60
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     scores = evaluate(
-        load_model(str(run)),
+        load_model(str(run)).on_batches(device),
         open_split(config, data, config.test_split),
         run / "evaluation" / config.test_split,
         description={
@@ -89,7 +90,6 @@ def measure(recipe: str, row: str, seed: int, data: Path, runs: Path) -> dict[st
             "network": row,
             "checkpoint": "best.ckpt",
         },
-        device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
         pictures=0,
     )
     layers = json.loads((run / "dilation.json").read_text())["layers"]

@@ -54,7 +54,7 @@ def main() -> None:
         model = load_model(str(run))
         model.network.to(device)
         scores = evaluate(
-            model, open_split(config, options.camvid, "test"), run / "test", description={}, device=device
+            model.on_batches(device), open_split(config, options.camvid, "test"), run / "test", description={}
         )
     result = {
         "test_mean_iou": round(scores.mean_iou, 4),

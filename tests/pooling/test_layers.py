@@ -163,3 +163,17 @@ def test_bad_regions(regions, message):
 def test_ids_without_a_value():
     with pytest.raises(ValueError, match="regions hold id 5, and num_regions is 5"):
         region_to_pixel(torch.zeros(2, 5), torch.full((6, 7), 5))
+
+
+def test_smaller_features_are_pooled_through_their_upsampling() -> None:
+    generator = torch.Generator().manual_seed(0)
+    small = torch.randn(3, 4, 6, 8, generator=generator, dtype=torch.float64, requires_grad=True)
+    regions = torch.randint(-1, 9, (2, 3, 24, 32), generator=generator)
+    large = torch.nn.functional.interpolate(small, (24, 32), mode="bilinear")
+    expected = SpatioTemporalPooling()(large, regions)
+    result = SpatioTemporalPooling()(small, regions)
+    torch.testing.assert_close(result, expected, rtol=1e-5, atol=1e-6)
+    gradients = [torch.autograd.grad(x.square().sum(), small)[0] for x in (result, expected)]
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-5)
+    with pytest.raises(ValueError, match="only averages"):
+        SpatioTemporalPooling(spatial="max")(small, regions)

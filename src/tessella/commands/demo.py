@@ -55,7 +55,7 @@ def _evaluate_and_report(data: Path, run_folder: Path, network: str) -> None:
     model = load_model(str(run_folder))
     dataset = open_split(streets(), data, "val")
     scores = evaluate(
-        model,
+        model.on_batches(torch.device("cpu")),
         dataset,
         run_folder / "evaluation" / "val",
         description={
@@ -64,7 +64,6 @@ def _evaluate_and_report(data: Path, run_folder: Path, network: str) -> None:
             "network": network,
             "checkpoint": "best.ckpt",
         },
-        device=torch.device("cpu"),
         progress=lambda batches: track(batches, "Evaluating", total=len(dataset)),
     )
     print_scores(scores, dataset)

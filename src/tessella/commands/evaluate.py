@@ -17,27 +17,28 @@ from tessella.metrics import SegmentationScores
 from tessella.reports import write_report
 from tessella.runs.evaluation import evaluate
 from tessella.runs.model import Model
-from tessella.runs.segmentation import open_split
+from tessella.runs.segmentation import open_test_split
 
 
 def run(options: argparse.Namespace) -> None:
     model, device = open_model(options)
+    if options.views is not None:
+        model = model.with_views(options.views)
     run_folder = _run_folder(Path(options.model))
     dataset, split = _dataset(options, model, run_folder)
     out = options.out or (run_folder / "evaluation" / split if run_folder else None)
     if out is None:
         raise InputError("evaluate needs --out FOLDER for a model that is not in a run's folder")
     scores = evaluate(
-        model,
+        model.on_batches(device),
         dataset,
         out,
         description={
-            "dataset": type(dataset).__name__,
+            "dataset": options.dataset or _name(model.config.dataset if model.config else dataset),
             "split": split,
-            "network": _network_name(model),
+            "network": _name(model.config.network if model.config else model.network),
             "checkpoint": Path(options.model).name,
         },
-        device=device,
         progress=lambda batches: track(batches, f"Evaluating {split}", total=len(dataset)),
     )
     print_scores(scores, dataset)
@@ -87,10 +88,10 @@ def dataset_of(model: Model, data: Path, split: str | None) -> tuple[Segmentatio
     if model.config is None:
         raise InputError("this model was not trained here: its data set is not known")
     split = split or model.config.test_split
-    return open_split(model.config, data, split), split
+    return open_test_split(model.config, data, split), split
 
 
-def _network_name(model: Model) -> str:
-    if model.config is None:
-        return type(model.network).__name__
-    return getattr(model.config.network, "func", model.config.network).__name__
+def _name(thing: object) -> str:
+    """The class of an object, or the class that a partial of it will build."""
+    kind = getattr(thing, "func", thing)
+    return kind.__name__ if isinstance(kind, type) else type(kind).__name__

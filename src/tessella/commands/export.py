@@ -60,11 +60,10 @@ def _mean_iou(model: Model, options: argparse.Namespace) -> float:
     dataset, split = dataset_of(model, options.data, options.split)
     with tempfile.TemporaryDirectory() as folder:
         scores = evaluate(
-            model,
+            model.on_batches(torch.device("cpu")),
             dataset,
             Path(folder),
             description={},
-            device=torch.device("cpu"),
             pictures=0,
             progress=lambda batches: track(batches, f"Evaluating {split}", total=len(dataset)),
         )

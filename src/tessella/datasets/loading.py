@@ -75,19 +75,19 @@ class StreamBatches(Sampler[list[int]]):
             batch += 1
 
 
-class _Whole(Dataset[Sample]):
-    """A data set in its own order, without augmentation; ``transform`` must not use chance."""
+class Transformed(Dataset[Sample]):
+    """A data set in its own order, each sample transformed; what chance decides is the same for all, and always."""
 
-    def __init__(self, dataset: SegmentationDataset, transform: Transform | None) -> None:
+    def __init__(self, dataset: SegmentationDataset, transform: Transform) -> None:
         self.dataset = dataset
         self.transform = transform
+        self.classes, self.ids = dataset.classes, dataset.ids
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Sample:
-        sample = self.dataset[index]
-        return sample if self.transform is None else self.transform(sample, np.random.default_rng(0))
+        return self.transform(self.dataset[index], np.random.default_rng(0))
 
 
 class _Ahead(DataLoader[Any]):
@@ -129,14 +129,13 @@ def evaluation_loader(
     dataset: SegmentationDataset,
     *,
     batch_size: int = 1,
-    transform: Transform | None = None,
     workers: int = 0,
     rank: int = 0,
     world_size: int = 1,
 ) -> DataLoader[Any]:
     """Every sample once, in order; of several processes each reads its share."""
     return _Ahead(
-        _Whole(dataset, transform),
+        dataset,  # type: ignore[arg-type]
         batch_size=batch_size,
         sampler=range(rank, len(dataset), world_size),
         **_workers(workers),

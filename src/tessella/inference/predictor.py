@@ -51,11 +51,22 @@ class Predictor:
     def __call__(
         self, image: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch classes height width"]:
+        scores = self._scores(image)
+        return scores.softmax(1) if self.plan.average == "logits" else scores
+
+    def log_posteriors(
+        self, image: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch classes height width"]:
+        """Logarithms of the posteriors, but for a number at each pixel where the plan averages logits: those then."""
+        scores = self._scores(image)
+        # Below what float32 tells apart from 1 a probability says no more; its logarithm would be without bound.
+        return scores if self.plan.average == "logits" else scores.clamp(min=1e-8).log()
+
+    def _scores(self, image: Tensor) -> Tensor:
         plan = self.plan
         forward = logits if plan.average == "logits" else posteriors
         autocast = None if plan.precision == "network" else getattr(torch, plan.precision)
         predict: Predict = partial(forward, self.network, autocast=autocast)
         if plan.windows is not None:
             predict = partial(sliding_window, predict, windows=plan.windows)
-        scores = multi_scale(predict, image, plan.scales, plan.flip)
-        return scores.softmax(1) if plan.average == "logits" else scores
+        return multi_scale(predict, image, plan.scales, plan.flip)

@@ -1,8 +1,10 @@
 """What every backbone offers to every network."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from tessella.errors import InputError
 
@@ -19,6 +21,33 @@ class Backbone(nn.Module):
     """
 
     channels: tuple[int, ...]
+
+
+class ChainBackbone(Backbone, ABC):
+    """A backbone whose modules are called one after the other: each map is made of the one before it alone.
+
+    recall: where set, gives the first maps of an image, with as many of them as it knows (see
+    ``tessella.networks.frozen``).
+    """
+
+    recall: Callable[[Tensor], Sequence[Tensor]] | None = None
+
+    @abstractmethod
+    def stages(self) -> list[list[nn.Module]]:
+        """The modules that make each of the four maps, the first from the image."""
+
+    def forward(self, image: Float[Tensor, "batch channels height width"]) -> list[Tensor]:
+        maps = list(self.recall(image)) if self.recall is not None else []
+        return maps + self.run(maps[-1] if maps else image, len(maps))
+
+    def run(self, x: Tensor, first: int = 0, last: int = 4) -> list[Tensor]:
+        """Maps ``first`` to ``last - 1`` from the one before them, or from the image."""
+        maps = []
+        for stage in self.stages()[first:last]:
+            for module in stage:
+                x = module(x)
+            maps.append(x)
+        return maps
 
 
 BackboneBuilder = Callable[..., Backbone]

@@ -1,9 +1,10 @@
 """MobileNetV2 backbone (Sandler et al., Inverted residuals and linear bottlenecks, CVPR 2018)."""
 
-from jaxtyping import Float
+from itertools import pairwise
+
 from torch import Tensor, nn
 
-from tessella.networks.backbone import Backbone, initialise_convolutions, stage_strides
+from tessella.networks.backbone import ChainBackbone, initialise_convolutions, stage_strides
 
 # Table 2 of the paper, grouped by stage: (expansion, channels, blocks, stride 2 in the first block).
 LAYOUT = (
@@ -14,7 +15,7 @@ LAYOUT = (
 )
 
 
-class MobileNetV2(Backbone):
+class MobileNetV2(ChainBackbone):
     """MobileNetV2 up to its 320 channels, without the classifier; see ``Backbone`` for what it returns.
 
     Parameter names are torchvision's. As in DeepLab, the block that gives up its stride keeps the dilation
@@ -61,14 +62,9 @@ class MobileNetV2(Backbone):
         self.channels = tuple(stage_channels)
         initialise_convolutions(self)
 
-    def forward(self, image: Float[Tensor, "batch channels height width"]) -> list[Tensor]:
-        maps = []
-        x = image
-        for index, layer in enumerate(self.features, start=1):
-            x = layer(x)
-            if index in self.stage_ends:
-                maps.append(x)
-        return maps
+    def stages(self) -> list[list[nn.Module]]:
+        layers = list(self.features)
+        return [layers[start:end] for start, end in pairwise([0, *self.stage_ends])]
 
 
 class InvertedResidual(nn.Module):

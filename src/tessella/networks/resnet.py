@@ -2,16 +2,15 @@
 
 from typing import Literal
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from tessella.errors import InputError
-from tessella.networks.backbone import Backbone, initialise_convolutions, stage_strides
+from tessella.networks.backbone import ChainBackbone, initialise_convolutions, stage_strides
 
 BLOCKS_PER_STAGE = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 
-class ResNet(Backbone):
+class ResNet(ChainBackbone):
     """ResNet-18, 34, 50 or 101 without its classifier; see ``Backbone`` for what it returns.
 
     Parameter names are torchvision's. With ``deep_stem``, three 3x3 convolutions (64, 64, 128 channels) stand
@@ -84,17 +83,11 @@ class ResNet(Backbone):
         self.channels = tuple(width * expansion * 2**stage for stage in range(4))
         initialise_convolutions(self)
 
-    def forward(self, image: Float[Tensor, "batch channels height width"]) -> list[Tensor]:
-        x = self.relu(self.bn1(self.conv1(image)))
+    def stages(self) -> list[list[nn.Module]]:
+        stem: list[nn.Module] = [self.conv1, self.bn1, self.relu]
         if self.deep_stem:
-            x = self.relu(self.bn2(self.conv2(x)))
-            x = self.relu(self.bn3(self.conv3(x)))
-        x = self.maxpool(x)
-        maps = []
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = stage(x)
-            maps.append(x)
-        return maps
+            stem += [self.conv2, self.bn2, self.relu, self.conv3, self.bn3, self.relu]
+        return [[*stem, self.maxpool, self.layer1], [self.layer2], [self.layer3], [self.layer4]]
 
 
 class BasicBlock(nn.Module):

@@ -1,16 +1,18 @@
 """VGG-16 backbone (Simonyan & Zisserman, ICLR 2015), with two of its dense layers if asked."""
 
+from itertools import pairwise
+
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tessella.errors import InputError
-from tessella.networks.backbone import Backbone, initialise_convolutions, stage_strides
+from tessella.networks.backbone import ChainBackbone, initialise_convolutions, stage_strides
 
 CONVOLUTIONS_PER_STAGE = (2, 2, 3, 3, 3)
 
 
-class VGG16(Backbone):
+class VGG16(ChainBackbone):
     """VGG-16 without normalisation; see ``Backbone`` for what it returns: its maps are pool2 to pool5.
 
     With ``fc_channels``, the dense layers fc6 and fc7 follow as convolutions and the last map is fc7's.
@@ -62,6 +64,7 @@ class VGG16(Backbone):
                 dilation *= 2
             stage_channels.append(channels)
             self.stage_ends.append(len(layers))
+        del self.stage_ends[0]  # of stride 2, which is no map
         self.features = nn.Sequential(*layers)
         self.classifier: nn.Sequential | None = None
         if fc_channels:
@@ -78,16 +81,12 @@ class VGG16(Backbone):
         self.channels = tuple(stage_channels[1:])
         initialise_convolutions(self)
 
-    def forward(self, image: Float[Tensor, "batch channels height width"]) -> list[Tensor]:
-        maps = []
-        x = image
-        for index, layer in enumerate(self.features, start=1):
-            x = layer(x)
-            if index in self.stage_ends[1:]:
-                maps.append(x)
+    def stages(self) -> list[list[nn.Module]]:
+        layers = list(self.features)
+        stages = [layers[start:end] for start, end in pairwise([0, *self.stage_ends])]
         if self.classifier is not None:
-            maps[-1] = self.classifier(maps[-1])
-        return maps
+            stages[-1] = [*stages[-1], self.classifier]
+        return stages
 
 
 def max_pool(size: int, stride: int) -> nn.Module:

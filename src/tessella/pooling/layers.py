@@ -10,8 +10,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 from tessella.pooling.sums import largest_in_regions, region_sizes, spread_to_pixels, sum_over_regions
+from tessella.pooling.upsampled import pool_upsampled, region_matrix
 
 Reduce = Literal["mean", "max"]
 
@@ -75,7 +77,8 @@ class SpatioTemporalPooling(nn.Module):
     ``forward(features [N, C, H, W], regions [N, H, W], target)`` returns [C, H, W] for view ``target``: every pixel of
     a region has the pooled value of all views in which the region is present, and pixels without a region keep their
     own features. One view gives superpixel pooling. Several levels of a hierarchy, regions [L, N, H, W], give the mean
-    over the levels (section 3.4.2).
+    over the levels (section 3.4.2). Features smaller than the regions are averaged through their bilinear upsampling,
+    which is never built; the result has the regions' size.
 
     spatial, temporal: "mean" or "max", over a region's pixels and over its views.
     """
@@ -86,7 +89,7 @@ class SpatioTemporalPooling(nn.Module):
 
     def forward(
         self,
-        features: Float[Tensor, "views channels height width"],
+        features: Float[Tensor, "views channels rows columns"],
         regions: Int[Tensor, "*levels views height width"],
         target: int = 0,
     ) -> Float[Tensor, "channels height width"]:
@@ -98,9 +101,20 @@ class SpatioTemporalPooling(nn.Module):
         num_regions = int(here.max()) + 1 if here.numel() else 0
         # What is in no region of the target changes nothing there.
         regions = regions.where(regions < num_regions, -1)
-        pooled = spatial_pool(features, regions, num_regions, self.spatial)
+        own = features[target]
+        if own.shape[1:] == here.shape:
+            pooled = spatial_pool(features, regions, num_regions, self.spatial)
+        elif self.spatial == "mean":
+            pooled = pool_upsampled(
+                features, region_matrix(regions, num_regions, (own.shape[1], own.shape[2]))
+            )
+            own = F.interpolate(own[None], here.shape, mode="bilinear")[0]
+        else:
+            raise ValueError(
+                f"features are {list(own.shape[1:])}, regions {list(here.shape)}: only averages go through upsampling"
+            )
         brought = temporal_pool(pooled, region_sizes(regions, num_regions) > 0, self.temporal)
-        return features[target].where(here < 0, region_to_pixel(brought, here))
+        return own.where(here < 0, region_to_pixel(brought, here))
 
     def extra_repr(self) -> str:
         return f"spatial={self.spatial!r}, temporal={self.temporal!r}"

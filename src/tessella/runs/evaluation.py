@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tessella.datasets import LabelClass, SegmentationDataset
-from tessella.datasets.loading import Batch, evaluation_loader
+from tessella.datasets import LabelClass, Sample, SegmentationDataset
+from tessella.datasets.loading import Batch, collate, evaluation_loader
 from tessella.errors import InputError
 from tessella.metrics import CalibrationError, SegmentationScores, confusion_matrix, segmentation_scores
 from tessella.pictures import colorize, difference, to_rgb8
@@ -21,14 +21,21 @@ from tessella.runs.environment import write_json
 BlackBox = Callable[[Tensor], Tensor]
 """Pictures [B, C, H, W] as they come from a file to posteriors [B, K, H, W]."""
 
+Predict = Callable[[Batch], Tensor]
+"""A batch of samples to posteriors [B, K, H, W] of their images."""
+
+
+def on_images(model: BlackBox, device: torch.device) -> Predict:
+    """A black box that sees the image of each sample, on ``device``."""
+    return lambda batch: model(batch["image"].to(device))
+
 
 def evaluate(
-    model: BlackBox,
+    predict: Predict,
     dataset: SegmentationDataset,
     out: Path,
     *,
     description: dict[str, Any],
-    device: torch.device,
     workers: int = 1,
     pictures: int = 6,
     progress: Callable[[Iterable[Batch]], Iterable[Batch]] = iter,
@@ -49,10 +56,10 @@ def evaluate(
     for index, batch in enumerate(progress(evaluation_loader(dataset, workers=workers))):
         if "labels" not in batch:
             raise InputError(f"{batch['id'][0]} has no labels: evaluate on a labelled split, or use predict")
-        posteriors = model(batch["image"].to(device))
+        posteriors = predict(batch)
         if posteriors.shape[1] != num_classes:
             raise InputError(f"the model has {posteriors.shape[1]} classes, the data set {num_classes}")
-        labels = batch["labels"].to(device)
+        labels = batch["labels"].to(posteriors.device)
         confusions[index] = confusion_matrix(posteriors.argmax(1), labels, num_classes)
         calibration.update(posteriors, labels)
     seconds = time.monotonic() - start
@@ -62,7 +69,7 @@ def evaluate(
     out.mkdir(parents=True, exist_ok=True)
     shown = chosen_images([segmentation_scores(confusion).mean_iou for confusion in confusions], pictures)
     for index in shown:
-        draw_sample(model, dataset, index, out / "pictures", device)
+        draw_sample(predict, dataset[index], palette_of(dataset.classes), out / "pictures")
     _write_npz(out / "per_image.npz", ids=np.array(dataset.ids), confusion=confusions.numpy())
     write_json(
         out / "result.json",
@@ -97,15 +104,10 @@ def chosen_images(mean_ious: list[float], number: int) -> list[int]:
     return [*worst.tolist(), *np.random.default_rng(0).permutation(others)[:number].tolist()]
 
 
-def draw_sample(
-    model: BlackBox, dataset: SegmentationDataset, index: int, folder: Path, device: torch.device
-) -> None:
+def draw_sample(predict: Predict, sample: Sample, palette: np.ndarray, folder: Path) -> None:
     """Write image, truth, prediction and difference of one sample as ``<id>_<what>.png``."""
-    sample = dataset[index]
     assert sample.labels is not None
-    image = torch.from_numpy(np.ascontiguousarray(sample.image.transpose(2, 0, 1)))[None]
-    prediction = model(image.to(device)).argmax(1)[0].to("cpu", torch.uint8).numpy()
-    palette = palette_of(dataset.classes)
+    prediction = predict(collate([sample])).argmax(1)[0].to("cpu", torch.uint8).numpy()
     drawings = {
         "image": to_rgb8(sample.image),
         "truth": colorize(sample.labels, palette),

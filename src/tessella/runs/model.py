@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,7 +16,9 @@ from tessella.networks.adapters import as_network
 from tessella.networks.exported_network import load_exported
 from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD, Normalized, to_float
 from tessella.runs.configuration import from_json
+from tessella.runs.evaluation import Predict, on_images
 from tessella.runs.segmentation import Segmentation
+from tessella.runs.views import Views, predict_views
 from tessella.training.checkpoints import read_checkpoint
 
 
@@ -36,13 +38,38 @@ class Model:
 
     def __call__(self, image: Tensor) -> Tensor:
         """[B, C, H, W] picture to posteriors [B, K, H, W] of the same height and width."""
+        return self._at_its_size(Predictor(self.network, self.plan), image)
+
+    def log_posteriors(self, image: Tensor) -> Tensor:
+        """The same as logarithms, but for a number at each pixel (see ``Predictor.log_posteriors``)."""
+        return self._at_its_size(Predictor(self.network, self.plan).log_posteriors, image)
+
+    def on_batches(self, device: torch.device) -> Predict:
+        """Posteriors of batches: of each image by itself, or of its views brought together if trained so."""
+        if self.config is None or self.config.views is None:
+            return on_images(self, device)
+        return predict_views(self.log_posteriors, self.config.views.pooling(), device)
+
+    def with_views(self, number: int) -> "Model":
+        """The same network with so many views brought together at test; 1: regions of one image; 0: each pixel itself.
+
+        Raises InputError where the model was not trained here, or ``number`` is negative.
+        """
+        if self.config is None:
+            raise InputError("views: this model was not trained here, so its data set is not known")
+        if number < 0:
+            raise InputError(f"views: {number} given; at least 0 is needed")
+        views = replace(self.config.views or Views(), test=number) if number else None
+        return replace(self, config=replace(self.config, views=views))
+
+    def _at_its_size(self, predict: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
         size = image.shape[-2:]
         image = to_float(image)
         if self.resize is None or tuple(size) == self.resize:
-            return Predictor(self.network, self.plan)(image)
+            return predict(image)
         smaller = self.resize[0] * self.resize[1] < size[0] * size[1]
         image = F.interpolate(image, self.resize, mode="area" if smaller else "bilinear")
-        return F.interpolate(Predictor(self.network, self.plan)(image), size, mode="bilinear")
+        return F.interpolate(predict(image), size, mode="bilinear")
 
 
 def load_model(source: str, trusted: Sequence[str] = ("tessella",)) -> Model:

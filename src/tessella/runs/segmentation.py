@@ -13,15 +13,24 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from tessella.datasets import Sample, SegmentationDataset
-from tessella.datasets.loading import evaluation_loader, training_loader
-from tessella.datasets.transforms import ColorJitter, Compose, RandomAffineCrop, Resize, Transform
+from tessella.datasets.loading import Transformed, evaluation_loader, training_loader
+from tessella.datasets.transforms import (
+    ColorJitter,
+    Compose,
+    RandomAffineCrop,
+    RandomViews,
+    Resize,
+    Transform,
+)
 from tessella.dilation import dilation_parameters
 from tessella.errors import InputError
 from tessella.inference import InferencePlan
+from tessella.networks.frozen import freeze_stages
 from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD, Normalized
 from tessella.networks.weights import load_weights
 from tessella.runs.configuration import to_json
 from tessella.runs.environment import command, environment, write_json
+from tessella.runs.views import Views, forward_views
 from tessella.training.factor_log import FactorLog
 from tessella.training.fit import Machine, Outcome, fit, require_no_run, resolve_precision
 from tessella.training.losses import SegmentationLoss
@@ -39,7 +48,7 @@ class Segmentation:
     val_split: chooses the best checkpoint
     test_split: what evaluate measures
     resize: (height, width) that images are brought to first, at evaluation too; none to leave them
-    crop: (height, width) of a training crop
+    crop: (height, width) of a training crop; none for whole images as they are, not even mirrored
     scale: bounds of the random zoom
     rotation: largest random rotation in degrees
     jitter: largest relative change of brightness, contrast and saturation
@@ -60,6 +69,9 @@ class Segmentation:
     clip: largest norm of the gradient; 0 for no limit
     validate_every: updates between validations
     weights: file or hub name of weights to start from
+    frozen_stages: of the backbone, that keep these weights; where images come unchanged (crop none, jitter 0) their
+        maps are computed once for each image and kept in the run's folder
+    views: of a video, brought together; none to take each image by itself
     seed: decides initial weights, order and augmentation
     workers: processes that load data
     inference: how evaluate and predict treat an image
@@ -71,7 +83,7 @@ class Segmentation:
     val_split: str = "val"
     test_split: str = "test"
     resize: tuple[int, int] | None = None
-    crop: tuple[int, int] = (473, 473)
+    crop: tuple[int, int] | None = (473, 473)
     scale: tuple[float, float] = (0.5, 2.0)
     rotation: float = 0.0
     jitter: float = 0.4
@@ -92,6 +104,8 @@ class Segmentation:
     clip: float = 0.0
     validate_every: int = 1000
     weights: str | None = None
+    frozen_stages: int = 0
+    views: Views | None = None
     seed: int = 0
     workers: int = 2
     inference: InferencePlan = InferencePlan()
@@ -119,6 +133,9 @@ def train(
     network = build_network(config, train_set)
     if config.weights and not resume:
         print(load_weights(network.network, config.weights, strict=False))
+    if config.frozen_stages:
+        unchanged = config.crop is None and not config.jitter
+        freeze_stages(network, config.frozen_stages, run / "features" if unchanged else None)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     precision = resolve_precision(machine.precision)
     task = SegmentationTask(
@@ -131,6 +148,7 @@ def train(
         partial(_optimizer, config),
         len(train_set.classes),
         config.seed,
+        *(() if config.views is None else (forward_views(config.views), config.views.keep_statistics)),
     )
     description = {
         "recipe": recipe,
@@ -161,8 +179,7 @@ def train(
             world_size=world_size,
         ),
         lambda _, rank, world_size: evaluation_loader(
-            val_set,
-            transform=Resize(config.resize) if config.resize else None,
+            Transformed(val_set, Compose([*_views(config, "test"), *_resized(config)])),
             workers=min(config.workers, 1),
             rank=rank,
             world_size=world_size,
@@ -184,6 +201,12 @@ def open_split(config: Segmentation, data: Path, split: str) -> SegmentationData
     """The split of the configuration's data set at ``data``; ``a+b`` is two splits one after the other."""
     parts = [config.dataset(data, name) for name in split.split("+")]
     return parts[0] if len(parts) == 1 else _Joined(parts)
+
+
+def open_test_split(config: Segmentation, data: Path, split: str) -> SegmentationDataset:
+    """The split as it is evaluated: with the views that the configuration brings together."""
+    dataset, views = open_split(config, data, split), _views(config, "test")
+    return Transformed(dataset, Compose(views)) if views else dataset
 
 
 class _Joined:
@@ -239,11 +262,18 @@ def balanced_weights(dataset: SegmentationDataset, images: int = 200) -> list[fl
 
 
 def training_transform(config: Segmentation) -> Transform:
-    """Resize, random affine crop and colour jitter, as configured."""
-    first = [Resize(config.resize)] if config.resize else []
-    crop = RandomAffineCrop(config.crop, config.scale, config.rotation)
-    jitter = ColorJitter(config.jitter, config.jitter, config.jitter)
-    return Compose([*first, crop, jitter])
+    """Views, resize, random affine crop and colour jitter, as configured."""
+    crop = [] if config.crop is None else [RandomAffineCrop(config.crop, config.scale, config.rotation)]
+    jitter = [ColorJitter(config.jitter, config.jitter, config.jitter)] if config.jitter else []
+    return Compose([*_views(config, "training"), *_resized(config), *crop, *jitter])
+
+
+def _views(config: Segmentation, use: Literal["training", "test"]) -> list[Transform]:
+    return [] if config.views is None else [RandomViews(getattr(config.views, use))]
+
+
+def _resized(config: Segmentation) -> list[Transform]:
+    return [Resize(config.resize)] if config.resize else []
 
 
 def _optimizer(config: Segmentation, network: nn.Module) -> tuple[Optimizer, LRScheduler]:

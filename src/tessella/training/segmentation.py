@@ -14,15 +14,25 @@ from tessella.datasets.loading import Batch
 from tessella.errors import InputError
 from tessella.metrics import ConfusionMatrix
 
+Forward = Callable[[nn.Module, Batch], tuple[Tensor, tuple[Tensor, ...]]]
+"""A network and a batch to logits [B, K, H, W] and those of auxiliary heads."""
+
+
+def logits_of_images(network: nn.Module, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Of each image by itself; in training with the auxiliary heads, where the network has any."""
+    if network.training and hasattr(network, "forward_with_auxiliary"):
+        return network.forward_with_auxiliary(batch["image"])  # type: ignore[operator]
+    return network(batch["image"]), ()
+
 
 class SegmentationTask(lightning.LightningModule):
     """Trains ``network`` with ``loss`` and validates it by its confusion matrix.
 
-    network: picture [B, C, H, W] to logits [B, K, H, W]; in training ``forward_with_auxiliary`` where it exists.
+    network: what ``forward`` takes; by default picture [B, C, H, W] to logits [B, K, H, W].
     loss: (logits, labels, auxiliary) to a scalar.
     configure: network to its optimiser and the schedule of its rate, stepped after each update.
     num_classes: K. seed: decides dropout; each micro-batch draws afresh from (seed, its number), so that a resumed run
-    repeats an uninterrupted one.
+    repeats an uninterrupted one. keep_statistics: batch normalisation uses, and leaves, the averages that it has.
     """
 
     def __init__(
@@ -32,6 +42,8 @@ class SegmentationTask(lightning.LightningModule):
         configure: Callable[[nn.Module], tuple[Optimizer, LRScheduler]],
         num_classes: int,
         seed: int,
+        forward: Forward = logits_of_images,
+        keep_statistics: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
@@ -39,6 +51,8 @@ class SegmentationTask(lightning.LightningModule):
         self.configure = configure
         self.confusion = ConfusionMatrix(num_classes)
         self.seed = seed
+        self.forward_batch = forward
+        self.keep_statistics = keep_statistics
         self._validation_loss: list[Tensor] = []
 
     def configure_optimizers(self) -> Any:
@@ -48,12 +62,13 @@ class SegmentationTask(lightning.LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         micro_batch = self.trainer.fit_loop.epoch_loop.total_batch_idx
         torch.manual_seed((self.seed * 1_000_003 + micro_batch) * 1_009 + self.global_rank)
+        if self.keep_statistics:
+            for module in self.network.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        if hasattr(self.network, "forward_with_auxiliary"):
-            logits, auxiliary = self.network.forward_with_auxiliary(batch["image"])  # type: ignore[operator]
-        else:
-            logits, auxiliary = self.network(batch["image"]), ()
+        logits, auxiliary = self.forward_batch(self.network, batch)
         loss: Tensor = self.loss(logits, batch["labels"], auxiliary)
         if not math.isfinite(loss.item()):
             raise InputError(
@@ -65,7 +80,7 @@ class SegmentationTask(lightning.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        logits = self.network(batch["image"])
+        logits, _ = self.forward_batch(self.network, batch)
         self._validation_loss.append(self.loss(logits, batch["labels"]))
         self.confusion.update(logits.argmax(1), batch["labels"])
 
