@@ -91,13 +91,17 @@ class RandomAffineCrop:
             parts = [warp(array[..., c : c + 4], nearest, fill) for c in range(0, array.shape[2], 4)]
             return np.concatenate([part.reshape(*self.size, -1) for part in parts], axis=2)
 
+        def warp_regions(regions: np.ndarray) -> np.ndarray:
+            # Of 32 bit integers OpenCV finds the nearest pixel less exactly than of floats, which hold ids up to 2^24.
+            return warp_channels(regions.astype(np.float32), True, -1).astype(np.int32)
+
         grey = np.iinfo(sample.image.dtype).max // 2 if sample.image.dtype.kind == "u" else 0.0
         return replace(
             sample,
             image=warp_channels(sample.image, False, grey),
             labels=None if sample.labels is None else warp(sample.labels, True, IGNORE_INDEX),
             depth=None if sample.depth is None else warp(sample.depth, True, 0),
-            regions=None if sample.regions is None else warp_channels(sample.regions, True, -1),
+            regions=None if sample.regions is None else warp_regions(sample.regions),
             neighbours=tuple(self._warp(neighbour, matrix) for neighbour in sample.neighbours),
         )
 
