@@ -45,7 +45,7 @@ def follow_pair(reader: FileDataset, first: Record, second: Record, paths: tuple
     images = reader.read_image(first), reader.read_image(second)
     for path, (here, there) in zip(paths, (images, images[::-1]), strict=True):
         if not path.exists():
-            with _naming(second.image):
+            with _naming(f"{first.image} and {second.image.name}"):
                 flow = optical_flow(here, there)
             write_bytes(path, png(encode_flow(flow)))
 
@@ -88,9 +88,9 @@ def _read_flows(folder: PreparedFolder, near: str, far: str, is_later: bool) -> 
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Put the file before what is wrong with it."""
+def _naming(files: object) -> Iterator[None]:
+    """Put the files before what is wrong with them."""
     try:
         yield
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{files}: {error}") from error
