@@ -46,8 +46,11 @@ def content(root: Path) -> dict[str, bytes]:
 def prepare_here(
     reader: type, root: Path, out: Path, settings: Settings | None = None, **options
 ) -> list[str]:
-    with ThreadPoolExecutor(1) as executor:
+    executor = ThreadPoolExecutor(1)
+    try:
         return prepare(reader, root, out, executor, settings or Settings(LEVELS), **options)
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 @pytest.fixture(scope="module")

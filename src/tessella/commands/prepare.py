@@ -53,15 +53,26 @@ def run(options: argparse.Namespace, reader: type[FileDataset]) -> None:
 @contextmanager
 def _executor(options: argparse.Namespace) -> Iterator[Executor]:
     if options.scheduler:
-        with _client(options.scheduler) as client, client.get_executor(pure=False) as executor:
-            yield executor
+        with _client(options.scheduler) as client:
+            cluster = client.get_executor(pure=False)
+            try:
+                yield cluster
+            finally:
+                cluster.shutdown(wait=False)  # so Dask forgets what is not begun
         return
     if options.workers < 1:
         raise InputError(f"--workers {options.workers}: give at least 1")
     # A fresh interpreter per worker: forking is not safe once other libraries have started threads.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.workers, context, _start_worker) as executor:
+    executor = ProcessPoolExecutor(options.workers, context, _start_worker)
+    try:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which workers inherit until they have started
+        for _ in range(options.workers):
+            executor.submit(int)  # starts one
+        signal.signal(signal.SIGINT, before)
         yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 def _start_worker() -> None:

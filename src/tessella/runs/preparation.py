@@ -61,8 +61,9 @@ def prepare(
 ) -> list[str]:
     """Prepare all splits of a data set that exist at ``root`` into ``out``; returns their names.
 
-    What exists is not made again, so that an interrupted call resumes. progress: called with the pieces of work done
-    and all of them: frames, pairs of frames, targets.
+    What exists is not made again, so that an interrupted call resumes. When an error ends the call, work may be left in
+    the executor: shut it down with ``cancel_futures=True``. progress: called with the pieces of work done and all of
+    them: frames, pairs of frames, targets.
 
     Raises InputError where the data set is no video, ``out`` was made with other settings, or a file is damaged.
     """
@@ -200,20 +201,15 @@ def _finish(executor: Executor, works: Iterable[Callable[[], None]]) -> Iterator
     """Yields whenever a piece of work is done; raises its error."""
     works = iter(works)
     waiting: set[Future[None]] = set()
-    try:
-        while True:
-            waiting |= {
-                executor.submit(_in_one_thread, work) for work in islice(works, IN_FLIGHT - len(waiting))
-            }
-            if not waiting:
-                return
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                future.result()
-                yield
-    finally:
-        for future in waiting:
-            future.cancel()
+    while True:
+        room = IN_FLIGHT - len(waiting)
+        waiting |= {executor.submit(_in_one_thread, work) for work in islice(works, room)}
+        if not waiting:
+            return
+        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+        for future in done:
+            future.result()
+            yield
 
 
 def _in_one_thread(work: Callable[[], None]) -> None:
