@@ -2,6 +2,7 @@
 
 import argparse
 import multiprocessing
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -62,6 +63,7 @@ def _executor(options: argparse.Namespace) -> Iterator[Executor]:
         return
     if options.workers < 1:
         raise InputError(f"--workers {options.workers}: give at least 1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # for NumPy in the workers: the cores have one each already
     # A fresh interpreter per worker: forking is not safe once other libraries have started threads.
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(options.workers, context, _start_worker)

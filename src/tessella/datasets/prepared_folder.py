@@ -61,7 +61,7 @@ def read_flow(path: Path) -> np.ndarray:
 def read_arrays(path: Path, names: Sequence[str]) -> list[np.ndarray]:
     """The named arrays of an npz file; the others are not read. InputError where it lacks one or is damaged."""
     try:
-        with np.load(path) as archive:
+        with path.open("rb") as file, np.load(file) as archive:
             return [archive[name] for name in names]
     except KeyError as error:
         raise InputError(f"{path}: lacks {', '.join(names)}; prepare a larger window") from error
