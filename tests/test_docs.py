@@ -2,13 +2,17 @@
 
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from tests.datasets.fabricate import fabricate_camvid, fabricate_cityscapes
+from tests.datasets.fabricate import fabricate_camvid, fabricate_cityscapes, fabricate_nyudv2_frames
 from tests.reports.fabricate import write_run
+
+from tessella.datasets import NYUDv2Frames
+from tessella.runs.preparation import Settings, prepare
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -32,6 +36,10 @@ def named_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     fabricate_cityscapes(tmp_path / "cityscapes", splits=("train",))
     fabricate_camvid(tmp_path / "path/to/camvid")
+    nyudv2 = tmp_path / "path/to/nyudv2"
+    fabricate_nyudv2_frames(nyudv2, splits=("train",))
+    with ThreadPoolExecutor(1) as executor:
+        prepare(NYUDv2Frames, nyudv2, nyudv2 / "prepared", executor, Settings((5, 20)))
     for folder, name in (("photos", "a.png"), ("masks", "a_mask.png")):
         (tmp_path / folder).mkdir()
         cv2.imwrite(str(tmp_path / folder / name), np.zeros((8, 8), np.uint8))

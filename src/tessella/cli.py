@@ -78,15 +78,48 @@ def _parser() -> argparse.ArgumentParser:
     scenes.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
     scenes.add_argument("--workers", type=int, default=1, help="processes that render")
 
-    data = add("data", "look a data set over", "tessella data check CamVid ~/camvid")
+    data = add(
+        "data",
+        "look a data set over, or prepare its videos for pooling over frames",
+        "tessella data check CamVid ~/camvid; tessella data prepare NYUDv2Frames ~/nyudv2 --regions 50,200",
+    )
     data.add_argument(
-        "action", choices=["check"], help="check: count files, find what is missing, damaged or out of range"
+        "action",
+        choices=["check", "prepare"],
+        help="check: count files, find what is missing, damaged or out of range; prepare: write HHA, regions, optical "
+        "flow, and where each labelled picture's regions are in the frames around it; goes on where it was interrupted",
     )
     data.add_argument(
         "dataset", help="CamVid, Cityscapes, NYUDv2, ...; tessella data check help PATH lists them"
     )
     data.add_argument("path", type=Path, help="the data set's folder")
-    data.add_argument("--workers", type=int, default=2, help="processes that read")
+    data.add_argument("--workers", type=int, default=2, help="processes that work")
+    prepare = data.add_argument_group("prepare")
+    prepare.add_argument("--out", type=Path, help="folder to write to; PATH/prepared where not given")
+    prepare.add_argument(
+        "--regions",
+        type=_counts,
+        default="200",
+        metavar="N,N,...",
+        help="of a labelled picture, on each level",
+    )
+    prepare.add_argument("--window", type=int, default=50, help="steps to either side of a labelled picture")
+    prepare.add_argument(
+        "--step",
+        type=int,
+        help="frames a step; where not given, 3 for the raw video of NYUDv2 and 1 elsewhere",
+    )
+    prepare.add_argument(
+        "--match",
+        choices=["regions", "pixels"],
+        default="regions",
+        help="what is found again in other frames",
+    )
+    prepare.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="work on a Dask cluster, as tcp://host:8786, in place of --workers",
+    )
 
     train = add(
         "train",
@@ -194,6 +227,10 @@ def _model_arguments(parser: argparse.ArgumentParser) -> None:
 def _size(text: str) -> tuple[int, int]:
     height, _, width = text.lower().partition("x")
     return int(height), int(width or height)
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -76,6 +76,15 @@ def test_lists_everything_that_is_wrong(tmp_path: Path, workers: int) -> None:
     assert json.loads(json.dumps(report.to_dict()))["ok"] is False
 
 
+def test_a_damaged_neighbour_is_found(tmp_path: Path) -> None:
+    fabricate.fabricate_nyudv2_frames(tmp_path, splits=("train",))
+    fabricate.truncate(tmp_path / "train/kitchen_0001/00001_color.png")
+    assert check(NYUDv2Frames, tmp_path, workers=1).ok
+    report = check(NYUDv2Frames, tmp_path, workers=1, neighbours=(-1, 1))
+    assert len(report.splits["train"].problems) == 1
+    assert "00001_color.png" in report.splits["train"].problems[0]
+
+
 def test_histogram_counts_pixels_and_images(tmp_path: Path) -> None:
     fabricate.fabricate_camvid(tmp_path, count=2)
     maps = [

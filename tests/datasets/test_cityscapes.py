@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,17 @@ def test_depth_needs_disparity_and_camera(tmp_path: Path) -> None:
     (tmp_path / f"disparity/val/aachen/{NAME}_disparity.png").unlink()
     with pytest.raises(InputError, match="has no depth"):
         Cityscapes(tmp_path, "val", depth=True)
+
+
+def test_camera_of_frames_with_depth(tmp_path: Path) -> None:
+    fabricate_cityscapes(tmp_path)
+    data = Cityscapes(tmp_path, "val", depth=True, neighbours=(-1, 1))
+    with pytest.raises(InputError, match=r"camera\.json: holds no .*intrinsic\.u0"):
+        data.camera(data.records[0], 24, 32)
+    camera = {"extrinsic": {"baseline": 0.2}, "intrinsic": {"fx": 5, "fy": 6, "u0": 7, "v0": 8}}
+    (tmp_path / f"camera/val/aachen/{NAME}_camera.json").write_text(json.dumps(camera))
+    assert data.camera(data.records[0], 24, 32).tolist() == [[5, 0, 7], [0, 6, 8], [0, 0, 1]]
+    assert data.camera(data.records[0].neighbours[0], 24, 32) is None
 
 
 def test_missing_label_map_and_folder(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The endless stream of samples, and batches."""
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -79,6 +80,23 @@ def test_collate_keeps_types_and_leaves_out_what_is_lacking() -> None:
     assert batch["neighbours"].shape == (2, 1, 2, 4, 5)
     assert batch["depth"].shape == (2, 4, 5)
     assert set(collate([Sample("a", image)])) == {"image", "id"}
+
+
+def test_samples_with_fewer_views_are_filled_up_by_views_that_are_nowhere() -> None:
+    def view(value: int) -> Sample:
+        return Sample("v", np.full((4, 5, 3), value, np.uint8), regions=np.full((4, 5, 2), value, np.int32))
+
+    whole, half = (replace(view(9), neighbours=near) for near in ((view(1), view(2)), (view(3),)))
+    batch = collate([whole, half])
+    assert batch["neighbours"].shape == (2, 2, 3, 4, 5)
+    assert batch["regions"].shape == (2, 3, 2, 4, 5)
+    assert batch["regions"].dtype == torch.int64
+    assert batch["regions"][:, :, 1, 2, 3].tolist() == [[9, 1, 2], [9, 3, -1]]
+    assert batch["neighbours"][1, :, 0, 0, 0].tolist() == [3, 9]
+    alone = collate([view(4)])
+    assert "neighbours" not in alone
+    assert alone["regions"].shape == (1, 1, 2, 4, 5)
+    assert "regions" not in collate([replace(whole, regions=None)])
 
 
 @pytest.mark.parametrize("workers", [0, 1])

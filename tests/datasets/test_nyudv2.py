@@ -1,4 +1,5 @@
 import os
+import pickle
 from pathlib import Path
 
 import cv2
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from tests.datasets.fabricate import fabricate_nyudv2, fabricate_nyudv2_frames, truncate, write_labels
 
+from tessella.datasets.file_dataset import MissingDepth
 from tessella.datasets.kinect import (
     COLOR_CAMERA,
     DEPTH_CAMERA,
@@ -137,6 +139,23 @@ def test_frames_as_plain_files(tmp_path: Path) -> None:
     assert len(NYUDv2Frames(tmp_path, "all")) == 4
 
 
+def test_neighbours_are_read_when_asked_for_and_travel_between_processes(tmp_path: Path) -> None:
+    fabricate_nyudv2_frames(tmp_path, splits=("train",))
+    (tmp_path / "train/kitchen_0001/00000_color.png").write_bytes(b"no picture")
+    data = NYUDv2Frames(tmp_path, "train", neighbours=(-2, -1, 1))
+    assert data.records[0].earlier == 2
+    neighbours = pickle.loads(pickle.dumps(data[0])).neighbours
+    assert len(neighbours) == 3
+    assert [frame.id[-5:] for frame in neighbours[1:]] == ["00001", "00003"]
+    with pytest.raises(InputError, match=r"00000_color\.png"):
+        list(neighbours)
+
+
+def test_a_video_of_one_frame_has_no_neighbours(tmp_path: Path) -> None:
+    fabricate_nyudv2_frames(tmp_path, splits=("train",), frames=1)
+    assert len(NYUDv2Frames(tmp_path, "train", neighbours=(-1, 1))[0].neighbours) == 0
+
+
 def test_frames_merge_40_classes_where_asked(tmp_path: Path) -> None:
     fabricate_nyudv2_frames(tmp_path, splits=("test",))
     for path in tmp_path.glob("test/*/*_label13.png"):
@@ -152,6 +171,10 @@ def test_frames_without_depth(tmp_path: Path) -> None:
     fabricate_nyudv2_frames(tmp_path)
     (tmp_path / "train/kitchen_0001/00000_depth_filled.png").unlink()
     with pytest.raises(InputError, match="00000_color"):
+        NYUDv2Frames(tmp_path, "train", depth=True)
+    for path in tmp_path.rglob("*_depth_filled.png"):
+        path.unlink()
+    with pytest.raises(MissingDepth):
         NYUDv2Frames(tmp_path, "train", depth=True)
 
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tessella.datasets import IGNORE_INDEX, Sample
-from tessella.datasets.transforms import ColorJitter, Compose, RandomAffineCrop, Resize
+from tessella.datasets.lazy import Lazy
+from tessella.datasets.transforms import ColorJitter, Compose, RandomAffineCrop, RandomViews, Resize
 from tessella.errors import InputError
 
 
@@ -166,3 +167,68 @@ def test_brightness_scales_the_mean(channels: int, dtype: type) -> None:
     ]
     assert 0.58 < min(means) < 0.75
     assert 1.25 < max(means) < 1.42
+
+
+@pytest.mark.parametrize("levels", [1, 3, 6])
+def test_regions_keep_their_ids_and_are_none_outside(levels: int) -> None:
+    """Each pixel's ids say where it came from: they must agree with the labels, which move by the same rule."""
+    sample = coordinates(60, 80)
+    y, x = np.mgrid[:60, :80].astype(np.int32)
+    regions = np.stack([(y + level) * 1000 + x for level in range(levels)], axis=2)
+    sample = replace(sample, regions=regions, neighbours=(replace(sample, regions=regions),))
+    for seed in range(20):
+        crop = RandomAffineCrop((50, 70), (0.5, 2.0), rotation=15)(sample, np.random.default_rng(seed))
+        assert crop.regions is not None
+        assert crop.labels is not None
+        assert crop.regions.dtype == np.int32
+        assert crop.regions.shape == (50, 70, levels)
+        outside = crop.labels == IGNORE_INDEX
+        assert (crop.regions[outside] == -1).all()
+        for level in range(levels):
+            assert np.array_equal(crop.regions[~outside, level] // 1000 - level, crop.labels[~outside])
+        assert np.array_equal(crop.regions, crop.neighbours[0].regions)
+
+
+def test_flip_and_resize_take_regions_along() -> None:
+    sample = coordinates(40, 40)
+    regions = np.mgrid[:40, :40][1].astype(np.int32)[..., None] + 70000
+    sample = replace(sample, regions=regions)
+    for seed in range(8):
+        flipped = RandomAffineCrop((40, 40), (1.0, 1.0))(sample, np.random.default_rng(seed))
+        assert np.array_equal(flipped.regions[..., 0] - 70000, flipped.image[..., 0])
+    smaller = Resize((20, 20))(sample, np.random.default_rng(0))
+    assert smaller.regions.shape == (20, 20, 1)
+    assert set(np.unique(smaller.regions)) <= set(np.unique(regions))
+
+
+def video(length: int) -> tuple[Sample, list[int]]:
+    """A sample with so many neighbours, and the numbers of those that were read, as they are."""
+    read: list[int] = []
+
+    def neighbour(number: int) -> Sample:
+        read.append(number)
+        return Sample(f"{number:03}", np.zeros((4, 5, 3), np.uint8))
+
+    return replace(coordinates(4, 5), neighbours=Lazy(range(length), neighbour)), read
+
+
+def test_random_views_read_only_what_they_draw() -> None:
+    drawn = set()
+    for seed in range(30):
+        sample, read = video(20)
+        views = RandomViews(4)(sample, np.random.default_rng(seed)).neighbours
+        assert len(views) == len(read) == 3
+        assert [view.id for view in views] == sorted({view.id for view in views})
+        drawn |= set(read)
+    assert drawn == set(range(20))
+
+
+@pytest.mark.parametrize(("views", "length", "left"), [(1, 5, 0), (9, 5, 5), (6, 5, 5), (3, 0, 0)])
+def test_random_views_where_few_are_wanted_or_there(views: int, length: int, left: int) -> None:
+    sample, _ = video(length)
+    assert len(RandomViews(views)(sample, np.random.default_rng(0)).neighbours) == left
+
+
+def test_no_view_at_all_is_an_error() -> None:
+    with pytest.raises(InputError, match="views: 0 given"):
+        RandomViews(0)

@@ -86,3 +86,13 @@ def test_one_frame():
 def test_bad_calls(frames, flows, target, message):
     with pytest.raises(InputError, match=message):
         correspondences([numbered(grid(10))] * frames, shifts(flows + 1, 1), target)
+
+
+def test_levels_are_found_as_if_each_were_alone():
+    levels = np.stack([numbered(grid(20)), numbered(grid(10))])
+    regions = [numbered(grid(4, 2 * (frame - 1))) for frame in range(3)]
+    together = correspondences([regions[0], levels, regions[2]], shifts(3, 2), 1)
+    assert together.shape == (3, 2, *SHAPE)
+    for number, level in enumerate(levels):
+        alone = correspondences([regions[0], level, regions[2]], shifts(3, 2), 1)
+        assert (together[:, number] == alone).all()

@@ -1,4 +1,4 @@
-"""tessella data: look a data set over."""
+"""tessella data: look a data set over, or prepare its videos."""
 
 import argparse
 
@@ -29,6 +29,15 @@ DATASETS: dict[str, type[FileDataset]] = {
 
 def run(options: argparse.Namespace) -> None:
     reader = find_dataset(options.dataset)
+    if options.action == "prepare":
+        from tessella.commands import prepare  # takes a second to import
+
+        prepare.run(options, reader)
+    else:
+        _check(options, reader)
+
+
+def _check(options: argparse.Namespace, reader: type[FileDataset]) -> None:
     with Progress(transient=True) as progress:
         tasks = {split: progress.add_task(split, total=None) for split in reader.splits}
         report = check(

@@ -8,6 +8,7 @@ from tessella.datasets.folders import Folders
 from tessella.datasets.mapillary_vistas import MapillaryVistas
 from tessella.datasets.nyudv2 import NYUDv2
 from tessella.datasets.nyudv2_frames import NYUDv2Frames
+from tessella.datasets.prepared import Prepared
 from tessella.datasets.sample import IGNORE_INDEX, LabelClass, Sample, SegmentationDataset
 from tessella.datasets.split_folders import SplitFolders
 from tessella.datasets.sun3d import SUN3D
@@ -26,6 +27,7 @@ __all__ = [
     "MapillaryVistas",
     "NYUDv2",
     "NYUDv2Frames",
+    "Prepared",
     "Sample",
     "SegmentationDataset",
     "SplitFolders",

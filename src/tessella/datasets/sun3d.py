@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import cv2
 import numpy as np
 
-from tessella.datasets.file_dataset import FileDataset, Record, require_split
+from tessella.datasets.file_dataset import FileDataset, MissingDepth, Record, require_split
 from tessella.datasets.files import MissingSplit, read_map, read_size
 from tessella.datasets.nyudv2_classes import CLASSES_40
 from tessella.datasets.sample import IGNORE_INDEX
@@ -129,7 +129,8 @@ def _list_frames(scan: Path, id_: str, depth: bool) -> list[Record]:
     images = sorted((scan / "image").glob("*.jpg"))
     depths = sorted((scan / "depth").glob("*.png")) if depth else []
     if not images or (depth and not depths):
-        raise InputError(f"{scan}: holds no {'depth/*.png' if images else 'image/*.jpg'}; add them")
+        error = MissingDepth if images else InputError
+        raise error(f"{scan}: holds no {'depth/*.png' if images else 'image/*.jpg'}; add them")
     times = np.array([_time(path) for path in depths])
     return [
         Record(

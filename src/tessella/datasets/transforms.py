@@ -86,18 +86,24 @@ class RandomAffineCrop:
                 borderValue=(fill,) * 4,
             )
 
-        def warp_channels(array: np.ndarray, nearest: bool, fill: float) -> np.ndarray:
+        def warp_image(image: np.ndarray) -> np.ndarray:
             # OpenCV fills the border of at most four channels at once.
-            parts = [warp(array[..., c : c + 4], nearest, fill) for c in range(0, array.shape[2], 4)]
+            grey = np.iinfo(image.dtype).max // 2 if image.dtype.kind == "u" else 0.0
+            parts = [warp(image[..., c : c + 4], False, grey) for c in range(0, image.shape[2], 4)]
             return np.concatenate([part.reshape(*self.size, -1) for part in parts], axis=2)
 
-        grey = np.iinfo(sample.image.dtype).max // 2 if sample.image.dtype.kind == "u" else 0.0
+        def warp_regions(regions: np.ndarray) -> np.ndarray:
+            # As single channels of floats, for which OpenCV takes the same nearest pixel as for labels and depth. Ids
+            # up to 2^24 stay whole.
+            levels = np.split(regions.astype(np.float32), regions.shape[2], axis=2)
+            return np.dstack([warp(level, True, -1) for level in levels]).astype(np.int32)
+
         return replace(
             sample,
-            image=warp_channels(sample.image, False, grey),
+            image=warp_image(sample.image),
             labels=None if sample.labels is None else warp(sample.labels, True, IGNORE_INDEX),
             depth=None if sample.depth is None else warp(sample.depth, True, 0),
-            regions=None if sample.regions is None else warp_channels(sample.regions, True, -1),
+            regions=None if sample.regions is None else warp_regions(sample.regions),
             neighbours=tuple(self._warp(neighbour, matrix) for neighbour in sample.neighbours),
         )
 

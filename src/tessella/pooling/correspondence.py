@@ -1,6 +1,7 @@
 """Which region of another frame is which region of the target frame (thesis, section 3.2.1)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -17,7 +18,8 @@ def correspondences(
 ) -> np.ndarray:
     """For every frame of a video, the target's region that each pixel belongs to: [T, H, W] int32, -1 for none.
 
-    regions: [H, W] for each frame. Those of other frames than the target are best several times finer.
+    regions: [H, W] for each frame. Those of other frames than the target are best several times finer. The target may
+        have several levels, [L, H, W]; the result then is [T, L, H, W].
     flows: for each frame but the last, flow to the next frame and back, [H, W, 2].
     share: of a region's pixels that must be known to come from one region of the target, to bring the rest along.
 
@@ -30,15 +32,28 @@ def correspondences(
         )
     if not 0 <= target < len(regions):
         raise InputError(f"target {target}: there are {len(regions)} frames")
-    maps = np.empty((len(regions), *regions[target].shape), np.int32)
-    maps[target] = regions[target]
-    for step in (1, -1):
-        origin = Origin.of(regions[target])
-        for frame in range(target + step, len(regions) if step > 0 else -1, step):
-            there, back = flows[min(frame, frame - step)][::step]
-            origin = origin.next(back, there)
-            maps[frame] = _vote(origin.read(regions[target]), regions[frame], share)
+    wanted = regions[target]
+    maps = np.empty((len(regions), *wanted.shape), np.int32)
+    maps[target] = wanted
+    later = follow(wanted.shape[-2:], flows[target:])
+    earlier = follow(wanted.shape[-2:], (flow[::-1] for flow in flows[:target][::-1]))
+    for frame, origin in chain(
+        zip(range(target + 1, len(regions)), later, strict=True),
+        zip(range(target - 1, -1, -1), earlier, strict=True),
+    ):
+        maps[frame] = vote(origin.read(wanted), regions[frame], share)
     return maps
+
+
+def follow(shape: tuple[int, ...], flows: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator["Origin"]:
+    """Where the pixels of each next frame were in the target, a picture of ``shape`` (height, width).
+
+    flows: step by step away from the target, flow to the next frame and back.
+    """
+    origin = Origin.of(shape)
+    for there, back in flows:
+        origin = origin.next(back, there)
+        yield origin
 
 
 class Origin:
@@ -48,9 +63,10 @@ class Origin:
         self.x, self.y, self.known = x, y, known
 
     @classmethod
-    def of(cls, target: np.ndarray) -> "Origin":
-        x, y = positions(np.zeros((*target.shape, 2), np.float32))
-        return cls(x, y, np.ones(target.shape, bool))
+    def of(cls, shape: tuple[int, ...]) -> "Origin":
+        """Of the target's own pixels."""
+        x, y = positions(np.zeros((*shape, 2), np.float32))
+        return cls(x, y, np.ones(shape, bool))
 
     def next(self, back: np.ndarray, there: np.ndarray) -> "Origin":
         """Of the next frame's pixels: ``back`` is flow from it to this frame, ``there`` from this frame to it."""
@@ -63,13 +79,20 @@ class Origin:
         )
 
     def read(self, labels: np.ndarray) -> np.ndarray:
-        """The target's labels [H, W], seen from here; -1 where they are not known."""
+        """The target's labels [..., H, W], seen from here; -1 where they are not known."""
+        if labels.ndim > 2:
+            return np.stack([self.read(level) for level in labels])
         found = cv2.remap(labels.astype(np.float32), self.x, self.y, cv2.INTER_NEAREST, borderValue=-1)
         return np.where(self.known, found.astype(np.int32), -1)
 
 
-def _vote(found: np.ndarray, regions: np.ndarray, share: float) -> np.ndarray:
-    """Fill in what was not found: each region's most frequent label, if more than ``share`` of it was found with it."""
+def vote(found: np.ndarray, regions: np.ndarray, share: float = 0.5) -> np.ndarray:
+    """Fill in what was not found: each region's most frequent label, if more than ``share`` of it was found with it.
+
+    found: [..., H, W], -1 where not found. regions: [H, W]; what is in none has no label either.
+    """
+    if found.ndim > 2:
+        return np.stack([vote(level, regions, share) for level in found])
     ids, labels = regions.ravel(), found.ravel()
     counted = (ids >= 0) & (labels >= 0)
     if not counted.any():

@@ -3,6 +3,7 @@
 import io
 import os
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -31,20 +32,23 @@ def png(picture: np.ndarray) -> bytes:
     return cv2.imencode(".png", picture)[1].tobytes()
 
 
+def npz(arrays: Iterable[tuple[str, np.ndarray]]) -> bytes:
+    """A compressed archive of named arrays for ``numpy.load``; equal arrays give equal bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in arrays:
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+            entry = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
+            archive.writestr(entry, member.getvalue(), zipfile.ZIP_DEFLATED, 1)
+    return buffer.getvalue()
+
+
 def write_truth(path: Path, frame: Frame) -> None:
-    """Everything known about a frame but its image, as a compressed npz; equal frames give equal bytes.
+    """Everything known about a frame but its image, as an npz.
 
     Fields: depth, noisy_depth, normals (float16), labels, instances, pose, intrinsics, flow_forward,
     flow_backward, visible_forward, visible_backward, as in ``Frame``.
     """
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, values in vars(frame).items():
-            if name == "image":
-                continue
-            member = io.BytesIO()
-            array = values.astype(np.float16) if name == "normals" else values
-            np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-            entry = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
-            archive.writestr(entry, member.getvalue(), zipfile.ZIP_DEFLATED, 1)
-    write_bytes(path, buffer.getvalue())
+    content = {name: values for name, values in vars(frame).items() if name != "image"}
+    write_bytes(path, npz((content | {"normals": frame.normals.astype(np.float16)}).items()))

@@ -1,0 +1,96 @@
+"""The work of preparing videos: each call writes files of its own, complete or not at all, in any process."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from tessella.datasets.file_dataset import FileDataset, Record
+from tessella.datasets.prepared_folder import PreparedFolder, encode_flow, read_arrays, read_flow
+from tessella.errors import InputError
+from tessella.pooling.correspondence import follow, vote
+from tessella.pooling.depth import fill_depth
+from tessella.pooling.flow import optical_flow
+from tessella.pooling.hha import hha
+from tessella.pooling.superpixels import RegionHierarchy, region_hierarchy
+from tessella.scenes.files import npz, png, write_bytes
+
+FINEST = 1200
+"""Regions of frames that are searched for the target's, which therefore has no more."""
+
+
+def describe_frame(
+    reader: FileDataset, record: Record, folder: PreparedFolder, paths: Sequence[Path]
+) -> None:
+    """HHA and regions of a frame, those of ``paths`` that do not exist."""
+    todo = [path for path in paths if not path.exists()]
+    frame = reader.read_frame(record)
+    depth = frame.depth
+    camera = reader.camera(record, *frame.image.shape[:2])
+    if depth is not None:
+        with _naming(record.depth or record.image):
+            missing, depth = depth <= 0, fill_depth(depth)
+            if folder.hha(record.id) in todo and camera is not None:
+                write_bytes(folder.hha(record.id), png(hha(depth, camera, missing)))
+    if folder.regions(record.id) in todo:
+        with _naming(record.image):
+            hierarchy = region_hierarchy(frame.image, depth, FINEST)
+        write_bytes(folder.regions(record.id), npz(vars(hierarchy).items()))
+
+
+def follow_pair(reader: FileDataset, first: Record, second: Record, paths: tuple[Path, Path]) -> None:
+    """Flow from a frame to the next, and back."""
+    images = reader.read_image(first), reader.read_image(second)
+    for path, (here, there) in zip(paths, (images, images[::-1]), strict=True):
+        if not path.exists():
+            with _naming(f"{first.image} and {second.image.name}"):
+                flow = optical_flow(here, there)
+            write_bytes(path, png(encode_flow(flow)))
+
+
+def match_target(
+    reader: FileDataset, record: Record, folder: PreparedFolder, levels: Sequence[int] | None
+) -> None:
+    """The target's regions in all frames of its window.
+
+    levels: how many regions on each; None takes every pixel for one, row * W + column its id.
+    """
+    if levels is None:
+        height, width = reader.read_image(record).shape[:2]
+        wanted = np.arange(height * width, dtype=np.int32).reshape(1, height, width)
+    else:
+        arrays = read_arrays(folder.regions(record.id), ["finest", "parents", "altitudes"])
+        hierarchy = RegionHierarchy(*arrays)
+        wanted = np.stack([hierarchy.cut(regions) for regions in levels])
+
+    def maps() -> Iterator[tuple[str, np.ndarray]]:
+        yield record.id, wanted
+        later, earlier = record.neighbours[record.earlier :], record.neighbours[: record.earlier][::-1]
+        for frames, is_later in ((later, True), (earlier, False)):
+            flows = (
+                _read_flows(folder, near.id, far.id, is_later) for near, far in pairwise((record, *frames))
+            )
+            for frame, origin in zip(frames, follow(wanted.shape[1:], flows), strict=True):
+                found = origin.read(wanted)
+                if levels is not None:
+                    found = vote(found, read_arrays(folder.regions(frame.id), ["finest"])[0])
+                yield frame.id, found
+
+    write_bytes(folder.correspondences(record.id), npz(maps()))
+
+
+def _read_flows(folder: PreparedFolder, near: str, far: str, is_later: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Flow from the nearer frame to the farther, and back."""
+    flow, flow_back = map(read_flow, folder.flows(near, far) if is_later else folder.flows(far, near))
+    return (flow, flow_back) if is_later else (flow_back, flow)
+
+
+@contextmanager
+def _naming(files: object) -> Iterator[None]:
+    """Put the files before what is wrong with them."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{files}: {error}") from error
