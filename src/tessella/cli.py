@@ -132,6 +132,13 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "--posteriors", action="store_true", help="also write the class probabilities (npz, float16)"
     )
+    predict.add_argument(
+        "--video",
+        action="store_true",
+        help="inputs are videos and folders of frames: steady each frame by superpixels and the frames around it",
+    )
+    predict.add_argument("--views", type=int, default=10, help="with --video: frames to either side")
+    predict.add_argument("--regions", type=int, default=200, help="with --video: superpixels of a frame")
 
     export = add(
         "export", "write a file that runs without Tessella", "tessella export runs/camvid --out model.onnx"

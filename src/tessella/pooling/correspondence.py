@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from tessella.errors import InputError
-from tessella.pooling.flow import consistent, positions
+from tessella.pooling.flow import Motion, positions
 
 
 def correspondences(
@@ -24,9 +24,16 @@ def correspondences(
     Every pixel is followed back to the target through the frames between, as long as flow forward and backward agree.
     Where that ends, because something hid it or flow failed for a moment, the frame's own region decides.
     """
-    if len(flows) != len(regions) - 1:
+    return match(regions, [Motion(*pair) for pair in flows], target, share)
+
+
+def match(
+    regions: Sequence[np.ndarray], motions: Sequence[Motion], target: int, share: float = 0.5
+) -> np.ndarray:
+    """``correspondences`` where motion is at hand: whoever matches several targets of one video makes it once."""
+    if len(motions) != len(regions) - 1:
         raise InputError(
-            f"{len(regions)} frames have {len(regions) - 1} flows between them, {len(flows)} given"
+            f"{len(regions)} frames have {len(regions) - 1} flows between them, {len(motions)} given"
         )
     if not 0 <= target < len(regions):
         raise InputError(f"target {target}: there are {len(regions)} frames")
@@ -35,8 +42,13 @@ def correspondences(
     for step in (1, -1):
         origin = Origin.of(regions[target])
         for frame in range(target + step, len(regions) if step > 0 else -1, step):
-            there, back = flows[min(frame, frame - step)][::step]
-            origin = origin.next(back, there)
+            motion = motions[min(frame, frame - step)]
+            back = (
+                (motion.backward, motion.backward_holds)
+                if step > 0
+                else (motion.forward, motion.forward_holds)
+            )
+            origin = origin.next(*back)
             maps[frame] = _vote(origin.read(regions[target]), regions[frame], share)
     return maps
 
@@ -52,14 +64,14 @@ class Origin:
         x, y = positions(np.zeros((*target.shape, 2), np.float32))
         return cls(x, y, np.ones(target.shape, bool))
 
-    def next(self, back: np.ndarray, there: np.ndarray) -> "Origin":
-        """Of the next frame's pixels: ``back`` is flow from it to this frame, ``there`` from this frame to it."""
+    def next(self, back: np.ndarray, holds: np.ndarray) -> "Origin":
+        """Of the next frame's pixels: ``back`` is flow from it to this frame, to be believed where it ``holds``."""
         x, y = positions(back)
         known = cv2.remap(self.known.astype(np.uint8), x, y, cv2.INTER_NEAREST, borderValue=0) > 0
         return Origin(
             cv2.remap(self.x, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
             cv2.remap(self.y, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
-            known & consistent(back, there),
+            known & holds,
         )
 
     def read(self, labels: np.ndarray) -> np.ndarray:
