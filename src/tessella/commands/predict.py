@@ -32,6 +32,8 @@ def _run_frame_by_frame(options: argparse.Namespace) -> None:
 
 
 def _run_steady(options: argparse.Namespace) -> None:
+    if options.views < 0:
+        raise InputError(f"--views {options.views}: give the number of frames to either side, 0 or more")
     videos = [FrameSequence(path) for path in options.inputs]
     (name, count), *_ = Counter(video.name for video in videos).most_common()
     if count > 1:

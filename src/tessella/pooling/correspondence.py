@@ -82,14 +82,13 @@ class Origin:
 
 def _vote(found: np.ndarray, regions: np.ndarray, share: float) -> np.ndarray:
     """Fill in what was not found: each region's most frequent label, if more than ``share`` of it was found with it."""
-    ids, labels = regions.ravel(), found.ravel()
-    counted = (ids >= 0) & (labels >= 0)
-    if not counted.any():
-        return np.where(regions >= 0, found, -1).astype(np.int32)
-    num_regions, num_labels = int(ids.max()) + 1, int(labels.max()) + 1
-    pairs = ids[counted].astype(np.int64) * num_labels + labels[counted]
-    joint = np.bincount(pairs, minlength=num_regions * num_labels).reshape(num_regions, num_labels)
-    best = joint.argmax(1)
-    sizes = np.bincount(ids[ids >= 0], minlength=num_regions)
-    best = np.where(joint.max(1) > share * sizes, best, -1)
-    return np.where(regions < 0, -1, np.where(found >= 0, found, best[regions])).astype(np.int32)
+    columns = int(found.max()) + 2
+    if columns == 1:
+        return np.full(regions.shape, -1, np.int32)
+    # The first row is for pixels without a region, the first column for those that were not found.
+    pairs = (regions.ravel() + 1) * np.int64(columns) + found.ravel() + 1
+    joint = np.bincount(pairs, minlength=(int(regions.max()) + 2) * columns).reshape(-1, columns)
+    best, most = joint[:, 1:].argmax(1), joint[:, 1:].max(1)
+    brought = np.where(most > share * joint.sum(1), best, -1).astype(np.int32)
+    brought[0] = -1
+    return np.where((found >= 0) & (regions >= 0), found, brought[regions + 1])

@@ -19,6 +19,7 @@ from tessella.errors import InputError
 from tessella.pooling.correspondence import match
 from tessella.pooling.flow import Flow, Motion, optical_flow
 from tessella.pooling.layers import region_to_pixel, spatial_pool, temporal_pool
+from tessella.pooling.sums import region_sizes
 from tessella.pooling.superpixels import region_hierarchy
 
 FLOOR = 1e-8
@@ -126,8 +127,7 @@ def pool_views(
             for view, ids in zip(features, regions, strict=True)
         ]
     )
-    present = torch.stack([torch.bincount(ids[ids >= 0], minlength=num_regions) > 0 for ids in regions])
-    output = region_to_pixel(temporal_pool(pooled, present), here)
+    output = region_to_pixel(temporal_pool(pooled, region_sizes(regions, num_regions) > 0), here)
     return output if bool((here >= 0).all()) else features[target].float().where(here < 0, output)
 
 

@@ -3,6 +3,7 @@
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ def predict_steady_video(
 
     def views() -> Iterator[View]:
         for frame in progress(video):
-            _require_room(video, frame)
+            _require_size(video, frame, waiting[-1][0] if waiting else frame)
             scores = segmenter.posteriors(frame.picture(channels))
             waiting.append((frame, _labels(scores)))
             yield View(frame.image, scores, frame.depth)
@@ -120,8 +121,9 @@ class Sheet:
         palette = self.segmenter.palette(
             np.array([labels.max() for _, *both in self.kept for labels in both])
         )
+        tinted = partial(overlay, palette=palette, draw_contours=False)  # lines would hide what flickers
         sheet = contact_sheet(
-            [[f.image, overlay(f.image, a, palette), overlay(f.image, b, palette)] for f, a, b in self.kept],
+            [[frame.image, *(tinted(frame.image, labels) for labels in both)] for frame, *both in self.kept],
             titles=["image", "single frame", "steady"],
             labels=[frame.name for frame, _, _ in self.kept],
         )
@@ -141,11 +143,15 @@ def _labels(scores: Tensor) -> np.ndarray:
     return scores.argmax(0).to("cpu", torch.uint8).numpy()
 
 
-def _require_room(video: FrameSequence, frame: VideoFrame) -> None:
-    height, width = frame.image.shape[:2]
-    if height * width > LARGE_IMAGE_PIXELS:
+def _require_size(video: FrameSequence, frame: VideoFrame, before: VideoFrame) -> None:
+    size, size_before = (list(each.image.shape[:2]) for each in (frame, before))
+    if size != size_before:
         raise InputError(
-            f"{video.path}: frames of {width}x{height} are too large, as the posteriors of many are held in memory; "
+            f"{video.path}: frame {frame.name} is {size} after {size_before}; all frames of a video have one size"
+        )
+    if size[0] * size[1] > LARGE_IMAGE_PIXELS:
+        raise InputError(
+            f"{video.path}: frames of {size} are too large, as posteriors of many are held in memory; "
             f"make them smaller, {LARGE_IMAGE_PIXELS / 1e6:g} million pixels at most"
         )
 

@@ -64,12 +64,22 @@ class FrameSequence:
     def __iter__(self) -> Iterator[VideoFrame]:
         if not self._colors:
             return (VideoFrame(*frame) for frame in self._reader)
-        return (
-            VideoFrame(
-                _stem(path), read_image(path), _read_depth(_depth_of(path)) if self.has_depth else None
-            )
-            for path in self._colors
+        return (_read(path, self.has_depth) for path in self._colors)
+
+
+def _read(color: Path, with_depth: bool) -> VideoFrame:
+    image = read_image(color)
+    if not with_depth:
+        return VideoFrame(_stem(color), image)
+    units = read_map(_depth_of(color))
+    if units.dtype != np.uint16 or not units.any():
+        raise InputError(
+            f"{_depth_of(color)}: {units.dtype} up to {units.max()}; store depth as 16 bit, 10 / 65535 m a unit"
         )
+    if units.shape != image.shape[:2]:
+        sizes = f"depth is {list(units.shape)}, the image {list(image.shape[:2])}"
+        raise InputError(f"{_depth_of(color)}: {sizes}; give both one size")
+    return VideoFrame(_stem(color), image, units.astype(np.float32) * np.float32(METRES_PER_UNIT))
 
 
 def _find_colors(path: Path) -> list[Path]:
@@ -84,12 +94,3 @@ def _stem(color: Path) -> str:
 
 def _depth_of(color: Path) -> Path:
     return color.with_name(_stem(color) + "_depth_filled.png")
-
-
-def _read_depth(path: Path) -> np.ndarray:
-    units = read_map(path)
-    if units.dtype != np.uint16 or not units.any():
-        raise InputError(
-            f"{path}: {units.dtype} up to {units.max()}; store depth as 16 bit, 10 / 65535 m a unit"
-        )
-    return units.astype(np.float32) * np.float32(METRES_PER_UNIT)
