@@ -138,7 +138,13 @@ def _parser() -> argparse.ArgumentParser:
         help="inputs are videos and folders of frames: steady each frame by superpixels and the frames around it",
     )
     predict.add_argument("--views", type=int, default=10, help="with --video: frames to either side")
-    predict.add_argument("--regions", type=int, default=200, help="with --video: superpixels of a frame")
+    predict.add_argument(
+        "--regions",
+        type=_counts,
+        default=(200, 600),
+        metavar="N,N,...",
+        help="with --video: superpixels of a frame, at each level of a hierarchy",
+    )
 
     export = add(
         "export", "write a file that runs without Tessella", "tessella export runs/camvid --out model.onnx"
@@ -199,6 +205,10 @@ def _size(text: str) -> tuple[int, int]:
 
 def _numbers(text: str) -> tuple[float, ...]:
     return tuple(float(part) for part in text.split(","))
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_folder_of_colour_and_depth(
     room: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], channels: int
 ) -> None:
-    options = ["--video", "--views", 2, "--regions", 50, "--posteriors", "--device", "cpu"]
+    options = ["--video", "--views", 2, "--regions", "30,60", "--posteriors", "--device", "cpu"]
     assert run("predict", f"doubtful:{channels}", room, *options, "--out", tmp_path) == 0
     names = [f"{number:05d}" for number in range(6)]
     labels = sorted((tmp_path / "labels" / room.name).iterdir())
@@ -143,7 +143,7 @@ def test_bad_inputs_are_one_line(room: Path, tmp_path: Path, capsys: pytest.Capt
     assert "no pictures" in line("doubtful:3", tmp_path / "empty")
     assert "2 inputs are named" in line("doubtful:3", room, room)
     assert "--views -1: give" in line("doubtful:3", room, "--views", "-1")
-    assert "regions: 0" in line("doubtful:3", room, "--regions", "0")
+    assert "regions: [0] given" in line("doubtful:3", room, "--regions", "0")
 
     broken = tmp_path / "broken"
     shutil.copytree(room, broken)

@@ -18,16 +18,17 @@ from torch import Tensor
 from tessella.errors import InputError
 from tessella.pooling.correspondence import match
 from tessella.pooling.flow import Flow, Motion, optical_flow
-from tessella.pooling.layers import region_to_pixel, spatial_pool, temporal_pool
-from tessella.pooling.sums import region_sizes
+from tessella.pooling.layers import region_to_pixel, temporal_pool
+from tessella.pooling.sums import region_sizes, sum_over_regions
 from tessella.pooling.superpixels import region_hierarchy
 
 FLOOR = 1e-8
 """Posteriors are never taken to be less: one pixel that rules a class out must not rule it out for its whole region
 in all views. Float16 posteriors end at 6e-8: what any model tells of its logits lies above."""
 
-FINER = 6
-"""Regions that are matched are so many times as many as those that are pooled."""
+MATCHED, LEAVES = 2, 10
+"""How many times as many regions are matched as pooled, and as many a hierarchy begins with: more cost time, and
+fewer lose what is thin."""
 
 
 class View(NamedTuple):
@@ -49,12 +50,13 @@ class SteadyFrame(NamedTuple):
 
 
 def steady(
-    views: Iterable[View], reach: int = 10, regions: int = 200, flow: Flow = optical_flow
+    views: Iterable[View], reach: int = 10, regions: Sequence[int] = (200, 600), flow: Flow = optical_flow
 ) -> Iterator[SteadyFrame]:
     """Each frame of a video in turn, its posteriors pooled over superpixels and over the frames around it.
 
     reach: frames to either side that contribute, where the video has them; 0 pools over superpixels alone.
-    regions: superpixels of a frame.
+    regions: superpixels of a frame; of several numbers, levels of one hierarchy, the mean is taken. On their own,
+        200 flicker where a region's border jumps.
 
     Frame t is given once frame t + reach has been read, or the next one for its motion; nothing is kept of frames
     before t - reach. Each of the 2 reach + 1 frames takes 2 K + 35 bytes a pixel of main memory.
@@ -63,21 +65,26 @@ def steady(
     """
     if reach < 0:
         raise InputError(f"reach: {reach} given; give the frames to either side, 0 or more")
-    if regions < 1:
-        raise InputError(f"regions: {regions} given; at least 1 is needed")
+    if not regions or min(regions) < 1:
+        raise InputError(f"regions: {list(regions)} given; give one number or several, each at least 1")
     return _steady(views, reach, regions, flow)
 
 
 class _Seen(NamedTuple):
-    """fine, regions: [H, W], the superpixels that are matched, and pooled. log_posteriors: [K, H, W] float16."""
+    """What is kept of a frame.
+
+    matched, pooled: [H, W], its superpixels as another frame's view, and as the target. levels: for each level, which
+    of its regions each of ``pooled`` lies in. log_posteriors: [K, H, W] float16.
+    """
 
     image: np.ndarray
-    fine: np.ndarray
-    regions: np.ndarray
+    matched: np.ndarray
+    pooled: np.ndarray
+    levels: list[Tensor]
     log_posteriors: Tensor
 
 
-def _steady(views: Iterable[View], reach: int, regions: int, flow: Flow) -> Iterator[SteadyFrame]:
+def _steady(views: Iterable[View], reach: int, regions: Sequence[int], flow: Flow) -> Iterator[SteadyFrame]:
     window: list[_Seen] = []
     motions: list[Motion] = []
     target = 0  # its place in the window
@@ -99,35 +106,59 @@ def _steady(views: Iterable[View], reach: int, regions: int, flow: Flow) -> Iter
                 target -= 1
 
 
-def _see(view: View, regions: int) -> _Seen:
-    hierarchy = region_hierarchy(view.image, view.depth, FINER * regions)
+def _see(view: View, regions: Sequence[int]) -> _Seen:
+    hierarchy = region_hierarchy(view.image, view.depth, LEAVES * max(regions))
     log_posteriors = view.posteriors.detach().to("cpu", torch.float32).clamp(min=FLOOR).log_().half()
-    return _Seen(view.image, hierarchy.finest, hierarchy.cut(regions), log_posteriors)
+    cuts = [hierarchy.cut(count) for count in regions]
+    finest = max(cuts, key=np.max)
+    levels = []
+    for cut in cuts:
+        level = torch.empty(finest.max() + 1, dtype=torch.long)
+        level[torch.from_numpy(finest).long()] = torch.from_numpy(
+            cut
+        ).long()  # cuts of one hierarchy are nested
+        levels.append(level)
+    return _Seen(view.image, hierarchy.cut(MATCHED * max(regions)), finest, levels, log_posteriors)
 
 
 def _pool(window: Sequence[_Seen], motions: Sequence[Motion], target: int) -> Tensor:
-    cuts = [seen.fine for seen in window]
-    cuts[target] = window[target].regions
+    cuts = [seen.matched for seen in window]
+    cuts[target] = window[target].pooled
     maps = torch.from_numpy(match(cuts, motions, target))
-    return pool_views([seen.log_posteriors for seen in window], maps, target).softmax(0)
+    features = [seen.log_posteriors for seen in window]
+    return pool_views(features, maps, target, window[target].levels).softmax(0)
 
 
 def pool_views(
     features: Sequence[Float[Tensor, "channels height width"]],
     regions: Int[Tensor, "views height width"],
     target: int,
+    levels: Sequence[Int[Tensor, " regions"]],
 ) -> Float[Tensor, "channels height width"]:
-    """``SpatioTemporalPooling`` of float16 features, taken to float32 a view at a time: a window of them is large."""
+    """``SpatioTemporalPooling`` of means, of regions that unite to coarser ones; for windows that are large.
+
+    features: float16, taken to float32 a view at a time. levels: which of the level's regions each region lies in.
+    Pixels are read once: coarser regions add up what finer ones have.
+    """
     here = regions[target]
-    num_regions = int(here.max()) + 1
+    num_regions = len(levels[0])
     exact = torch.empty(1, *features[target].shape)
-    pooled = torch.stack(
+    sums = torch.cat(
         [
-            spatial_pool(exact.copy_(view), ids[None], num_regions)[0]
+            sum_over_regions(exact.copy_(view), ids[None], num_regions)
             for view, ids in zip(features, regions, strict=True)
         ]
     )
-    output = region_to_pixel(temporal_pool(pooled, region_sizes(regions, num_regions) > 0), here)
+    sizes = region_sizes(regions, num_regions).float()[:, None]
+    pooled = []
+    for level in levels:
+        count = int(level.max()) + 1
+        united, pixels = (
+            each.new_zeros(*each.shape[:2], count).index_add_(2, level, each) for each in (sums, sizes)
+        )
+        means = united / pixels.clamp(min=1)
+        pooled.append(temporal_pool(means, pixels[:, 0] > 0)[:, level])
+    output = region_to_pixel(torch.stack(pooled).mean(0), here)
     return output if bool((here >= 0).all()) else features[target].float().where(here < 0, output)
 
 

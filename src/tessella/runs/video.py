@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -51,14 +51,15 @@ def predict_steady_video(
     *,
     channels: int = 3,
     reach: int = 10,
-    regions: int = 200,
+    regions: Sequence[int] = (200, 600),
     posteriors: bool = False,
     progress: Callable[[Iterable[VideoFrame]], Iterable[VideoFrame]] = iter,
 ) -> tuple[float, float]:
-    """Pool each frame with ``reach`` frames to either side over ``regions`` superpixels; flicker before and after.
+    """Pool each frame with ``reach`` frames to either side and over superpixels; the flicker before and after.
 
     Writes what ``predict_video`` does, and in ``steady/VIDEO/`` the flicker as ``flicker.json`` and some frames before
-    and after as ``sheet.jpg``. channels: what the model takes; 6 are colour and HHA.
+    and after as ``sheet.jpg``. reach, regions: as ``steady`` takes them.
+    channels: what the model takes; 6 are colour and HHA.
     posteriors: also write ``posteriors/VIDEO/FRAME.npz``, [K, H, W] float16.
 
     Raises InputError where the model needs depth and the video has none, and for frames that are too large.
