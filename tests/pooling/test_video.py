@@ -61,7 +61,7 @@ def test_pixels_without_a_region_keep_their_own():
     regions = torch.from_numpy(np.random.default_rng(0).integers(-1, 6, (3, *SHAPE)))
     regions[2][regions[2] == 4] = -1  # one that a view lacks
     expected = SpatioTemporalPooling()(features.float(), regions, 1)
-    pooled = pool_views(list(features), regions, 1, [torch.arange(6)])
+    pooled = pool_views(list(features), regions, 1, torch.arange(6)[None])
     torch.testing.assert_close(pooled, expected)
     alone = regions[1] < 0
     assert (pooled[:, alone] == features[1][:, alone].float()).all()

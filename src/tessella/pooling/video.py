@@ -73,14 +73,14 @@ def steady(
 class _Seen(NamedTuple):
     """What is kept of a frame.
 
-    matched, pooled: [H, W], its superpixels as another frame's view, and as the target. levels: for each level, which
-    of its regions each of ``pooled`` lies in. log_posteriors: [K, H, W] float16.
+    matched, pooled: [H, W], its superpixels as another frame's view, and as the target. levels: [L, R], which
+    region of each level each of ``pooled`` lies in. log_posteriors: [K, H, W] float16.
     """
 
     image: np.ndarray
     matched: np.ndarray
     pooled: np.ndarray
-    levels: list[Tensor]
+    levels: Tensor
     log_posteriors: Tensor
 
 
@@ -111,14 +111,11 @@ def _see(view: View, regions: Sequence[int]) -> _Seen:
     log_posteriors = view.posteriors.detach().to("cpu", torch.float32).clamp(min=FLOOR).log_().half()
     cuts = [hierarchy.cut(count) for count in regions]
     finest = max(cuts, key=np.max)
-    levels = []
-    for cut in cuts:
-        level = torch.empty(finest.max() + 1, dtype=torch.long)
-        level[torch.from_numpy(finest).long()] = torch.from_numpy(
-            cut
-        ).long()  # cuts of one hierarchy are nested
-        levels.append(level)
-    return _Seen(view.image, hierarchy.cut(MATCHED * max(regions)), finest, levels, log_posteriors)
+    levels = np.zeros((len(cuts), finest.max() + 1), np.int64)
+    levels[:, finest] = cuts  # cuts of one hierarchy are nested
+    return _Seen(
+        view.image, hierarchy.cut(MATCHED * max(regions)), finest, torch.from_numpy(levels), log_posteriors
+    )
 
 
 def _pool(window: Sequence[_Seen], motions: Sequence[Motion], target: int) -> Tensor:
@@ -133,15 +130,15 @@ def pool_views(
     features: Sequence[Float[Tensor, "channels height width"]],
     regions: Int[Tensor, "views height width"],
     target: int,
-    levels: Sequence[Int[Tensor, " regions"]],
+    levels: Int[Tensor, "levels regions"],
 ) -> Float[Tensor, "channels height width"]:
     """``SpatioTemporalPooling`` of means, of regions that unite to coarser ones; for windows that are large.
 
-    features: float16, taken to float32 a view at a time. levels: which of the level's regions each region lies in.
+    features: float16, taken to float32 a view at a time. levels: which region of each level a region lies in.
     Pixels are read once: coarser regions add up what finer ones have.
     """
     here = regions[target]
-    num_regions = len(levels[0])
+    num_regions = levels.shape[1]
     exact = torch.empty(1, *features[target].shape)
     sums = torch.cat(
         [
