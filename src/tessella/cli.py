@@ -171,6 +171,19 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "--posteriors", action="store_true", help="also write the class probabilities (npz, float16)"
     )
+    predict.add_argument(
+        "--video",
+        action="store_true",
+        help="inputs are videos and folders of frames: steady each frame by superpixels and the frames around it",
+    )
+    predict.add_argument("--views", type=int, default=10, help="with --video: frames to either side")
+    predict.add_argument(
+        "--regions",
+        type=_counts,
+        default=(200, 600),
+        metavar="N,N,...",
+        help="with --video: superpixels of a frame, at each level of a hierarchy",
+    )
 
     export = add(
         "export", "write a file that runs without Tessella", "tessella export runs/camvid --out model.onnx"

@@ -13,7 +13,11 @@ class Small(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.first, self.last, self.side = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 5, 1), nn.Conv2d(4, 5, 1)
+        self.first, self.last, self.side = (
+            nn.Conv2d(3, 4, 3, padding=1),
+            nn.Conv2d(4, 5, 1),
+            nn.Conv2d(4, 5, 1),
+        )
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
         x = self.first(image).relu()

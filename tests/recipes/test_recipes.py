@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tessella.datasets import LabelClass, Sample
+from tessella.datasets import LabelClass, Prepared, Sample
 from tessella.errors import InputError
 from tessella.networks import UPerNet
 from tessella.recipes import Recipe, all_recipes, find_recipe
@@ -20,25 +20,31 @@ RECIPES = list(all_recipes().values())
 
 
 class Pictures:
-    """Five classes of noise, with the channels that the recipe's network takes."""
+    """Five classes of noise; prepared, with HHA, regions and a neighbour as well."""
 
     classes = tuple(LabelClass(f"class {i}", (40 * i, 0, 0)) for i in range(5))
     splits = ("train", "val")
 
-    def __init__(self, root: Path, split: str, **options: object) -> None:
+    def __init__(self, root: Path, split: str, *, prepared: bool = False) -> None:
         self.ids = [f"{split}/{i}" for i in range(2)]
+        self.prepared = prepared
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, index: int) -> Sample:
         rng = np.random.default_rng(index)
-        image = rng.integers(0, 255, (72, 80, 3), dtype=np.uint8)
-        return Sample(self.ids[index], image, rng.integers(0, 5, (72, 80)).astype(np.uint8))
+        image = rng.integers(0, 255, (72, 80, 6 if self.prepared else 3), dtype=np.uint8)
+        sample = Sample(self.ids[index], image, rng.integers(0, 5, (72, 80)).astype(np.uint8))
+        if not self.prepared:
+            return sample
+        regions = rng.integers(0, 9, (72, 80, 1)).astype(np.int32)
+        neighbour = Sample(f"{sample.id}/next", image, regions=regions)
+        return replace(sample, regions=regions, neighbours=(neighbour,))
 
 
 def test_there_are_as_many_recipes_as_documented() -> None:
-    assert len(RECIPES) == 23
+    assert len(RECIPES) == 27
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
@@ -69,9 +75,9 @@ def test_recipe_trains_a_step(recipe: Recipe, tmp_path: Path) -> None:
         name: 18 for name, value in values.items() if name.endswith("backbone.depth") and value in (50, 101)
     }
     config = override(config, small)
-    config = replace(
-        config, dataset=partial(Pictures), train_split="train", val_split="val", workers=0, crop=(33, 40)
-    )
+    dataset = partial(Pictures, prepared=config.dataset.func is Prepared)
+    crop = None if config.crop is None else (33, 40)
+    config = replace(config, dataset=dataset, train_split="train", val_split="val", workers=0, crop=crop)
     config = replace(config, steps=1, batch_size=2, validate_every=1, class_weights="none")
     machine = Machine(accelerator="cpu", precision="fp32", progress=False)
     assert train(config, recipe.name, tmp_path, tmp_path / "run", machine=machine).step == 1

@@ -1,21 +1,63 @@
 """tessella predict: label maps and overlays of images, folders and videos."""
 
 import argparse
+from collections import Counter
 from functools import partial
 
 from rich.progress import track
 
 from tessella.commands.model import open_model
+from tessella.errors import InputError
 from tessella.inference import DenseCRF
-from tessella.runs.prediction import Segmenter, find_pictures, is_video, predict_pictures, predict_video
+from tessella.runs.prediction import Segmenter, find_pictures, predict_pictures
+from tessella.runs.video import is_video, predict_steady_video, predict_video
+from tessella.runs.video_frames import FrameSequence
 
 
 def run(options: argparse.Namespace) -> None:
+    if options.video:
+        _run_steady(options)
+    else:
+        _run_frame_by_frame(options)
+    print(f"Wrote labels and overlays to {options.out}")
+
+
+def _run_frame_by_frame(options: argparse.Namespace) -> None:
     videos = [path for path in options.inputs if is_video(path)]
     pictures = find_pictures([path for path in options.inputs if path not in videos])
-    model, device = open_model(options)
-    segmenter = Segmenter(model, model.classes, device, DenseCRF() if options.crf else None)
+    segmenter, _ = _segmenter(options)
     predict_pictures(segmenter, track(pictures, "Segmenting"), options.out, posteriors=options.posteriors)
     for video in videos:
         predict_video(segmenter, video, options.out, partial(track, description=f"Segmenting {video.name}"))
-    print(f"Wrote labels and overlays to {options.out}")
+
+
+def _run_steady(options: argparse.Namespace) -> None:
+    if options.views < 0:
+        raise InputError(f"--views {options.views}: give the number of frames to either side, 0 or more")
+    videos = [FrameSequence(path) for path in options.inputs]
+    (name, count), *_ = Counter(video.name for video in videos).most_common()
+    if count > 1:
+        raise InputError(f"{count} inputs are named {name}, as their results would be: rename all but one")
+    segmenter, channels = _segmenter(options)
+    for video in videos:
+        before, after = predict_steady_video(
+            segmenter,
+            video,
+            options.out,
+            channels=channels,
+            reach=options.views,
+            regions=options.regions,
+            posteriors=options.posteriors,
+            progress=partial(track, description=f"Segmenting {video.name}"),
+        )
+        print(
+            f"{video.name}: flicker {before:.1%} -> {after:.1%} of the pixels that could be followed"
+            if before == before
+            else f"{video.name}: no pixel could be followed from one frame to the next"
+        )
+
+
+def _segmenter(options: argparse.Namespace) -> tuple[Segmenter, int]:
+    """The model's, and how many channels it takes."""
+    model, device = open_model(options)
+    return Segmenter(model, model.classes, device, DenseCRF() if options.crf else None), model.channels

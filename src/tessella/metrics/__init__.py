@@ -15,6 +15,7 @@ from tessella.metrics.confusion import (
     confusion_per_image,
     segmentation_scores,
 )
+from tessella.metrics.flicker import Flicker, flicker
 
 __all__ = [
     "BoundaryPrecisionRecall",
@@ -22,12 +23,14 @@ __all__ = [
     "Calibration",
     "CalibrationError",
     "ConfusionMatrix",
+    "Flicker",
     "PairedComparison",
     "SegmentationScores",
     "boundary_strength",
     "compare",
     "confusion_matrix",
     "confusion_per_image",
+    "flicker",
     "label_boundaries",
     "segmentation_scores",
 ]

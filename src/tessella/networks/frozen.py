@@ -8,7 +8,6 @@ import hashlib
 import os
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -84,5 +83,5 @@ class Recall:
         return hashlib.blake2b(_bytes(image), key=self._weights, digest_size=16).hexdigest()
 
 
-def _bytes(values: Tensor) -> np.ndarray:
-    return values.detach().cpu().contiguous().numpy().ravel()
+def _bytes(values: Tensor) -> bytes:
+    return values.detach().cpu().numpy().tobytes()

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from tessella.errors import InputError
-from tessella.pooling.flow import consistent, positions
+from tessella.pooling.flow import Motion, positions
 
 
 def correspondences(
@@ -26,17 +26,24 @@ def correspondences(
     Every pixel is followed back to the target through the frames between, as long as flow forward and backward agree.
     Where that ends, because something hid it or flow failed for a moment, the frame's own region decides.
     """
-    if len(flows) != len(regions) - 1:
+    return match(regions, [Motion(*pair) for pair in flows], target, share)
+
+
+def match(
+    regions: Sequence[np.ndarray], motions: Sequence[Motion], target: int, share: float = 0.5
+) -> np.ndarray:
+    """``correspondences`` where motion is at hand: whoever matches several targets of one video makes it once."""
+    if len(motions) != len(regions) - 1:
         raise InputError(
-            f"{len(regions)} frames have {len(regions) - 1} flows between them, {len(flows)} given"
+            f"{len(regions)} frames have {len(regions) - 1} flows between them, {len(motions)} given"
         )
     if not 0 <= target < len(regions):
         raise InputError(f"target {target}: there are {len(regions)} frames")
     wanted = regions[target]
     maps = np.empty((len(regions), *wanted.shape), np.int32)
     maps[target] = wanted
-    later = follow(wanted.shape[-2:], flows[target:])
-    earlier = follow(wanted.shape[-2:], (flow[::-1] for flow in flows[:target][::-1]))
+    later = follow(wanted.shape[-2:], ((m.backward, m.backward_holds) for m in motions[target:]))
+    earlier = follow(wanted.shape[-2:], ((m.forward, m.forward_holds) for m in motions[:target][::-1]))
     for frame, origin in chain(
         zip(range(target + 1, len(regions)), later, strict=True),
         zip(range(target - 1, -1, -1), earlier, strict=True),
@@ -45,14 +52,14 @@ def correspondences(
     return maps
 
 
-def follow(shape: tuple[int, ...], flows: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator["Origin"]:
+def follow(shape: tuple[int, ...], steps: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator["Origin"]:
     """Where the pixels of each next frame were in the target, a picture of ``shape`` (height, width).
 
-    flows: step by step away from the target, flow to the next frame and back.
+    steps: away from the target; flow from each next frame back, [H, W, 2], and where it holds, [H, W].
     """
     origin = Origin.of(shape)
-    for there, back in flows:
-        origin = origin.next(back, there)
+    for back, holds in steps:
+        origin = origin.next(back, holds)
         yield origin
 
 
@@ -68,14 +75,14 @@ class Origin:
         x, y = positions(np.zeros((*shape, 2), np.float32))
         return cls(x, y, np.ones(shape, bool))
 
-    def next(self, back: np.ndarray, there: np.ndarray) -> "Origin":
-        """Of the next frame's pixels: ``back`` is flow from it to this frame, ``there`` from this frame to it."""
+    def next(self, back: np.ndarray, holds: np.ndarray) -> "Origin":
+        """Of the next frame's pixels: ``back`` is flow from it to this frame, to be believed where it ``holds``."""
         x, y = positions(back)
         known = cv2.remap(self.known.astype(np.uint8), x, y, cv2.INTER_NEAREST, borderValue=0) > 0
         return Origin(
             cv2.remap(self.x, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
             cv2.remap(self.y, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
-            known & consistent(back, there),
+            known & holds,
         )
 
     def read(self, labels: np.ndarray) -> np.ndarray:
@@ -93,14 +100,13 @@ def vote(found: np.ndarray, regions: np.ndarray, share: float = 0.5) -> np.ndarr
     """
     if found.ndim > 2:
         return np.stack([vote(level, regions, share) for level in found])
-    ids, labels = regions.ravel(), found.ravel()
-    counted = (ids >= 0) & (labels >= 0)
-    if not counted.any():
-        return np.where(regions >= 0, found, -1).astype(np.int32)
-    num_regions, num_labels = int(ids.max()) + 1, int(labels.max()) + 1
-    pairs = ids[counted].astype(np.int64) * num_labels + labels[counted]
-    joint = np.bincount(pairs, minlength=num_regions * num_labels).reshape(num_regions, num_labels)
-    best = joint.argmax(1)
-    sizes = np.bincount(ids[ids >= 0], minlength=num_regions)
-    best = np.where(joint.max(1) > share * sizes, best, -1)
-    return np.where(regions < 0, -1, np.where(found >= 0, found, best[regions])).astype(np.int32)
+    columns = int(found.max()) + 2
+    if columns == 1:
+        return np.full(regions.shape, -1, np.int32)
+    # The first row is for pixels without a region, the first column for those that were not found.
+    pairs = (regions.ravel() + 1) * np.int64(columns) + found.ravel() + 1
+    joint = np.bincount(pairs, minlength=(int(regions.max()) + 2) * columns).reshape(-1, columns)
+    best, most = joint[:, 1:].argmax(1), joint[:, 1:].max(1)
+    brought = np.where(most > share * joint.sum(1), best, -1).astype(np.int32)
+    brought[0] = -1
+    return np.where((found >= 0) & (regions >= 0), found, brought[regions + 1])

@@ -1,6 +1,8 @@
 """Optical flow between frames of a video, and which of it to believe."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -52,10 +54,32 @@ def consistent(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
     """
     height, width = forward.shape[:2]
     x, y = positions(forward)
-    back = cv2.remap(backward, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    error = np.linalg.norm(forward + back, axis=2)
+    error = forward + cv2.remap(backward, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-    return inside & (error < 1 + 0.05 * np.linalg.norm(forward, axis=2))
+    return inside & (cv2.magnitude(*cv2.split(error)) < 1 + 0.05 * cv2.magnitude(*cv2.split(forward)))
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Flow [H, W, 2] from one frame of a video to the next, and back. What is to be believed is found out once."""
+
+    forward: np.ndarray
+    backward: np.ndarray
+
+    @classmethod
+    def between(cls, first: np.ndarray, second: np.ndarray, flow: Flow = optical_flow) -> "Motion":
+        """Of two images [H, W, 3] uint8."""
+        return cls(flow(first, second), flow(second, first))
+
+    @cached_property
+    def forward_holds(self) -> np.ndarray:
+        """Where in the first frame ``forward`` is to be believed: [H, W]."""
+        return consistent(self.forward, self.backward)
+
+    @cached_property
+    def backward_holds(self) -> np.ndarray:
+        """Where in the second frame ``backward`` is to be believed: [H, W]."""
+        return consistent(self.backward, self.forward)
 
 
 def positions(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

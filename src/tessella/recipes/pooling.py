@@ -23,7 +23,7 @@ def nyudv2_two_stream() -> Segmentation:
     """FCN-16s on colour and HHA, image by image: the network under the pooling.
 
     Literature: 34.0 mean IoU, 40 classes (table 3.4)
-    Command: tessella data prepare NYUDv2 NYUDV2 --step 3 && tessella train nyudv2_two_stream --data NYUDV2 --weights VGG16.pth
+    Command: tessella data prepare NYUDv2 NYUDV2 && tessella train nyudv2_two_stream --data NYUDV2 --weights VGG16.pth
     Citation: Shelhamer et al., Fully convolutional networks for semantic segmentation, PAMI 2017
     """
     return Segmentation(

@@ -13,7 +13,7 @@ from tessella.datasets import LabelClass
 from tessella.errors import InputError
 from tessella.inference import InferencePlan, Predictor
 from tessella.networks.adapters import as_network
-from tessella.networks.exported_network import load_exported
+from tessella.networks.exported_network import ExportedNetwork, load_exported
 from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD, Normalized, to_float
 from tessella.runs.configuration import from_json
 from tessella.runs.evaluation import Predict, on_images
@@ -35,6 +35,15 @@ class Model:
     plan: InferencePlan = InferencePlan()
     resize: tuple[int, int] | None = None
     config: Segmentation | None = None
+
+    @property
+    def channels(self) -> int:
+        """Of the pictures that it takes; 3 where it does not say."""
+        if isinstance(self.network, Normalized):
+            return int(self.network.mean.numel())
+        if isinstance(self.network, ExportedNetwork):
+            return self.network.description.input_shape[1] or 3
+        return 3
 
     def __call__(self, image: Tensor) -> Tensor:
         """[B, C, H, W] picture to posteriors [B, K, H, W] of the same height and width."""

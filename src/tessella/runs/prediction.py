@@ -1,7 +1,7 @@
-"""Segments images and videos into files."""
+"""Segments images into files."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,14 +14,7 @@ from torch import Tensor
 from tessella.datasets import LabelClass
 from tessella.datasets.files import IMAGE_ENDINGS, read_channels
 from tessella.errors import InputError
-from tessella.inference import (
-    DenseCRF,
-    Frame,
-    VideoReader,
-    VideoWriter,
-    Windows,
-    label_map_of_large_image,
-)
+from tessella.inference import DenseCRF, Windows, label_map_of_large_image
 from tessella.inference.video import natural_order
 from tessella.pictures import default_palette, overlay, save_label_png, to_rgb8
 from tessella.runs.evaluation import BlackBox, palette_of
@@ -87,29 +80,14 @@ def predict_pictures(
         if posteriors:
             scores = segmenter.posteriors(image)
             labels = scores.argmax(0).to("cpu", torch.uint8).numpy()
-            _write_posteriors(_file(out / "posteriors", picture.name, ".npz"), scores)
+            write_posteriors(output_file(out / "posteriors", picture.name, ".npz"), scores)
         else:
             labels = segmenter.labels(image)
         palette = segmenter.palette(labels)
-        save_label_png(_file(out / "labels", picture.name, ".png"), labels, palette)
-        _write_jpeg(_file(out / "overlays", picture.name, ".jpg"), overlay(to_rgb8(image), labels, palette))
-
-
-def predict_video(
-    segmenter: Segmenter,
-    video: Path,
-    out: Path,
-    progress: Callable[[Iterable[Frame]], Iterable[Frame]] = iter,
-) -> None:
-    """Write ``labels/VIDEO/FRAME.png`` for each frame, and the overlays as the video ``overlays/VIDEO.mp4``."""
-    frames = VideoReader(video)
-    target = _file(out / "overlays", video.stem, ".mp4")
-    with VideoWriter(target, frames.frames_per_second or 25.0) as writer:
-        for frame in progress(frames):
-            labels = segmenter.labels(frame.image)
-            palette = segmenter.palette(labels)
-            save_label_png(_file(out / "labels" / video.stem, frame.name, ".png"), labels, palette)
-            writer.write(overlay(frame.image, labels, palette))
+        save_label_png(output_file(out / "labels", picture.name, ".png"), labels, palette)
+        write_jpeg(
+            output_file(out / "overlays", picture.name, ".jpg"), overlay(to_rgb8(image), labels, palette)
+        )
 
 
 def find_pictures(inputs: Iterable[Path]) -> list[Picture]:
@@ -133,18 +111,14 @@ def find_pictures(inputs: Iterable[Path]) -> list[Picture]:
     return found
 
 
-def is_video(path: Path) -> bool:
-    """Whether ``path`` is a file of another kind than the image formats that are read."""
-    return path.is_file() and path.suffix.lower() not in IMAGE_ENDINGS
-
-
-def _file(folder: Path, name: str, ending: str) -> Path:
+def output_file(folder: Path, name: str, ending: str) -> Path:
+    """``folder/name + ending``, in a folder that exists; the name may hold folders."""
     path = folder / (name + ending)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
-def _write_jpeg(path: Path, picture: np.ndarray) -> None:
+def write_jpeg(path: Path, picture: np.ndarray) -> None:
     good, code = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
     assert good
     part = path.with_name(path.name + ".part")
@@ -152,7 +126,7 @@ def _write_jpeg(path: Path, picture: np.ndarray) -> None:
     os.replace(part, path)
 
 
-def _write_posteriors(path: Path, scores: Tensor) -> None:
+def write_posteriors(path: Path, scores: Tensor) -> None:
     part = path.with_name(path.stem + ".part.npz")
     np.savez_compressed(part, posteriors=scores.to("cpu", torch.float16).numpy())
     os.replace(part, path)

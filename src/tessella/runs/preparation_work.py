@@ -12,7 +12,7 @@ from tessella.datasets.prepared_folder import PreparedFolder, encode_flow, read_
 from tessella.errors import InputError
 from tessella.pooling.correspondence import follow, vote
 from tessella.pooling.depth import fill_depth
-from tessella.pooling.flow import optical_flow
+from tessella.pooling.flow import Motion, optical_flow
 from tessella.pooling.hha import hha
 from tessella.pooling.superpixels import RegionHierarchy, region_hierarchy
 from tessella.scenes.files import npz, png, write_bytes
@@ -69,10 +69,10 @@ def match_target(
         yield record.id, wanted
         later, earlier = record.neighbours[record.earlier :], record.neighbours[: record.earlier][::-1]
         for frames, is_later in ((later, True), (earlier, False)):
-            flows = (
-                _read_flows(folder, near.id, far.id, is_later) for near, far in pairwise((record, *frames))
+            steps = (
+                _step_back(folder, near.id, far.id, is_later) for near, far in pairwise((record, *frames))
             )
-            for frame, origin in zip(frames, follow(wanted.shape[1:], flows), strict=True):
+            for frame, origin in zip(frames, follow(wanted.shape[1:], steps), strict=True):
                 found = origin.read(wanted)
                 if levels is not None:
                     found = vote(found, read_arrays(folder.regions(frame.id), ["finest"])[0])
@@ -81,10 +81,10 @@ def match_target(
     write_bytes(folder.correspondences(record.id), npz(maps()))
 
 
-def _read_flows(folder: PreparedFolder, near: str, far: str, is_later: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Flow from the nearer frame to the farther, and back."""
-    flow, flow_back = map(read_flow, folder.flows(near, far) if is_later else folder.flows(far, near))
-    return (flow, flow_back) if is_later else (flow_back, flow)
+def _step_back(folder: PreparedFolder, near: str, far: str, is_later: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Flow from the farther frame to the nearer, and where it holds."""
+    motion = Motion(*map(read_flow, folder.flows(near, far) if is_later else folder.flows(far, near)))
+    return (motion.backward, motion.backward_holds) if is_later else (motion.forward, motion.forward_holds)
 
 
 @contextmanager
