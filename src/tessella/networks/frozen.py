@@ -50,7 +50,10 @@ class Recall:
         if self.folder is None:
             return self._run(image)
         maps = [self._remembered(one, self.folder) for one in image.split(1)]
-        return [torch.cat(same).to(image.device, image.dtype) for same in zip(*maps, strict=True)]
+        # Autocast does not join float16 on a processor: to float32 first.
+        return [
+            torch.cat([x.to(image.device, image.dtype) for x in same]) for same in zip(*maps, strict=True)
+        ]
 
     def _run(self, image: Tensor) -> list[Tensor]:
         for module in self.modules:

@@ -1,0 +1,97 @@
+"""From rendered video to a network trained and evaluated with several views, as a user types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from tests.runs.test_end_to_end import run
+
+from tessella.datasets import NYUDv2Frames, Prepared
+from tessella.datasets.loading import collate
+from tessella.runs.model import load_model
+from tessella.runs.segmentation import open_test_split
+from tessella.scenes import render
+
+SMALL = [
+    *("--network.backbone.width", "8", "--network.pyramid_channels", "8", "--network.head_channels", "8"),
+    *("--crop", "32x40", "--batch_size", "1", "--steps", "2", "--validate_every", "2", "--workers", "0"),
+]
+
+
+@pytest.fixture(scope="module")
+def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("rooms")
+    render("room", root, sequences={"train": 2, "test": 1}, frames=4, height=48, width=64)
+    command = ("data", "prepare", "NYUDv2Frames", root / "frames", "--window", 3, "--workers", 1)
+    assert run(*command, "--regions", "12,40") == 0
+    return root / "frames"
+
+
+@pytest.fixture(scope="module")
+def trained(rooms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "pooling"
+    views = ("--views.training", 3, "--views.test", 4)
+    assert run("train", "rooms_pooling", "--data", rooms, "--out", out, "--no-progress", *SMALL, *views) == 0
+    return out
+
+
+def mean_iou(folder: Path) -> float:
+    return json.loads((folder / "result.json").read_text())["metrics"]["mean_iou"]
+
+
+def test_views_regions_or_neither_at_test(trained: Path, tmp_path: Path) -> None:
+    """One network: the full model, superpixel+ and the network alone."""
+    confusions = []
+    for views in (None, 4, 1, 0):
+        out = tmp_path / str(views)
+        chosen = () if views is None else ("--views", views)
+        assert run("evaluate", trained, "--out", out, *chosen) == 0
+        confusions.append(json.loads((out / "result.json").read_text())["confusion"])
+    assert confusions[0] == confusions[1]
+    assert len({str(confusion) for confusion in confusions}) == 3
+
+
+def test_evaluation_brings_the_drawn_views_together(trained: Path, rooms: Path) -> None:
+    model = load_model(str(trained))
+    batch = collate([open_test_split(model.config, rooms, "test")[0]])
+    assert batch["neighbours"].shape == (1, 3, 6, 48, 64)
+    assert batch["regions"].shape == (1, 4, 2, 48, 64)
+    posteriors = model.on_batches(torch.device("cpu"))(batch)
+    torch.testing.assert_close(posteriors.sum(1), torch.ones(1, 48, 64))
+    assert not posteriors.isnan().any()
+    finest = batch["regions"][0, 0, 1]
+    for region in finest.unique():
+        inside = posteriors[0][:, finest == region]
+        torch.testing.assert_close(inside, inside[:, :1].expand_as(inside))
+
+
+def test_frozen_stages_are_computed_once_for_each_frame(rooms: Path, tmp_path: Path) -> None:
+    options = (*SMALL, "--crop", "none", "--jitter", 0, "--frozen_stages", 2, "--views.recompute", "true")
+    views = ("--views.training", 3, "--views.test", 1, "--steps", 4, "--validate_every", 4)
+    command = ("train", "rooms_pooling", "--data", rooms, "--out", tmp_path / "run", "--no-progress")
+    assert run(*command, *options, *views) == 0
+    kept = len(list((tmp_path / "run" / "features").glob("*.pt")))
+    assert kept <= 2 * 4 + 1  # frames of the training videos, and the image that validates
+
+
+def test_what_is_missing_is_said(rooms: Path, trained: Path, tmp_path: Path, capsys) -> None:
+    assert run("evaluate", trained, "--data", tmp_path, "--out", tmp_path / "out") == 2
+    assert str(tmp_path) in capsys.readouterr().err
+    folders = tmp_path / "folders.py"
+    folders.write_text(
+        "from dataclasses import replace\n"
+        "from functools import partial\n"
+        "from tessella.datasets import NYUDv2Frames\n"
+        "from tessella.recipes.pooling import rooms_pooling\n"
+        "from tessella.runs.segmentation import Segmentation\n"
+        "def unprepared() -> Segmentation:\n"
+        "    return replace(rooms_pooling(), dataset=partial(NYUDv2Frames))\n"
+    )
+    command = ("train", f"{folders}:unprepared", "--data", rooms, "--out", tmp_path / "run", "--no-progress")
+    assert run(*command, *SMALL) == 2
+    assert "views need a data set that is Prepared" in capsys.readouterr().err
+    with pytest.raises(Exception, match="not prepared"):
+        Prepared(rooms, "train", dataset=NYUDv2Frames, folder=str(tmp_path / "nothing"))
+    assert run("evaluate", trained, "--views", -1, "--out", tmp_path / "out") == 2
+    assert "at least 0" in capsys.readouterr().err
