@@ -13,6 +13,9 @@ import argparse
 import json
 import shutil
 import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,32 +24,46 @@ import numpy as np
 import torch
 from scipy.stats import t as student
 
-from tessella.recipes.dilation import ASPP, BACKBONE, camvid_dilation, streets_dilation
-from tessella.runs.configuration import override
+from tessella.recipes.dilation import camvid_dilation, streets_dilation
+from tessella.runs.configuration import override, to_json
 from tessella.runs.environment import environment, write_json
 from tessella.runs.evaluation import evaluate
 from tessella.runs.model import load_model
-from tessella.runs.segmentation import open_split, train
+from tessella.runs.segmentation import Segmentation, open_split, train
 from tessella.training.fit import Machine
 
 RECIPES = {"camvid": camvid_dilation, "streets": streets_dilation}
-KEPT: dict[str, Any] = {"dilation_learning_rate": 0.0}
-# So that all layers can begin at one.
-WIDE = {"network.ranges": tuple((step, 1, high) for step, _, high in BACKBONE + ASPP)}
-ROWS: dict[str, dict[str, Any]] = {
-    "fixed": KEPT,
-    "learned": {},
-    "learned, one for a layer": {"network.per_channel": False},
-    "learned from uniform": {"network.initial": "uniform"},
-    "fixed at 1": {**KEPT, **WIDE, "network.initial": 1.0},
-    "learned from 1": {**WIDE, "network.initial": 1.0},
+Row = Callable[[Segmentation], Segmentation]
+
+
+def ordinary(config: Segmentation, **changes: Any) -> Segmentation:
+    """The same network of ordinary convolutions."""
+    return replace(config, network=partial(config.network.keywords["network"], **changes))
+
+
+def changed(config: Segmentation, **changes: Any) -> Segmentation:
+    return override(config, {name.replace("__", "."): value for name, value in changes.items()})
+
+
+ROWS: dict[str, Row] = {
+    "fixed": ordinary,
+    "fixed, head at 6": partial(ordinary, rates=(6,)),
+    "fixed, head at 3": partial(ordinary, rates=(3,)),
+    "learned": changed,
+    "learned, one for a layer": partial(changed, network__per_channel=False),
+    "learned from uniform": partial(changed, network__initial="uniform"),
+    "fixed at 1": partial(changed, network__initial=1.0, dilation_learning_rate=0.0),
+    "learned from 1": partial(changed, network__initial=1.0),
 }
 PAIRS = [
     ("learned", "fixed"),
     ("learned, one for a layer", "fixed"),
     ("learned from uniform", "fixed"),
-    ("learned from 1", "fixed at 1"),
     ("fixed", "fixed at 1"),
+    ("fixed, head at 6", "fixed at 1"),
+    ("fixed, head at 3", "fixed at 1"),
+    ("learned from 1", "fixed at 1"),
+    ("learned from 1", "fixed"),
 ]
 
 
@@ -71,7 +88,7 @@ def main() -> None:
 
 def measure(recipe: str, row: str, seed: int, data: Path, runs: Path) -> dict[str, Any]:
     """Train and test one row with one seed."""
-    config = override(RECIPES[recipe](), {**ROWS[row], "seed": seed})
+    config = ROWS[row](replace(RECIPES[recipe](), seed=seed))
     run = runs / f"{recipe}_{row.replace(' ', '_')}_{seed}"
     resume = (run / "checkpoints" / "last.ckpt").exists()
     start = time.monotonic()
@@ -92,7 +109,8 @@ def measure(recipe: str, row: str, seed: int, data: Path, runs: Path) -> dict[st
         },
         pictures=0,
     )
-    layers = json.loads((run / "dilation.json").read_text())["layers"]
+    factors = run / "dilation.json"
+    layers = json.loads(factors.read_text())["layers"] if factors.exists() else []
     final = {layer["name"]: np.array(layer["factors"][-1]) for layer in layers}
     shutil.rmtree(run / "checkpoints")
     print(f"{recipe}, {row}, seed {seed}: {100 * scores.mean_iou:.2f} in {minutes:.1f} minutes", flush=True)
@@ -103,7 +121,7 @@ def measure(recipe: str, row: str, seed: int, data: Path, runs: Path) -> dict[st
         "iou_per_class": scores.iou_per_class.tolist(),
         "factors": {name: [round(float(x), 3) for x in (f.mean(), f.std())] for name, f in final.items()},
         "training_minutes": None if resume else round(minutes, 1),
-        "changes": ROWS[row],
+        "config": to_json(config),
         **environment(),
     }
 

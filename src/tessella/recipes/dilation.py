@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from tessella.dilation import LearnableDilation
+from tessella.inference import InferencePlan
 from tessella.networks import DeepLabV2, ResNet
 from tessella.recipes.camvid import camvid, camvid_deeplab_v2, camvid_pspnet
 from tessella.recipes.cityscapes import cityscapes_deeplab_v2, cityscapes_largefov, cityscapes_pspnet
@@ -71,34 +72,38 @@ def camvid_pspnet_dilation() -> Segmentation:
 
 
 def camvid_dilation() -> Segmentation:
-    """A small DeepLab-v2 on CamVid from scratch, its dilation learned; sized for two CPU cores.
+    """A small ResNet-18 under one large field of view, its dilation learned, on small CamVid; for two CPU cores.
 
     Command: tessella train camvid_dilation --data CAMVID
     Citation: He et al., Learning dilation factors for semantic segmentation of street scenes, GCPR 2017
     """
-    return _learned(
-        replace(
-            camvid(),
-            network=partial(DeepLabV2, backbone=partial(ResNet, depth=18, width=32)),
-            steps=700,
-            validate_every=700,
-        ),
-        BACKBONE + ASPP,
-        rate=0.01,
-    )
+    return _small(camvid())
 
 
 def streets_dilation() -> Segmentation:
-    """A small DeepLab-v2 on rendered streets, its dilation learned; sized for two CPU cores.
+    """The same on rendered streets.
 
     Command: tessella scenes render street --out streets && tessella train streets_dilation --data streets
     Citation: He et al., Learning dilation factors for semantic segmentation of street scenes, GCPR 2017
     """
-    return _learned(
-        replace(streets(), network=partial(DeepLabV2, backbone=partial(ResNet, depth=18, width=16))),
-        BACKBONE + ASPP,
-        rate=0.01,
+    return _small(streets())
+
+
+def _small(config: Segmentation) -> Segmentation:
+    """One classifier of dilation 12, as DeepLab-LargeFOV has, so that its factors alone decide what it sees."""
+    network = partial(DeepLabV2, backbone=partial(ResNet, depth=18, width=16), rates=(12,))
+    config = replace(
+        config,
+        network=network,
+        crop=(120, 160),
+        scale=(0.3, 0.7),
+        batch_size=8,
+        learning_rate=3e-3,
+        steps=800,
+        validate_every=800,
+        inference=InferencePlan(scales=(0.5,), flip=True),
     )
+    return _learned(config, (*BACKBONE, (12, 1, 20)), rate=0.03)
 
 
 def _learned(config: Segmentation, ranges: Ranges, rate: float) -> Segmentation:
