@@ -132,23 +132,31 @@ def table(results: Path) -> str:
     for file in sorted(results.glob("*.json")):
         result = json.loads(file.read_text())
         found.setdefault(result["row"], {})[result["seed"]] = 100 * result["mean_iou"]
-    lines = ["| row | seeds | mean IoU | spread |", "|---|---|---|---|"]
+    lines = ["| row | seeds | mean IoU |", "|---|---|---|"]
     for row in (row for row in ROWS if row in found):
-        values = list(found[row].values())
-        spread = f"{np.std(values, ddof=1):.2f}" if len(values) > 1 else "-"
-        lines.append(f"| {row} | {len(values)} | {np.mean(values):.2f} | {spread} |")
+        lines.append(f"| {row} | {len(found[row])} | {spread(list(found[row].values()))} |")
     lines += ["", "| difference | seeds | points | 95% interval | |", "|---|---|---|---|---|"]
     for row, other in PAIRS:
         seeds = sorted(found.get(row, {}).keys() & found.get(other, {}).keys())
-        if len(seeds) > 1:
-            gains = np.array([found[row][seed] - found[other][seed] for seed in seeds])
-            reach = student.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains))
-            low, high = gains.mean() - reach, gains.mean() + reach
-            verdict = "not resolved" if low <= 0 <= high else "resolved"
-            lines.append(
-                f"| {row} - {other} | {len(seeds)} | {gains.mean():+.2f} | {low:+.2f} to {high:+.2f} | {verdict} |"
-            )
+        lines += difference(f"{row} - {other}", [found[row][seed] - found[other][seed] for seed in seeds])
     return "\n".join(lines)
+
+
+def spread(values: list[float]) -> str:
+    """Mean and, of several values, standard deviation."""
+    mean = f"{np.mean(values):.2f}"
+    return f"{mean} ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else mean
+
+
+def difference(name: str, gains: list[float]) -> list[str]:
+    """A line for differences that are paired by seed, if there are at least two."""
+    if len(gains) < 2:
+        return []
+    mean = float(np.mean(gains))
+    reach = student.ppf(0.975, len(gains) - 1) * np.std(gains, ddof=1) / np.sqrt(len(gains))
+    low, high = mean - reach, mean + reach
+    verdict = "not resolved" if low <= 0 <= high else "resolved"
+    return [f"| {name} | {len(gains)} | {mean:+.2f} | {low:+.2f} to {high:+.2f} | {verdict} |"]
 
 
 if __name__ == "__main__":

@@ -151,6 +151,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--dataset", help="name of the data set, for a model that was not trained here")
     evaluate.add_argument("--split", help="the split to measure on; the recipe's test split where not given")
     evaluate.add_argument(
+        "--boundaries", action="store_true", help="also measure precision and recall of boundaries (slow)"
+    )
+    evaluate.add_argument(
         "--views",
         type=int,
         help="views of a prepared video to bring together; 1: regions of the image alone, 0: no regions; as trained "

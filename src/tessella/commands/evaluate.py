@@ -39,6 +39,7 @@ def run(options: argparse.Namespace) -> None:
             "network": _name(model.config.network if model.config else model.network),
             "checkpoint": Path(options.model).name,
         },
+        boundaries=options.boundaries,
         progress=lambda batches: track(batches, f"Evaluating {split}", total=len(dataset)),
     )
     print_scores(scores, dataset)

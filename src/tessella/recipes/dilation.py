@@ -103,7 +103,7 @@ def _small(config: Segmentation) -> Segmentation:
         validate_every=800,
         inference=InferencePlan(scales=(0.5,), flip=True),
     )
-    return _learned(config, (*BACKBONE, (12, 1, 20)), rate=0.03)
+    return _learned(config, (*BACKBONE, (12, 1, 20)), rate=0.1)
 
 
 def _learned(config: Segmentation, ranges: Ranges, rate: float) -> Segmentation:

@@ -14,7 +14,15 @@ from torch import Tensor
 from tessella.datasets import LabelClass, Sample, SegmentationDataset
 from tessella.datasets.loading import Batch, collate, evaluation_loader
 from tessella.errors import InputError
-from tessella.metrics import CalibrationError, SegmentationScores, confusion_matrix, segmentation_scores
+from tessella.metrics import (
+    BoundaryPrecisionRecall,
+    BoundaryScores,
+    CalibrationError,
+    SegmentationScores,
+    boundary_strength,
+    confusion_matrix,
+    segmentation_scores,
+)
 from tessella.pictures import colorize, difference, to_rgb8
 from tessella.runs.environment import write_json
 
@@ -38,13 +46,14 @@ def evaluate(
     description: dict[str, Any],
     workers: int = 1,
     pictures: int = 6,
+    boundaries: bool = False,
     progress: Callable[[Iterable[Batch]], Iterable[Batch]] = iter,
 ) -> SegmentationScores:
     """Predict every image of ``dataset`` and compare with its labels.
 
     Writes ``result.json``, ``per_image.npz`` and pictures to ``out``. Images are taken one by one, at the size they
     have. description: what the result is of (dataset, split, network, checkpoint), stored with it. pictures: so
-    many of the worst images, and as many at random, are drawn.
+    many of the worst images, and as many at random, are drawn. boundaries: measure them too, which takes a while.
 
     Raises:
         InputError: an image without labels; a model with another number of classes.
@@ -52,6 +61,7 @@ def evaluate(
     num_classes = len(dataset.classes)
     confusions = torch.zeros(len(dataset), num_classes, num_classes, dtype=torch.int64)
     calibration = CalibrationError()
+    curve = BoundaryPrecisionRecall()
     start = time.monotonic()
     for index, batch in enumerate(progress(evaluation_loader(dataset, workers=workers))):
         if "labels" not in batch:
@@ -62,6 +72,8 @@ def evaluate(
         labels = batch["labels"].to(posteriors.device)
         confusions[index] = confusion_matrix(posteriors.argmax(1), labels, num_classes)
         calibration.update(posteriors, labels)
+        if boundaries:
+            curve.update(boundary_strength(posteriors), labels)
     seconds = time.monotonic() - start
 
     scores = segmentation_scores(confusions.sum(0))
@@ -92,6 +104,7 @@ def evaluate(
                 "accuracy": [_number(value) for value in reliability.accuracy.tolist()],
                 "count": reliability.count.tolist(),
             },
+            **({"boundaries": _boundaries(curve.compute())} if boundaries else {}),
         },
     )
     return scores
@@ -124,6 +137,15 @@ def draw_sample(predict: Predict, sample: Sample, palette: np.ndarray, folder: P
 def palette_of(classes: Iterable[LabelClass]) -> np.ndarray:
     """[K, 3] uint8 colours of the classes."""
     return np.array([color for _, color in classes], dtype=np.uint8)
+
+
+def _boundaries(scores: BoundaryScores) -> dict[str, Any]:
+    return {
+        "average_precision": _number(scores.average_precision),
+        "best_f": _number(scores.best_f),
+        "precision": [_number(value) for value in scores.precision.tolist()],
+        "recall": [_number(value) for value in scores.recall.tolist()],
+    }
 
 
 def _number(value: float) -> float | None:
