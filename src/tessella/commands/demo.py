@@ -6,23 +6,30 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
 
 from tessella.commands.evaluate import print_scores
 from tessella.commands.scenes import render_with_progress
+from tessella.datasets.files import read_map
+from tessella.datasets.nyudv2_classes import index_of_id40
 from tessella.dilation import LearnableDilation
-from tessella.recipes.streets import streets
+from tessella.metrics import ConfusionMatrix
+from tessella.recipes.streets import rooms, streets
 from tessella.reports import compare_runs, comparison_table, write_report
 from tessella.runs.evaluation import evaluate
 from tessella.runs.model import load_model
 from tessella.runs.prediction import Segmenter, find_pictures, predict_pictures
 from tessella.runs.segmentation import open_split, train
+from tessella.runs.video import predict_steady_video
+from tessella.runs.video_frames import FrameSequence
 from tessella.training.fit import Machine
 
 SEQUENCES = {"train": 320, "val": 20, "test": 8}
-MORE_STEPS = 200
+MORE_STEPS = 120
+ROOM_STEPS = 200
 
 
 def run(options: argparse.Namespace) -> None:
@@ -44,10 +51,11 @@ def run(options: argparse.Namespace) -> None:
     _evaluate_and_report(data, run_folder, "PSPNet")
     _segment_new_images(data, run_folder, options.out / "predictions", console)
     _learn_dilation(data, run_folder, options.out, machine, console)
+    _steady_room(run_folder, options.out, machine, console)
     minutes = (time.monotonic() - start) / 60
     console.print(
-        f"Done in {minutes:.1f} minutes. Open {run_folder}/report.html, {options.out}/dilation.html and "
-        f"{options.out}/predictions"
+        f"Done in {minutes:.1f} minutes. Open {run_folder}/report.html, {options.out}/dilation.html, "
+        f"{options.out}/predictions and {options.out}/video"
     )
 
 
@@ -92,6 +100,41 @@ def _learn_dilation(data: Path, trained: Path, out: Path, machine: Machine, cons
     folders = [out / f"dilation_{name}" for name in runs]
     console.print(comparison_table(folders))
     compare_runs(folders, out / "dilation.html")
+
+
+def _steady_room(trained: Path, out: Path, machine: Machine, console: Console) -> None:
+    """Train the network on to rooms, then segment an RGB-D video: frame by frame, and pooled over time and space."""
+    console.rule("6  Steady a video of a room")
+    data, video, run_folder = out / "rooms", out / "room_video", out / "rooms_run"
+    size = {"height": 240, "width": 320, "seed": 0, "workers": 2}
+    render_with_progress("room", data, sequences={"train": 60, "test": 4}, frames=1, **size)
+    render_with_progress("room", video, sequences={"train": 0, "test": 1}, frames=15, **size)
+    config = replace(
+        rooms(),
+        weights=str(trained / "checkpoints" / "best.ckpt"),
+        steps=ROOM_STEPS,
+        validate_every=ROOM_STEPS,
+    )
+    if not (run_folder / "checkpoints" / "last.ckpt").exists():
+        train(config, "rooms", data, run_folder, machine=machine)
+    model = load_model(str(run_folder))
+    segmenter = Segmenter(model, model.classes, torch.device("cpu"))
+    (folder,) = (video / "frames" / "test").iterdir()
+    frames = FrameSequence(folder)
+    before, after = predict_steady_video(
+        segmenter, frames, out / "video", progress=lambda each: track(each, "Segmenting", total=15)
+    )
+    single, steady = ConfusionMatrix(13), ConfusionMatrix(13)
+    for frame in frames:
+        with np.load(video / "truth" / "test" / folder.name / f"{frame.name}.npz") as truth:
+            labels = torch.from_numpy(index_of_id40(13)[truth["labels"]])
+        single.update(torch.from_numpy(segmenter.labels(frame.image)), labels)
+        pooled = read_map(out / "video" / "labels" / folder.name / f"{frame.name}.png")
+        steady.update(torch.from_numpy(np.array(pooled)), labels)
+    ious = [100 * each.compute().mean_iou for each in (single, steady)]
+    console.print(
+        f"Single frames: mean IoU {ious[0]:.1f}, flicker {before:.1%}. Pooled: {ious[1]:.1f}, {after:.1%}"
+    )
 
 
 def _segment_new_images(data: Path, run_folder: Path, out: Path, console: Console) -> None:

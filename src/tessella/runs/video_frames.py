@@ -12,17 +12,22 @@ from tessella.datasets.nyudv2_frames import METRES_PER_UNIT
 from tessella.errors import InputError
 from tessella.inference import VideoReader
 from tessella.inference.video import natural_order
+from tessella.pooling.depth import fill_depth
 from tessella.pooling.hha import hha
 
 _COLOR = ("_color.png", "_color.jpg")
 
 
 class VideoFrame(NamedTuple):
-    """image: [H, W, 3] uint8 RGB. depth: [H, W] float32 in metres, 0 where it is unknown; None where there is none."""
+    """image: [H, W, 3] uint8 RGB. depth: [H, W] float32 in metres, holes filled; None where there is none.
+
+    missing: [H, W], where depth was filled.
+    """
 
     name: str
     image: np.ndarray
     depth: np.ndarray | None = None
+    missing: np.ndarray | None = None
 
     def picture(self, channels: int) -> np.ndarray:
         """What a model of so many channels takes: the image, and for six of them HHA, as a Kinect's camera sees it."""
@@ -30,7 +35,7 @@ class VideoFrame(NamedTuple):
             return self.image
         assert self.depth is not None
         camera = camera_matrix(COLOR_CAMERA, *self.depth.shape)
-        return np.dstack([self.image, hha(self.depth, camera)])
+        return np.dstack([self.image, hha(self.depth, camera, self.missing)])
 
 
 class FrameSequence:
@@ -79,7 +84,8 @@ def _read(color: Path, with_depth: bool) -> VideoFrame:
     if units.shape != image.shape[:2]:
         sizes = f"depth is {list(units.shape)}, the image {list(image.shape[:2])}"
         raise InputError(f"{_depth_of(color)}: {sizes}; give both one size")
-    return VideoFrame(_stem(color), image, units.astype(np.float32) * np.float32(METRES_PER_UNIT))
+    depth = units.astype(np.float32) * np.float32(METRES_PER_UNIT)
+    return VideoFrame(_stem(color), image, fill_depth(depth), depth == 0)
 
 
 def _find_colors(path: Path) -> list[Path]:
