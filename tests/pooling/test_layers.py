@@ -107,7 +107,7 @@ def test_region_to_pixel():
 @pytest.mark.parametrize("temporal", ["mean", "max"])
 def test_the_module(spatial, temporal):
     features, regions = problem()
-    output = SpatioTemporalPooling(spatial, temporal)(features, regions, target=1)
+    output = SpatioTemporalPooling(spatial=spatial, temporal=temporal)(features, regions, target=1)
     pooled = spatial_pool(features, regions, 4, spatial)
     brought = temporal_pool(pooled, region_sizes(regions, 4) > 0, temporal)
     assert_close(output, features[1].where(regions[1] < 0, region_to_pixel(brought, regions[1])))

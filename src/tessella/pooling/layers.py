@@ -83,7 +83,7 @@ class SpatioTemporalPooling(nn.Module):
     spatial, temporal: "mean" or "max", over a region's pixels and over its views.
     """
 
-    def __init__(self, spatial: Reduce = "mean", temporal: Reduce = "mean") -> None:
+    def __init__(self, *, spatial: Reduce = "mean", temporal: Reduce = "mean") -> None:
         super().__init__()
         self.spatial, self.temporal = spatial, temporal
 
