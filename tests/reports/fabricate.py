@@ -53,6 +53,10 @@ def write_evaluation(run: Path, split: str = "test", seed: int = 0) -> Path:
             "confidence": [None, 0.3, 0.5, 0.7, 0.9], "accuracy": [None, 0.2, 0.45, 0.6, 0.88],
             "count": [0, 10, 40, 100, 500],
         },
+        "boundaries": {
+            "average_precision": 0.4, "best_f": 0.5,
+            "precision": [0.2, 0.5, 0.8, None], "recall": [0.9, 0.6, 0.2, 0.0],
+        },
     }  # fmt: skip
     (folder / "result.json").write_text(json.dumps(result))
     np.savez_compressed(folder / "per_image.npz", ids=np.array(IDS), confusion=confusion)

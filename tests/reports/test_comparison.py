@@ -52,7 +52,7 @@ def test_page_has_metrics_curves_classes_and_differences(runs, tmp_path, parse):
     assert "second 50.7 81.2 – 70.3 5.0 +5.0" in page.text
     assert "optimizer.rate 0.01 0.02" in page.text
     assert "network.backbone" not in page.text
-    assert page.tags.count("svg") == 3
+    assert page.tags.count("svg") == 4
     best = [name for name, value in page.attributes if value == "number best"]
     assert len(best) == 2  # the mean IoU of the second, the calibration error of the first
 
@@ -106,7 +106,7 @@ def test_runs_without_common_parts(runs, tmp_path, parse):
     page = parse(compare_runs(runs, tmp_path / "comparison.html"))
     assert "Results on test" in page.headings
     assert "Classes on test" not in page.headings
-    assert page.tags.count("svg") == 2
+    assert page.tags.count("svg") == 3
 
 
 def test_other_classes_are_not_set_beside_each_other(runs, tmp_path, parse):

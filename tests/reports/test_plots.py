@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from tessella.datasets.sample import LabelClass
 from tessella.reports import plots
 from tessella.reports.embed import inline_svg
-from tessella.reports.run import LearnedDilation, Reliability
+from tessella.reports.run import Boundaries, LearnedDilation, Reliability
 
 CLASSES = [LabelClass("sky", (70, 130, 180)), LabelClass("car", (0, 0, 142)), LabelClass("tree", (0, 128, 0))]
 
@@ -142,3 +142,11 @@ def test_dilation_histograms_count_every_channel(count):
     assert len(panels) == (count if count <= 9 else 2)
     bars = [sum(bar.get_height() for bar in axes.containers[0]) for axes in panels]
     assert sum(bars) == 6 * count
+
+
+def test_boundaries_of_several_runs_in_their_colours():
+    curve = Boundaries(0.4, np.array([0.2, 0.5, np.nan]), np.array([0.9, 0.6, 0.0]))
+    figure = plots.boundary_curves([None, curve])
+    (line,) = figure.axes[0].lines
+    assert line.get_color() == plots.SERIES[1]
+    assert line.get_xdata().tolist() == [0.9, 0.6, 0.0]

@@ -27,7 +27,7 @@ def test_report_has_every_section_and_the_headline_numbers(make_run, parse):
     page = parse(run / "report.html")
     for heading in (
         "toy-pspnet", "Results on test", "Training", "Loss", "Validation mean IoU", "Learning rate",
-        "Classes on test", "IoU per class", "Confusion", "Most frequent confusions", "Reliability",
+        "Classes on test", "IoU per class", "Confusion", "Most frequent confusions", "Reliability", "Boundaries",
         "Pictures of test", "Worst images", "More images", "Repeat this run",
     ):  # fmt: skip
         assert heading in page.headings
@@ -39,7 +39,7 @@ def test_report_has_every_section_and_the_headline_numbers(make_run, parse):
     ):  # fmt: skip
         assert text in page.text
     assert page.tags.count("img") == 6 * 4
-    assert page.tags.count("svg") == 7
+    assert page.tags.count("svg") == 8
 
 
 def test_undefined_metric_is_a_dash(make_run, parse):

@@ -97,6 +97,8 @@ def test_broken_json_is_named(make_run, name, text):
         ({"seconds": "long"}, "seconds"),
         ({"reliability": {"count": [1], "accuracy": [1, 2], "confidence": [1]}}, "accuracy"),
         ({"reliability": {"count": [1]}}, "reliability"),
+        ({"boundaries": {"recall": [1, 2], "precision": [1]}}, "precision"),
+        ({"boundaries": {"precision": [1]}}, "boundaries"),
     ],
 )
 def test_unusable_field_is_named(make_run, fields, named):

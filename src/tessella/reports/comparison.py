@@ -48,6 +48,7 @@ class SplitComparison:
     """The runs that were evaluated on a split, in their order; the first is the reference.
 
     class_iou: per class of the reference, the IoU of each run in ``standings``; nan where it is not known.
+    boundaries: the runs' curves of precision over recall, where any measured them.
     panels: per run, pictures of it beside the reference.
     """
 
@@ -55,6 +56,7 @@ class SplitComparison:
     standings: list[Standing]
     class_iou: list[tuple[str, list[float]]]
     class_differences: Markup | None
+    boundaries: Markup | None
     panels: Mapping[int, list[PictureRow]]
 
 
@@ -146,10 +148,11 @@ def _compare_split(split: str, evaluations: Mapping[int, Evaluation], runs: Sequ
         for place, evaluation in evaluations.items()
         if place != first
     }
+    boundaries = _boundaries(evaluations, len(runs))
     names = [entry.name for entry in reference.classes]
     class_iou = _class_iou(evaluations)
     if first not in class_iou or len(class_iou) == 1:
-        return SplitComparison(split, standings, [], None, pictures)
+        return SplitComparison(split, standings, [], None, boundaries, pictures)
     gains = {place: iou - class_iou[first] for place, iou in class_iou.items() if place != first}
     unknown = np.full(len(names), math.nan)
     columns = np.stack([class_iou.get(place, unknown) for place in evaluations], axis=1)
@@ -158,6 +161,7 @@ def _compare_split(split: str, evaluations: Mapping[int, Evaluation], runs: Sequ
         standings,
         class_iou=list(zip(names, columns.tolist(), strict=True)),
         class_differences=inline_svg(plots.class_iou_differences(names, gains), "Gain of IoU per class"),
+        boundaries=boundaries,
         panels=pictures,
     )
 
@@ -196,6 +200,14 @@ def _class_iou(evaluations: Mapping[int, Evaluation]) -> dict[int, np.ndarray]:
         for place, evaluation in evaluations.items()
         if evaluation.iou_per_class is not None and _same_classes(reference, evaluation)
     }
+
+
+def _boundaries(evaluations: Mapping[int, Evaluation], runs: int) -> Markup | None:
+    measured = {place: evaluation.boundaries for place, evaluation in evaluations.items()}
+    if not any(measured.values()):
+        return None
+    figure = plots.boundary_curves([measured.get(place) for place in range(runs)])
+    return inline_svg(figure, "Precision over recall of the runs' boundaries")
 
 
 def _curves(runs: Sequence[Run]) -> dict[str, Markup]:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tessella.datasets.sample import LabelClass
-from tessella.reports.run import LearnedDilation, Reliability, Series
+from tessella.reports.run import Boundaries, LearnedDilation, Reliability, Series
 
 INK = "#1b2431"
 MUTED = "#687386"
@@ -165,6 +165,22 @@ def reliability_diagram(reliability: Reliability) -> Figure:
     for axis in (above.yaxis, below.yaxis, below.xaxis):
         axis.set_major_formatter(_PERCENT)
     below.yaxis.set_major_locator(MaxNLocator(2))
+    return figure
+
+
+def boundary_curves(lines: Sequence[Boundaries | None]) -> Figure:
+    """Precision over recall of boundaries, in the colours of ``SERIES``; None skips a colour (figure 3.9)."""
+    figure, axes = _figure_and_axes(3.8, 3.2)
+    for index, curve in enumerate(lines):
+        if curve is not None:
+            style = "-" if index < len(SERIES) else "--"
+            axes.plot(curve.recall, curve.precision, style, color=series_color(index), linewidth=1.6)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.03)
+    axes.set_xlabel("Recall")
+    axes.set_ylabel("Precision")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(_PERCENT)
     return figure
 
 

@@ -99,6 +99,10 @@ def _section(evaluation: Evaluation, rows: int) -> EvaluationSection:
     if evaluation.reliability is not None:
         diagram = plots.reliability_diagram(evaluation.reliability)
         figures["reliability"] = inline_svg(diagram, "Accuracy over confidence")
+    if evaluation.boundaries is not None:
+        figures["boundaries"] = inline_svg(
+            plots.boundary_curves([evaluation.boundaries]), "Precision over recall of boundaries"
+        )
     if evaluation.per_image is not None and len(evaluation.per_image.ids) > 1:
         histogram = plots.image_iou_histogram(evaluation.per_image.mean_iou())
         figures["images"] = inline_svg(histogram, "Number of images over their mean IoU")

@@ -29,6 +29,15 @@ class Reliability:
 
 
 @dataclass(frozen=True)
+class Boundaries:
+    """Precision and recall of boundaries at thresholds, and the area under their curve."""
+
+    average_precision: float
+    precision: Float[np.ndarray, " thresholds"]
+    recall: Float[np.ndarray, " thresholds"]
+
+
+@dataclass(frozen=True)
 class PerImage:
     """One confusion matrix per image: rows ground truth, columns prediction, entries pixel counts."""
 
@@ -61,6 +70,7 @@ class Evaluation:
     iou_per_class: Float[np.ndarray, " classes"] | None
     confusion: Float[np.ndarray, "classes classes"] | None
     reliability: Reliability | None
+    boundaries: Boundaries | None
     per_image: PerImage | None
 
     @property
@@ -143,7 +153,7 @@ def read_evaluation(folder: Path) -> Evaluation:
     if not isinstance(metrics, dict):
         raise InputError(f"{file}: 'metrics' must be an object of numbers; evaluate the run again")
     count = len(classes)
-    reliability = result.get("reliability")
+    reliability, boundaries = result.get("reliability"), result.get("boundaries")
     per_image = folder / "per_image.npz"
     return Evaluation(
         folder,
@@ -157,6 +167,7 @@ def read_evaluation(folder: Path) -> Evaluation:
         iou_per_class=_array(metrics, "iou_per_class", (count,), file),
         confusion=_array(result, "confusion", (count, count), file),
         reliability=_read_reliability(reliability, file) if reliability else None,
+        boundaries=_read_boundaries(boundaries, file) if boundaries else None,
         per_image=_read_per_image(per_image, count) if per_image.is_file() else None,
     )
 
@@ -231,6 +242,20 @@ def _read_reliability(fields: Mapping[str, Any], file: Path) -> Reliability | No
     if confidence is None or accuracy is None or count is None:
         raise InputError(f"{file}: 'reliability' must hold the lists confidence, accuracy and count")
     return Reliability(confidence, accuracy, np.nan_to_num(count))
+
+
+def _read_boundaries(fields: Mapping[str, Any], file: Path) -> Boundaries:
+    if not isinstance(fields, dict) or not isinstance(fields.get("recall"), list):
+        raise InputError(
+            f"{file}: 'boundaries' must hold average_precision and the lists precision and recall"
+        )
+    count = (len(fields["recall"]),)
+    precision, recall = (_array(fields, name, count, file) for name in ("precision", "recall"))
+    if precision is None or recall is None:
+        raise InputError(
+            f"{file}: 'boundaries' must hold average_precision and the lists precision and recall"
+        )
+    return Boundaries(_number(fields, "average_precision", file), precision, recall)
 
 
 def _read_per_image(file: Path, classes: int) -> PerImage:
