@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.datasets.fabricate import fabricate_sun3d
 from tests.runs.test_end_to_end import run
 
 from tessella.datasets import NYUDv2Frames, Prepared
@@ -95,3 +96,15 @@ def test_what_is_missing_is_said(rooms: Path, trained: Path, tmp_path: Path, cap
         Prepared(rooms, "train", dataset=NYUDv2Frames, folder=str(tmp_path / "nothing"))
     assert run("evaluate", trained, "--views", -1, "--out", tmp_path / "out") == 2
     assert "at least 0" in capsys.readouterr().err
+
+
+def test_forty_classes_are_merged_for_sun3d(rooms: Path, tmp_path: Path) -> None:
+    """A model of prepared NYUDv2 frames on another data set, with views of that (table 3.6)."""
+    fabricate_sun3d(tmp_path / "sun3d", frames=3)
+    assert run("data", "prepare", "SUN3D", tmp_path / "sun3d", "--window", 1, "--workers", 1) == 0
+    options = (*SMALL, "--dataset.dataset.classes", 40, "--dataset.hha", "false")
+    out = tmp_path / "run"
+    assert run("train", "rooms_pooling", "--data", rooms, "--out", out, "--no-progress", *options) == 0
+    other = ("--dataset", "SUN3D", "--data", tmp_path / "sun3d", "--split", "all")
+    assert run("evaluate", out, *other, "--out", tmp_path / "result") == 0
+    assert len(json.loads((tmp_path / "result" / "result.json").read_text())["classes"]) == 33

@@ -3,19 +3,26 @@
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from tessella.commands.data import find_dataset
 from tessella.commands.model import open_model
-from tessella.datasets import SegmentationDataset
+from tessella.datasets import Prepared, SegmentationDataset
+from tessella.datasets.file_dataset import FileDataset
+from tessella.datasets.sun3d import CLASSES as SUN3D_CLASSES
+from tessella.datasets.sun3d import INDEX_OF_NYUDV2
 from tessella.errors import InputError
 from tessella.metrics import SegmentationScores
 from tessella.reports import write_report
-from tessella.runs.evaluation import evaluate
+from tessella.runs.configuration import override
+from tessella.runs.evaluation import Predict, evaluate, merging
 from tessella.runs.model import Model
 from tessella.runs.segmentation import open_test_split
 
@@ -30,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
     if out is None:
         raise InputError("evaluate needs --out FOLDER for a model that is not in a run's folder")
     scores = evaluate(
-        model.on_batches(device),
+        _predict(model, dataset, device),
         dataset,
         out,
         description={
@@ -80,8 +87,23 @@ def _dataset(
         raise InputError(
             "evaluate needs --dataset NAME, --data FOLDER and --split NAME for a model not trained here"
         )
-    reader: Callable[..., SegmentationDataset] = find_dataset(options.dataset)
-    return reader(options.data, options.split), options.split
+    reader: Callable[..., FileDataset] = find_dataset(options.dataset)
+    config = model.config
+    if config is None or getattr(config.dataset, "func", None) is not Prepared:
+        return reader(options.data, options.split), options.split
+    # A model of prepared video: this data set is one, with the window that the model was trained on.
+    own = config.dataset.keywords["dataset"]  # type: ignore[attr-defined]
+    window = partial(reader, depth=True, neighbours=own.keywords.get("neighbours", ()))
+    dataset = override(partial(config.dataset, dataset=window), {"folder": None})
+    return open_test_split(replace(config, dataset=dataset), options.data, options.split), options.split
+
+
+def _predict(model: Model, dataset: SegmentationDataset, device: torch.device) -> Predict:
+    """NYUDv2's 40 classes are merged to SUN3D's 33 where those are asked for (table 3.6 of the thesis)."""
+    predict = model.on_batches(device)
+    if len(dataset.classes) == len(SUN3D_CLASSES) and len(model.classes or ()) == len(INDEX_OF_NYUDV2):
+        return merging(predict, INDEX_OF_NYUDV2)
+    return predict
 
 
 def dataset_of(model: Model, data: Path, split: str | None) -> tuple[SegmentationDataset, str]:

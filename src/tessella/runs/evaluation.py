@@ -38,6 +38,19 @@ def on_images(model: BlackBox, device: torch.device) -> Predict:
     return lambda batch: model(batch["image"].to(device))
 
 
+def merging(predict: Predict, index: np.ndarray) -> Predict:
+    """The same with classes merged: ``index`` [K] names what each becomes; posteriors of what becomes one add up."""
+    places = torch.from_numpy(index.astype(np.int64))
+
+    def merged(batch: Batch) -> Tensor:
+        posteriors = predict(batch)
+        batch_size, _, height, width = posteriors.shape
+        sums = posteriors.new_zeros(batch_size, int(places.max()) + 1, height, width)
+        return sums.index_add(1, places.to(sums.device), posteriors)
+
+    return merged
+
+
 def evaluate(
     predict: Predict,
     dataset: SegmentationDataset,
