@@ -97,3 +97,12 @@ def test_a_picture_of_one_colour_is_one_region():
 def test_bad_input(image, depth, arguments, message):
     with pytest.raises(InputError, match=message):
         superpixels(image, depth, **arguments)
+
+
+def test_a_hierarchy_begins_with_as_many_regions_as_asked_for():
+    image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    assert [region_hierarchy(image, finest=finest).finest.max() + 1 for finest in (2, 50, 130)] == [
+        2,
+        50,
+        130,
+    ]

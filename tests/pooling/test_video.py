@@ -12,8 +12,8 @@ from tessella.metrics import Flicker
 from tessella.pooling.correspondence import match
 from tessella.pooling.flow import Motion
 from tessella.pooling.layers import SpatioTemporalPooling
-from tessella.pooling.superpixels import region_hierarchy
-from tessella.pooling.video import LEAVES, MATCHED, View, pool_window, steady
+from tessella.pooling.superpixels import LEAVES, MATCHED, region_hierarchy
+from tessella.pooling.video import View, pool_window, steady
 
 SHAPE = (48, 64)
 

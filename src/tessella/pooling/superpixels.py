@@ -13,6 +13,10 @@ Method = Literal["hierarchy", "slic", "seeds", "felzenszwalb"]
 COLOR_STEP, DEPTH_STEP = 12.0, 0.04
 """What is as likely a boundary as not: so many units of Lab, so large a bend or step of depth, as a share of it."""
 
+LEAVES, MATCHED = 10, 2
+"""How many times as many regions a hierarchy begins with as are wanted of it, and are matched with those of a target.
+More leaves lose less of what is thin, at 20 times the regions are too uneven; benchmarks/correspondences.py chose."""
+
 
 def superpixels(
     image: np.ndarray, depth: np.ndarray | None = None, regions: int = 200, method: Method = "hierarchy"
@@ -28,7 +32,7 @@ def superpixels(
     if regions < 1:
         raise InputError(f"regions: {regions} given; at least 1 is needed")
     if method == "hierarchy":
-        return region_hierarchy(image, depth).cut(regions)
+        return region_hierarchy(image, depth, LEAVES * regions).cut(regions)
     if method == "slic":
         size = max(2, round((image.shape[0] * image.shape[1] / regions) ** 0.5))
         lab = cv2.cvtColor(cv2.GaussianBlur(image, (3, 3), 0), cv2.COLOR_RGB2Lab)
@@ -83,7 +87,7 @@ class RegionHierarchy:
 
 
 def region_hierarchy(
-    image: np.ndarray, depth: np.ndarray | None = None, finest: int = 1200
+    image: np.ndarray, depth: np.ndarray | None = None, finest: int = 2000
 ) -> RegionHierarchy:
     """Basins of the boundary strength, brought to ``finest`` regions by area and then merged by their borders.
 
@@ -100,14 +104,26 @@ def region_hierarchy(
     basins = higra.labelisation_watershed(pixels, edges)
     graph, leaves, border, length = _adjacency(pixels, edges, basins)
     if graph.num_vertices() > finest:
-        tree, areas = higra.watershed_hierarchy_by_area(graph, border, np.bincount(leaves.ravel()))
-        coarser = higra.labelisation_horizontal_cut_from_num_regions(tree, areas, finest)
-        graph, leaves, border, length = _adjacency(pixels, edges, coarser)
+        largest = _largest(graph, leaves, edges, finest)
+        graph, leaves, border, length = _adjacency(pixels, edges, largest)
     if graph.num_vertices() == 1:
         return RegionHierarchy(leaves, np.zeros(1, np.int64), np.zeros(1))
     tree, altitudes = higra.binary_partition_tree_average_linkage(graph, border, length)
     parents = tree.parents()
     return RegionHierarchy(leaves, parents, _balanced(parents, altitudes, np.bincount(leaves.ravel())))
+
+
+def _largest(graph: Any, basins: np.ndarray, edges: np.ndarray, number: int) -> np.ndarray:
+    """The basins [H, W] flooded over their lowest passes, the smallest first, until so many remain."""
+    import higra
+
+    passes = higra.rag_accumulate_on_edges(graph, higra.Accumulators.min, edges)
+    tree, _ = higra.bpt_canonical(graph, passes)
+    areas = higra.attribute_area(tree, np.bincount(basins.ravel()))
+    smaller = higra.accumulate_parallel(tree, areas, higra.Accumulators.min)[graph.num_vertices() :]
+    passed = higra.CptBinaryHierarchy.construct(tree)["mst"]  # edge i is node i of the tree, less its leaves
+    tree, altitudes = higra.bpt_canonical(passed, smaller)
+    return RegionHierarchy(basins, tree.parents(), altitudes).cut(number)
 
 
 def _adjacency(

@@ -20,15 +20,11 @@ from tessella.pooling.correspondence import match
 from tessella.pooling.flow import Flow, Motion, optical_flow
 from tessella.pooling.layers import region_to_pixel, temporal_pool
 from tessella.pooling.sums import region_sizes, sum_over_regions
-from tessella.pooling.superpixels import region_hierarchy
+from tessella.pooling.superpixels import LEAVES, MATCHED, region_hierarchy
 
 FLOOR = 1e-8
 """Posteriors are never taken to be less: one pixel that rules a class out must not rule it out for its whole region
 in all views. Float16 posteriors end at 6e-8: what any model tells of its logits lies above."""
-
-MATCHED, LEAVES = 2, 10
-"""How many times as many regions are matched as pooled, and as many a hierarchy begins with: more cost time, and
-fewer lose what is thin."""
 
 
 class View(NamedTuple):

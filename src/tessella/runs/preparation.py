@@ -17,10 +17,10 @@ from tessella.datasets.file_dataset import FileDataset, MissingDepth, Record
 from tessella.datasets.files import MissingSplit
 from tessella.datasets.prepared_folder import PreparedFolder
 from tessella.errors import InputError
-from tessella.runs.preparation_work import FINEST, describe_frame, follow_pair, match_target
+from tessella.runs.preparation_work import describe_frame, follow_pair, match_target
 from tessella.scenes.files import write_bytes
 
-VERSION = 1
+VERSION = 2
 """Changes whenever the same pictures give other files."""
 
 IN_FLIGHT = 1000
@@ -41,8 +41,8 @@ class Settings:
     match: Literal["regions", "pixels"] = "regions"
 
     def __post_init__(self) -> None:
-        if not self.regions or min(self.regions) < 1 or max(self.regions) > FINEST:
-            raise InputError(f"regions: {list(self.regions)} given; each level has 1 to {FINEST}")
+        if not self.regions or min(self.regions) < 1:
+            raise InputError(f"regions: {list(self.regions)} given; each level has at least 1")
         if self.window < 0:
             raise InputError(f"window: {self.window} given; 0 is the labelled picture alone")
         if self.step < 1:
@@ -187,9 +187,8 @@ def _plan(
                 paths.append(folder.hha(frame.id))
             if frame.id in wanted and levels is not None:
                 paths.append(folder.regions(frame.id))
-            frames[frame.id] = _Piece(
-                tuple(paths), partial(describe_frame, reader, _alone(frame), folder, paths)
-            )
+            work = partial(describe_frame, reader, _alone(frame), folder, paths, max(settings.regions))
+            frames[frame.id] = _Piece(tuple(paths), work)
     return list(frames.values()), list(pairs.values()), targets
 
 

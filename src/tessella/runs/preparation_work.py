@@ -14,17 +14,17 @@ from tessella.pooling.correspondence import follow, vote
 from tessella.pooling.depth import fill_depth
 from tessella.pooling.flow import Motion, optical_flow
 from tessella.pooling.hha import hha
-from tessella.pooling.superpixels import RegionHierarchy, region_hierarchy
+from tessella.pooling.superpixels import LEAVES, MATCHED, RegionHierarchy, region_hierarchy
 from tessella.scenes.files import npz, png, write_bytes
-
-FINEST = 1200
-"""Regions of frames that are searched for the target's, which therefore has no more."""
 
 
 def describe_frame(
-    reader: FileDataset, record: Record, folder: PreparedFolder, paths: Sequence[Path]
+    reader: FileDataset, record: Record, folder: PreparedFolder, paths: Sequence[Path], regions: int
 ) -> None:
-    """HHA and regions of a frame, those of ``paths`` that do not exist."""
+    """HHA and regions of a frame, those of ``paths`` that do not exist.
+
+    regions: the most that a target has, as in ``match_target``.
+    """
     todo = [path for path in paths if not path.exists()]
     frame = reader.read_frame(record)
     depth = frame.depth
@@ -36,7 +36,7 @@ def describe_frame(
                 write_bytes(folder.hha(record.id), png(hha(depth, camera, missing)))
     if folder.regions(record.id) in todo:
         with _naming(record.image):
-            hierarchy = region_hierarchy(frame.image, depth, FINEST)
+            hierarchy = region_hierarchy(frame.image, depth, LEAVES * regions)
         write_bytes(folder.regions(record.id), npz(vars(hierarchy).items()))
 
 
@@ -61,8 +61,7 @@ def match_target(
         height, width = reader.read_image(record).shape[:2]
         wanted = np.arange(height * width, dtype=np.int32).reshape(1, height, width)
     else:
-        arrays = read_arrays(folder.regions(record.id), ["finest", "parents", "altitudes"])
-        hierarchy = RegionHierarchy(*arrays)
+        hierarchy = _read_hierarchy(folder, record.id)
         wanted = np.stack([hierarchy.cut(regions) for regions in levels])
 
     def maps() -> Iterator[tuple[str, np.ndarray]]:
@@ -75,10 +74,14 @@ def match_target(
             for frame, origin in zip(frames, follow(wanted.shape[1:], steps), strict=True):
                 found = origin.read(wanted)
                 if levels is not None:
-                    found = vote(found, read_arrays(folder.regions(frame.id), ["finest"])[0])
+                    found = vote(found, _read_hierarchy(folder, frame.id).cut(MATCHED * max(levels)))
                 yield frame.id, found
 
     write_bytes(folder.correspondences(record.id), npz(maps()))
+
+
+def _read_hierarchy(folder: PreparedFolder, id_: str) -> RegionHierarchy:
+    return RegionHierarchy(*read_arrays(folder.regions(id_), ["finest", "parents", "altitudes"]))
 
 
 def _step_back(folder: PreparedFolder, near: str, far: str, is_later: bool) -> tuple[np.ndarray, np.ndarray]:
