@@ -112,7 +112,8 @@ def test_the_module(spatial, temporal):
     brought = temporal_pool(pooled, region_sizes(regions, 4) > 0, temporal)
     assert_close(output, features[1].where(regions[1] < 0, region_to_pixel(brought, regions[1])))
     assert gradcheck(
-        lambda x: SpatioTemporalPooling(spatial, temporal)(x, regions, 1), features.requires_grad_()
+        lambda x: SpatioTemporalPooling(spatial=spatial, temporal=temporal)(x, regions, 1),
+        features.requires_grad_(),
     )
 
 
