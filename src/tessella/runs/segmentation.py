@@ -35,7 +35,7 @@ from tessella.training.factor_log import FactorLog
 from tessella.training.fit import Machine, Outcome, fit, require_no_run, resolve_precision
 from tessella.training.losses import SegmentationLoss
 from tessella.training.schedules import adamw, parameter_groups, poly, sgd
-from tessella.training.segmentation import SegmentationTask
+from tessella.training.segmentation import SegmentationTask, logits_of_images
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,8 @@ def train(
         partial(_optimizer, config),
         len(train_set.classes),
         config.seed,
-        *(() if config.views is None else (forward_views(config.views), config.views.keep_statistics)),
+        forward=logits_of_images if config.views is None else forward_views(config.views),
+        keep_statistics=config.views is not None and config.views.keep_statistics,
     )
     description = {
         "recipe": recipe,
