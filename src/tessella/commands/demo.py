@@ -104,7 +104,7 @@ def _learn_dilation(data: Path, trained: Path, out: Path, machine: Machine, cons
 
 def _steady_room(trained: Path, out: Path, machine: Machine, console: Console) -> None:
     """Train the network on to rooms, then segment an RGB-D video: frame by frame, and pooled over time and space."""
-    console.rule("6  Steady a video of a room")
+    console.rule("6  Bring the frames of a video together")
     data, video, run_folder = out / "rooms", out / "room_video", out / "rooms_run"
     size = {"height": 240, "width": 320, "seed": 0, "workers": 2}
     render_with_progress("room", data, sequences={"train": 60, "test": 4}, frames=1, **size)
