@@ -1,4 +1,4 @@
-"""Regions found again in other frames, on a real video and in rendered rooms, and how the constants were chosen.
+"""Regions found again in other frames, on a real video and in rendered rooms, and how their constants were chosen.
 
     python benchmarks/correspondences.py --data FOLDER [--parts real rooms choice]
 
@@ -51,14 +51,14 @@ Place = tuple[int, np.ndarray, np.ndarray, np.ndarray]
 """Frames from the target, and where its pixels are there: column, row, whether that is known."""
 Table = dict[str, dict[str, float]]
 Parts = dict[str, Callable[[Path], Table]]
-"""Each measures something of the folder with the real video."""
 
 
 class Video(NamedTuple):
-    """Images and depth, filled; the target is in the middle. frames: what is rendered, with places by exact flow."""
+    """Images and filled depth, the target in the middle; labels where known; of what is rendered, all that is."""
 
     pictures: list[tuple[np.ndarray, np.ndarray]]
     motions: list[Motion]
+    labels: list[np.ndarray]
     frames: list[Frame]
     places: list[Place]
 
@@ -99,6 +99,8 @@ def real(folder: Path) -> Table:
     maps = video.find(trees, in_frame)[(..., *CROP)]
     table = {
         "regions": {"in the crop": len(np.unique(maps[50])), "in the frame": in_frame},
+        "with depth": quality([superpixels(*video.pictures[50])], video.labels),
+        "without depth": quality([superpixels(video.pictures[50][0])], video.labels),
         "authors, covered": AUTHORS | {"mean": 0.611},
         "authors, wrong": AUTHORS_WRONG,
     }
@@ -119,17 +121,18 @@ def rooms(folder: Path) -> Table:
 def choice(folder: Path) -> Table:
     table: Table = {}
     every = [frame for room in rendered() for frame in room.frames]
+    labels = [each for room in rendered() for each in room.labels]
     for leaves in (2, 4, 6, 10, 20):
         trees = [room.trees(leaves) for room in rendered()]
-        cuts = quality([tree.cut(REGIONS) for room in trees for tree in room], every)
+        cuts = quality([tree.cut(REGIONS) for room in trees for tree in room], labels)
         real_trees = dining_room(folder).trees(leaves)
         for matched in sorted({1, 2, leaves}):
             rows, carried = [], np.zeros((13, 13), np.int64)
             for room, its_trees in zip(rendered(), trees, strict=True):
                 maps = room.find(its_trees, matched=matched)
                 rows += scores(maps, room.places)
-                most = most_frequent(maps[10], room.frames[10])
-                carried += sum(confusion(maps[n], room.frames[n], most) for n in range(21) if n != 10)
+                most = most_frequent(maps[10], room.labels[10])
+                carried += sum(confusion(maps[n], room.labels[n], most) for n in range(21) if n != 10)
             maps = dining_room(folder).find(real_trees, matched=matched)[(..., *CROP)]
             real_mean = mean(scores(maps, judge(folder, "DIS")))
             table[f"{leaves} leaves, {matched} matched"] = {
@@ -144,7 +147,7 @@ def choice(folder: Path) -> Table:
         "200, no depth": lambda f: superpixels(f.image),
         "200, exact depth": lambda f: superpixels(f.image, f.depth),
     }
-    return table | {name: quality([make(f) for f in every], every) for name, make in variants.items()}
+    return table | {name: quality([make(f) for f in every], labels) for name, make in variants.items()}
 
 
 PARTS: Parts = {"real": real, "rooms": rooms, "choice": choice}
@@ -155,7 +158,9 @@ def dining_room(folder: Path) -> Video:
     sample = NYUDv2Frames(folder, "all", depth=True, neighbours=range(-50, 51))[0]
     frames = [*sample.neighbours[:50], sample, *sample.neighbours[50:]]
     motions = [Motion.between(a.image, b.image) for a, b in pairwise(frames)]
-    return Video([(frame.image, fill_depth(frame.depth)) for frame in frames], motions, [], [])
+    return Video(
+        [(frame.image, fill_depth(frame.depth)) for frame in frames], motions, [sample.labels], [], []
+    )
 
 
 @cache
@@ -176,7 +181,9 @@ def rendered() -> list[Video]:
         later = followed([(f.flow_forward, f.visible_forward) for f in frames[10:-1]], 1)
         earlier = followed([(f.flow_backward, f.visible_backward) for f in frames[1:11][::-1]], -1)
         motions = [Motion.between(a.image, b.image) for a, b in pairwise(frames)]
-        videos.append(Video([(f.image, filled(f)) for f in frames], motions, frames, [*later, *earlier]))
+        labels = [index_of_id40(13)[frame.labels] for frame in frames]
+        pictures = [(frame.image, filled(frame)) for frame in frames]
+        videos.append(Video(pictures, motions, labels, frames, [*later, *earlier]))
     return videos
 
 
@@ -214,15 +221,14 @@ def mean(rows: Iterable[tuple[float, ...]]) -> dict[str, float]:
     return dict(zip(("covered", "wrong", "right"), np.mean(list(rows), axis=0)[1:], strict=True))
 
 
-def most_frequent(regions: np.ndarray, frame: Frame) -> np.ndarray:
-    return confusion(regions, frame, np.arange(regions.max() + 1)).argmax(1)
+def most_frequent(regions: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return confusion(regions, labels, np.arange(regions.max() + 1)).argmax(1)
 
 
-def confusion(regions: np.ndarray, frame: Frame, given: np.ndarray) -> np.ndarray:
+def confusion(regions: np.ndarray, labels: np.ndarray, given: np.ndarray) -> np.ndarray:
     """Pixels by what their region is given and by their class."""
-    classes = index_of_id40(13)[frame.labels]
-    counted = (classes < 13) & (regions >= 0)
-    pairs = given[regions[counted]] * 13 + classes[counted]
+    counted = (labels < 13) & (regions >= 0)
+    pairs = given[regions[counted]] * 13 + labels[counted]
     return np.bincount(pairs, minlength=13 * max(13, int(given.max()) + 1)).reshape(-1, 13)
 
 
@@ -231,8 +237,8 @@ def mean_iou(counts: np.ndarray) -> float:
     return (counts.diagonal()[union > 0] / union[union > 0]).mean()
 
 
-def quality(maps: Sequence[np.ndarray], frames: Sequence[Frame]) -> dict[str, float]:
-    counts = sum(confusion(m, f, most_frequent(m, f)) for m, f in zip(maps, frames, strict=True))
+def quality(maps: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> dict[str, float]:
+    counts = sum(confusion(m, own, most_frequent(m, own)) for m, own in zip(maps, labels, strict=True))
     sizes = [np.bincount(regions.ravel()) for regions in maps]
     evenness = np.mean([size.sum() ** 2 / (size.astype(float) ** 2).sum() for size in sizes])
     regions = np.mean([np.count_nonzero(size) for size in sizes])

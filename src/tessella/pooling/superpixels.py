@@ -10,8 +10,9 @@ from tessella.errors import InputError
 
 Method = Literal["hierarchy", "slic", "seeds", "felzenszwalb"]
 
-COLOR_STEP, DEPTH_STEP = 12.0, 0.04
-"""What is as likely a boundary as not: so many units of Lab, so large a bend or step of depth, as a share of it."""
+COLOR_STEP, DEPTH_STEP = 12.0, 0.16
+"""What is as likely a boundary as not: so many units of Lab, so large a bend or step of depth, as a share of it.
+At 0.04 creases within objects took regions from borders of colour."""
 
 LEAVES, MATCHED = 10, 2
 """How many times as many regions a hierarchy begins with as are wanted of it, and are matched with those of a target.
