@@ -10,7 +10,8 @@ from functools import partial
 
 from tessella.datasets import NYUDv2, NYUDv2Frames, Prepared
 from tessella.inference import InferencePlan
-from tessella.networks import PSPNet, ResNet, TwoStreamFCN
+from tessella.networks import TwoStreamFCN
+from tessella.recipes.nyudv2 import nyudv2_fcn
 from tessella.recipes.streets import rooms
 from tessella.runs.segmentation import Segmentation
 from tessella.runs.views import Views
@@ -26,18 +27,10 @@ def nyudv2_two_stream() -> Segmentation:
     Command: tessella data prepare NYUDv2 NYUDV2 && tessella train nyudv2_two_stream --data NYUDV2 --weights VGG16.pth
     Citation: Shelhamer et al., Fully convolutional networks for semantic segmentation, PAMI 2017
     """
-    return Segmentation(
+    return replace(
+        nyudv2_fcn(),
         network=partial(TwoStreamFCN),
         dataset=partial(Prepared, dataset=partial(NYUDv2, classes=40, depth=True, neighbours=WINDOW)),
-        val_split="test",
-        test_split="test",
-        crop=(425, 560),
-        scale=(1.0, 1.0),
-        steps=10_000,
-        batch_size=2,
-        learning_rate=1e-3,
-        weight_decay=5e-4,
-        validate_every=1000,
     )
 
 
@@ -73,14 +66,6 @@ def rooms_views() -> Segmentation:
     """
     return replace(
         rooms(),
-        network=partial(
-            PSPNet,
-            backbone=partial(ResNet, depth=18, width=16),
-            pyramid_channels=32,
-            head_channels=96,
-            auxiliary_channels=0,
-            dropout=0.0,
-        ),
         dataset=partial(
             Prepared, dataset=partial(NYUDv2Frames, classes=13, depth=True, neighbours=tuple(range(-9, 10)))
         ),
