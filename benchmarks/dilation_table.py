@@ -7,7 +7,7 @@
 A row and a seed is one training and one evaluation on the test split; its result is a file of its own under
 ``benchmarks/results/dilation/``, and what is there already is not repeated. An interrupted training is taken up again.
 Differences are paired by seed; their interval is Student's, of 95%, and "not resolved" where it holds zero. Seed 0 had
-a part in choosing the recipe's network and rate (``results/dilation/exploration.json``): give differences without it too.
+a part in choosing network and rate (``results/dilation/exploration.json``): give differences without it too.
 """
 
 import argparse
