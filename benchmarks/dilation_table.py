@@ -98,28 +98,28 @@ def measure(recipe: str, row: str, seed: int, data: Path, runs: Path) -> dict[st
         raise SystemExit(f"interrupted at step {outcome.step}; the same command goes on from there")
     minutes = (time.monotonic() - start) / 60
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    scores = evaluate(
-        load_model(str(run)).on_batches(device),
-        open_split(config, data, config.test_split),
-        run / "evaluation" / config.test_split,
-        description={
-            "dataset": recipe,
-            "split": config.test_split,
-            "network": row,
-            "checkpoint": "best.ckpt",
-        },
-        pictures=0,
-    )
+    scores = {
+        split: evaluate(
+            load_model(str(run)).on_batches(device),
+            open_split(config, data, split),
+            run / "evaluation" / split,
+            description={"dataset": recipe, "split": split, "network": row, "checkpoint": "best.ckpt"},
+            pictures=0,
+        )
+        for split in dict.fromkeys(("val", config.test_split))
+    }
+    tested = scores[config.test_split]
     factors = run / "dilation.json"
     layers = json.loads(factors.read_text())["layers"] if factors.exists() else []
     final = {layer["name"]: np.array(layer["factors"][-1]) for layer in layers}
     shutil.rmtree(run / "checkpoints")
-    print(f"{recipe}, {row}, seed {seed}: {100 * scores.mean_iou:.2f} in {minutes:.1f} minutes", flush=True)
+    print(f"{recipe}, {row}, seed {seed}: {100 * tested.mean_iou:.2f} in {minutes:.1f} minutes", flush=True)
     return {
         "row": row,
         "seed": seed,
-        "mean_iou": scores.mean_iou,
-        "iou_per_class": scores.iou_per_class.tolist(),
+        "validation_mean_iou": scores["val"].mean_iou,
+        "mean_iou": tested.mean_iou,
+        "iou_per_class": tested.iou_per_class.tolist(),
         "factors": {name: [round(float(x), 3) for x in (f.mean(), f.std())] for name, f in final.items()},
         "training_minutes": None if resume else round(minutes, 1),
         "config": to_json(config),

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from tessella.errors import InputError
 from tessella.networks.backbone import ChainBackbone, initialise_convolutions, stage_strides
 
-BLOCKS_PER_STAGE = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+BLOCKS_PER_STAGE = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 
 class ResNet(ChainBackbone):
-    """ResNet-18, 34, 50 or 101 without its classifier; see ``Backbone`` for what it returns.
+    """ResNet-10, 18, 34, 50 or 101 without its classifier; see ``Backbone`` for what it returns.
 
     Parameter names are torchvision's. With ``deep_stem``, three 3x3 convolutions (64, 64, 128 channels) stand
     for the first 7x7 one, named ``conv1``, ``bn1``, ``conv2``, ... as in PSPNet's public PyTorch release.
@@ -32,7 +32,7 @@ class ResNet(ChainBackbone):
 
     def __init__(
         self,
-        depth: Literal[18, 34, 50, 101] = 50,
+        depth: Literal[10, 18, 34, 50, 101] = 50,
         in_channels: int = 3,
         output_stride: int = 32,
         *,
