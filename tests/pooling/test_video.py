@@ -35,7 +35,7 @@ def logits(frames, classes=5, spread=2.0, seed=0):
 def test_posteriors_of_a_black_box_pool_as_the_logits_it_hides(reach):
     images, hidden = list(moving_video(5)), logits(5)
     views = [View(image, scores.softmax(0)) for image, scores in zip(images, hidden, strict=True)]
-    found = list(steady(views, reach, regions=(10, 30)))
+    found = list(steady(views, reach, regions=(10, 30), smoothing=0))
     assert len(found) == 5
     hierarchies = [region_hierarchy(image, finest=30 * LEAVES) for image in images]
     motions = [Motion.between(*pair) for pair in itertools.pairwise(images)]
@@ -81,7 +81,8 @@ def test_a_still_scene_gets_steadier():
 
     before = flicker([view.posteriors.argmax(0).numpy() for view in views])
     pooled = [
-        [frame.posteriors.argmax(0).numpy() for frame in steady(views, reach, [40])] for reach in (0, 3)
+        [frame.posteriors.argmax(0).numpy() for frame in steady(views, reach, [40], smoothing=0)]
+        for reach in (0, 3)
     ]
     assert before > 0.5
     assert flicker(pooled[0]) < before / 2
@@ -121,9 +122,9 @@ def test_certainty_that_no_logit_can_hold():
     assert (pooled.argmax(0) == 0).all()
 
 
-@pytest.mark.parametrize("reach", [1, 3])
-def test_only_the_window_is_held(reach):
-    """Of twelve frames' images, and no more frames ahead are read than contribute."""
+@pytest.mark.parametrize(("reach", "smoothing"), [(0, 0), (3, 0), (1, 2)])
+def test_only_the_window_is_held(reach, smoothing):
+    """Of twelve frames' images, and one frame more is read than contribute: motion to it is given too."""
     images = []
 
     def views():
@@ -131,11 +132,11 @@ def test_only_the_window_is_held(reach):
             images.append(weakref.ref(image))
             yield View(image, scores.softmax(0))
 
-    for target, _ in enumerate(steady(views(), reach, [20])):
-        assert len(images) == min(12, target + 1 + reach)
+    for target, _ in enumerate(steady(views(), reach, [20], smoothing)):
+        assert len(images) == min(12, target + 2 + reach + smoothing)
         alive = [number for number, image in enumerate(images) if image() is not None]
-        # The last one read is also in the hands of the loop that made it.
-        assert set(alive) <= set(range(target - reach, target + reach + 1)), alive
+        # The last one read is also in the hands of the loop that made it, the first in those of the window.
+        assert set(alive) <= set(range(target - reach + smoothing, target + reach + smoothing + 2)), alive
 
 
 @pytest.mark.parametrize(
@@ -144,6 +145,7 @@ def test_only_the_window_is_held(reach):
         ({"reach": -1}, "reach: -1"),
         ({"regions": [5, 0]}, r"regions: \[5, 0\]"),
         ({"regions": []}, "regions: "),
+        ({"smoothing": -1}, "smoothing: -1"),
     ],
 )
 def test_bad_options_are_refused_at_once(options, message):

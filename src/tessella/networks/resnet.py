@@ -7,7 +7,13 @@ from torch import Tensor, nn
 from tessella.errors import InputError
 from tessella.networks.backbone import ChainBackbone, initialise_convolutions, stage_strides
 
-BLOCKS_PER_STAGE = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+BLOCKS_PER_STAGE = {
+    10: (1, 1, 1, 1),
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+}
 
 
 class ResNet(ChainBackbone):

@@ -7,7 +7,6 @@ see. So this is pooling the logits that the black box hides.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from tessella.errors import InputError
 from tessella.pooling.correspondence import match
 from tessella.pooling.flow import Flow, Motion, optical_flow
 from tessella.pooling.layers import region_to_pixel, temporal_pool
+from tessella.pooling.smooth import SteadyFrame, smooth, windows
 from tessella.pooling.sums import region_sizes, sum_over_regions
 from tessella.pooling.superpixels import LEAVES, MATCHED, region_hierarchy
 
@@ -38,39 +38,41 @@ class View(NamedTuple):
     depth: np.ndarray | None = None
 
 
-class SteadyFrame(NamedTuple):
-    """posteriors: [K, H, W] float32 in main memory. motion: to the next frame; None for the last."""
-
-    posteriors: Tensor
-    motion: Motion | None
-
-
 def steady(
-    views: Iterable[View], reach: int = 10, regions: Sequence[int] = (200, 600), flow: Flow = optical_flow
+    views: Iterable[View],
+    reach: int = 10,
+    regions: Sequence[int] = (200, 600),
+    smoothing: int = 2,
+    flow: Flow = optical_flow,
 ) -> Iterator[SteadyFrame]:
     """Each frame of a video in turn, its posteriors pooled over superpixels and over the frames around it.
 
-    reach: frames to either side that contribute, where the video has them; 0 pools over superpixels alone.
-    regions: superpixels of a frame; of several numbers, levels of one hierarchy, the mean is taken. On their own,
-        200 flicker where a region's border jumps.
+    reach: frames to either side that are pooled, where the video has them; 0 pools over superpixels alone.
+    regions: superpixels of a frame; of several numbers, levels of one hierarchy, the mean is taken.
+    smoothing: frames to either side whose pooled posteriors are averaged along the motion at last; superpixels are
+        found anew in every frame, and without it labels flicker where their borders jump.
 
-    Frame t is given once frame t + reach has been read, or the next one for its motion; nothing is kept of frames
-    before t - reach. Each of the 2 reach + 1 frames takes 2 K + 35 bytes a pixel of main memory.
+    Frame t is given once frame t + reach + smoothing + 1 has been read; nothing is kept of frames before
+    t - reach - smoothing. Each of the 2 reach + 1 frames takes 2 K + 35 bytes a pixel of main memory, each of
+    2 smoothing + 1 results 4 K.
 
-    Raises InputError for a reach or regions out of range at once, and for a frame of another size when it comes.
+    Raises InputError for options out of range at once, and for a frame of another size when it comes.
     """
     if reach < 0:
         raise InputError(f"reach: {reach} given; give the frames to either side, 0 or more")
     if not regions or min(regions) < 1:
         raise InputError(f"regions: {list(regions)} given; give one number or several, each at least 1")
-    return _steady(views, reach, regions, flow)
+    if smoothing < 0:
+        raise InputError(f"smoothing: {smoothing} given; give the frames to either side, 0 for none")
+    pooled = (_pool(window, target) for window, target in windows(_seen(views, regions, flow), reach))
+    return smooth(pooled, smoothing)
 
 
 class _Seen(NamedTuple):
     """What is kept of a frame.
 
     matched, pooled: [H, W], its superpixels as another frame's view, and as the target. levels: [L, R], which
-    region of each level each of ``pooled`` lies in. log_posteriors: [K, H, W] float16.
+    region of each level each of ``pooled`` lies in. log_posteriors: [K, H, W] float16. motion: to the next frame.
     """
 
     image: np.ndarray
@@ -78,28 +80,19 @@ class _Seen(NamedTuple):
     pooled: np.ndarray
     levels: Tensor
     log_posteriors: Tensor
+    motion: Motion | None = None
 
 
-def _steady(views: Iterable[View], reach: int, regions: Sequence[int], flow: Flow) -> Iterator[SteadyFrame]:
-    window: list[_Seen] = []
-    motions: list[Motion] = []
-    target = 0  # its place in the window
-    ahead = max(reach, 1)
-    after_the_end = repeat(None, ahead)
-    for number, view in enumerate(chain(views, after_the_end)):
-        if view is not None:
-            _require_same_size(view, window, number)
-            if window:
-                motions.append(Motion.between(window[-1].image, view.image, flow))
-            window.append(_see(view, regions))
-        complete = len(window) - target > ahead
-        if complete or (view is None and target < len(window)):
-            pooled = _pool(window[: target + reach + 1], motions[: target + reach], target)
-            yield SteadyFrame(pooled, motions[target] if target < len(motions) else None)
-            target += 1
-            if target > reach:
-                del window[0], motions[:1]
-                target -= 1
+def _seen(views: Iterable[View], regions: Sequence[int], flow: Flow) -> Iterator["_Seen"]:
+    last: _Seen | None = None
+    for number, view in enumerate(views):
+        _require_same_size(view, last, number)
+        now = _see(view, regions)
+        if last is not None:
+            yield last._replace(motion=Motion.between(last.image, now.image, flow))
+        last = now
+    if last is not None:
+        yield last
 
 
 def _see(view: View, regions: Sequence[int]) -> _Seen:
@@ -114,12 +107,14 @@ def _see(view: View, regions: Sequence[int]) -> _Seen:
     )
 
 
-def _pool(window: Sequence[_Seen], motions: Sequence[Motion], target: int) -> Tensor:
+def _pool(window: Sequence[_Seen], target: int) -> SteadyFrame:
+    here = window[target]
     cuts = [seen.matched for seen in window]
-    cuts[target] = window[target].pooled
+    cuts[target] = here.pooled
+    motions = [seen.motion for seen in window[:-1] if seen.motion is not None]
     maps = torch.from_numpy(match(cuts, motions, target))
-    features = [seen.log_posteriors for seen in window]
-    return pool_window(features, maps, target, window[target].levels).softmax(0)
+    pooled = pool_window([seen.log_posteriors for seen in window], maps, target, here.levels)
+    return SteadyFrame(pooled.softmax(0), here.motion)
 
 
 def pool_window(
@@ -155,14 +150,14 @@ def pool_window(
     return output if bool((here >= 0).all()) else features[target].float().where(here < 0, output)
 
 
-def _require_same_size(view: View, window: Sequence[_Seen], number: int) -> None:
+def _require_same_size(view: View, last: _Seen | None, number: int) -> None:
     image, posteriors = view.image.shape[:2], view.posteriors.shape
     if len(posteriors) != 3 or posteriors[1:] != image:
         raise InputError(
             f"frame {number}: posteriors are {list(posteriors)}, the image {list(image)}; give [K, H, W] of its size"
         )
-    if window and posteriors != window[-1].log_posteriors.shape:
-        before = list(window[-1].log_posteriors.shape)
+    if last is not None and posteriors != last.log_posteriors.shape:
+        before = list(last.log_posteriors.shape)
         raise InputError(
             f"frame {number}: posteriors are {list(posteriors)} after {before}; "
             "all frames of a video have one size"
