@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from tessella.datasets.sample import LabelClass
-from tessella.reports import plots
+from tessella.reports import plots, style
 from tessella.reports.embed import inline_svg
 from tessella.reports.run import Boundaries, LearnedDilation, Reliability
 
@@ -89,7 +89,7 @@ def test_loss_that_became_nan_is_still_drawn():
 def test_curves_skip_the_colour_of_a_run_without_measurements():
     series = np.array([1.0, 2]), np.array([0.1, 0.2])
     lines = plots.curves([series, None, series], "Mean IoU").axes[0].lines
-    assert [line.get_color() for line in lines] == [plots.SERIES[0], plots.SERIES[2]]
+    assert [line.get_color() for line in lines] == [style.SERIES[0], style.SERIES[2]]
 
 
 def test_histogram_counts_the_images_that_have_a_score():
@@ -102,8 +102,8 @@ def test_differences_take_their_run_s_colour():
         ["sky", "car"], {1: np.array([-0.1, 0.2]), 3: np.array([0.0, np.nan])}
     )
     assert [bar.get_width() for bar in bars(figure)] == pytest.approx([20, -10, 0, 0])
-    assert bars(figure)[0].get_facecolor()[:3] == to_rgb(plots.SERIES[1])
-    assert bars(figure)[2].get_facecolor()[:3] == to_rgb(plots.SERIES[3])
+    assert bars(figure)[0].get_facecolor()[:3] == to_rgb(style.SERIES[1])
+    assert bars(figure)[2].get_facecolor()[:3] == to_rgb(style.SERIES[3])
 
 
 @pytest.mark.parametrize("name", ["$x^$", "a $ b", "<b>&\"'", "_hidden", "車", ""])
@@ -119,7 +119,7 @@ def test_svg_takes_its_colours_from_the_page_and_has_no_ids_of_its_own():
     assert svg.startswith('<svg role="img" aria-label="Rate over steps" viewBox=')
     assert "var(--series-1)" in svg
     assert "var(--ink)" in svg
-    assert plots.INK not in svg
+    assert style.INK not in svg
     assert 'id="axes_1"' not in svg
     assert "<style" not in svg
 
@@ -148,5 +148,5 @@ def test_boundaries_of_several_runs_in_their_colours():
     curve = Boundaries(0.4, np.array([0.2, 0.5, np.nan]), np.array([0.9, 0.6, 0.0]))
     figure = plots.boundary_curves([None, curve])
     (line,) = figure.axes[0].lines
-    assert line.get_color() == plots.SERIES[1]
+    assert line.get_color() == style.SERIES[1]
     assert line.get_xdata().tolist() == [0.9, 0.6, 0.0]

@@ -203,10 +203,15 @@ def cluster() -> Iterator[str]:
 
 
 @pytest.mark.filterwarnings("default")  # of Dask's own
-def test_a_cluster_gives_the_same_bytes(rooms: Path, prepared: Path, tmp_path: Path, cluster: str) -> None:
+def test_a_cluster_gives_the_same_bytes(
+    rooms: Path, prepared: Path, tmp_path: Path, cluster: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ["--out", str(tmp_path), "--regions", "8,30", "--scheduler", cluster]
     assert main(["data", "prepare", "NYUDv2Frames", str(rooms / "frames"), *arguments]) == 0
-    assert content(tmp_path) == content(prepared)
+    made = content(tmp_path)
+    assert made.pop("regions.png").startswith(b"\x89PNG")
+    assert made == content(prepared)
+    assert "are found again" in capsys.readouterr().out
 
 
 def test_pixels_are_followed_one_by_one(rooms: Path, prepared: Path, tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from tessella.datasets import NYUDv2
 from tessella.datasets.file_dataset import FileDataset
+from tessella.datasets.prepared_folder import PreparedFolder
 from tessella.errors import InputError
+from tessella.reports.region_statistics import count_regions, draw_regions
 from tessella.runs.preparation import Settings, prepare
 
 
@@ -49,6 +51,13 @@ def run(options: argparse.Namespace, reader: type[FileDataset]) -> None:
             f"--workers {options.workers}: the system ended one, perhaps for lack of memory; give fewer and run again"
         ) from error
     print(f"Prepared {', '.join(splits)} in {out}")
+    if settings.window > 0 and settings.match == "regions":
+        statistics = count_regions(PreparedFolder(out))
+        draw_regions(statistics).savefig(out / "regions.png", dpi=150, facecolor="white")
+        print(
+            f"In another frame, the regions of {statistics.covered:.0%} of a picture's pixels are found again; "
+            f"by their size: {out / 'regions.png'}"
+        )
 
 
 @contextmanager

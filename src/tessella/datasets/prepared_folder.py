@@ -2,7 +2,8 @@
 
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -60,10 +61,19 @@ def read_flow(path: Path) -> np.ndarray:
 
 def read_arrays(path: Path, names: Sequence[str]) -> list[np.ndarray]:
     """The named arrays of an npz file; the others are not read. InputError where it lacks one or is damaged."""
+    with open_arrays(path) as archive:
+        absent = [name for name in names if name not in archive]
+        found = [archive[name] for name in names if name in archive]
+    if absent:
+        raise InputError(f"{path}: lacks {', '.join(absent)}; prepare a larger window")
+    return found
+
+
+@contextmanager
+def open_arrays(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
+    """The arrays of an npz file by their names, read when they are asked for. InputError where it is damaged."""
     try:
         with path.open("rb") as file, np.load(file) as archive:
-            return [archive[name] for name in names]
-    except KeyError as error:
-        raise InputError(f"{path}: lacks {', '.join(names)}; prepare a larger window") from error
+            yield archive
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: is missing or damaged; remove it and prepare again") from error

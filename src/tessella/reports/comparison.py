@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tessella.errors import InputError
-from tessella.reports import plots
+from tessella.reports import plots, style
 from tessella.reports.embed import PictureRow, inline_svg
 from tessella.reports.page import LOWER_IS_BETTER, METRICS, flatten, percent, save_page, signed_percent
 from tessella.reports.panels import panels
@@ -72,7 +72,7 @@ def compare_runs(runs: Sequence[Path], out: Path) -> Path:
         "comparison.html",
         out,
         names=_names(content),
-        colors=len(plots.SERIES),
+        colors=len(style.SERIES),
         sections=[
             _compare_split(split, _evaluations(split, content), _names(content)) for split in _splits(content)
         ],

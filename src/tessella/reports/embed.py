@@ -15,13 +15,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tessella.errors import InputError
-from tessella.reports import plots
+from tessella.reports import style
 
 _VARIABLES = {
-    plots.INK: "--ink",
-    plots.MUTED: "--muted",
-    plots.LINE: "--line",
-    **{color: f"--series-{index + 1}" for index, color in enumerate(plots.SERIES)},
+    style.INK: "--ink",
+    style.MUTED: "--muted",
+    style.LINE: "--line",
+    **{color: f"--series-{index + 1}" for index, color in enumerate(style.SERIES)},
 }
 _CSS_PIXELS_PER_INCH = 96
 

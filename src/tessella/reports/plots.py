@@ -1,56 +1,51 @@
-"""One function per plot: data in, a matplotlib Figure out. Nothing here touches pyplot's global state.
-
-Text, lines and series use only the colours named below, so that a page can exchange them for its own in
-dark mode (``tessella.reports.embed``).
-"""
+"""One function per plot: data in, a matplotlib Figure out. Nothing here touches pyplot's global state."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgba
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from tessella.datasets.sample import LabelClass
 from tessella.reports.run import Boundaries, LearnedDilation, Reliability, Series
-
-INK = "#1b2431"
-MUTED = "#687386"
-LINE = "#e3e7ed"
-SURFACE = "#fefefe"
-SERIES = ("#2f6db5", "#d8702c", "#2a9a80", "#8a63c8", "#c44f8c", "#8c8529")
-"""Told apart also by colour-blind readers, in this order."""
+from tessella.reports.style import (
+    INK,
+    LINE,
+    MUTED,
+    PERCENT,
+    SERIES,
+    SMALL,
+    SURFACE,
+    figure_and_axes,
+    label_steps,
+    plain,
+    series_color,
+    style_axes,
+)
 
 # One hue of growing opacity shows on light and on dark paper; it grows fast at first, where confusions are.
 _HEAT = ListedColormap([to_rgba(SERIES[0], (step / 255) ** 0.7) for step in range(256)])
-_SMALL = 8.0
-_PERCENT = FuncFormatter(lambda value, position: f"{100 * value:.3g} %")
-
-
-def series_color(index: int) -> str:
-    """The colour of the run or line with this index; the seventh begins again."""
-    return SERIES[index % len(SERIES)]
 
 
 def curves(lines: Sequence[Series | None], label: str, percent: bool = False) -> Figure:
     """Measurements over steps, a line for each series in the colours of ``SERIES``; None skips a colour."""
-    figure, axes = _figure_and_axes(3.8, 2.5) if len(lines) == 1 else _figure_and_axes(5.2, 3.1)
+    figure, axes = figure_and_axes(3.8, 2.5) if len(lines) == 1 else figure_and_axes(5.2, 3.1)
     for index, series in enumerate(lines):
         if series is not None:
             style = "-" if index < len(SERIES) else "--"
             marker = "o" if len(series[0]) < 40 else None
             axes.plot(*series, style, color=series_color(index), linewidth=1.6, marker=marker, markersize=3)
-    _label_steps(axes, label)
+    label_steps(axes, label)
     if percent:
-        axes.yaxis.set_major_formatter(_PERCENT)
+        axes.yaxis.set_major_formatter(PERCENT)
     return figure
 
 
 def loss_curve(training: Series, validation: Series | None = None) -> Figure:
     """The training loss as logged (pale) and smoothed, with the validation loss where it was measured."""
-    figure, axes = _figure_and_axes(3.8, 2.5)
+    figure, axes = figure_and_axes(3.8, 2.5)
     steps, loss = training
     every = -(-len(steps) // 2000)  # more points than pixels only make the page larger
     axes.plot(steps[::every], loss[::every], color=SERIES[0], linewidth=0.8, alpha=0.3)
@@ -60,7 +55,7 @@ def loss_curve(training: Series, validation: Series | None = None) -> Figure:
     finite = loss[np.isfinite(loss)]
     if finite.size:  # the first steps of a fresh network would flatten all others
         axes.set_ylim(0, 1.1 * np.quantile(finite, 0.99))
-    _label_steps(axes, "Loss")
+    label_steps(axes, "Loss")
     return figure
 
 
@@ -82,7 +77,7 @@ def class_iou_bars(classes: Sequence[LabelClass], iou: Float[np.ndarray, " class
     )  # nan comes last
     figure = Figure(figsize=(5.2 * len(columns), 0.9 + 0.27 * len(columns[0])), layout="constrained")
     for axes, order in zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True):
-        _style(axes, grid_axis="x")
+        style_axes(axes, grid_axis="x")
         rows = np.arange(len(order))
         axes.barh(
             rows,
@@ -94,15 +89,15 @@ def class_iou_bars(classes: Sequence[LabelClass], iou: Float[np.ndarray, " class
         )
         for row, index in enumerate(order):
             text = "–" if np.isnan(iou[index]) else f"{100 * iou[index]:.1f}"
-            axes.text(1.1, row, text, ha="right", va="center", fontsize=_SMALL, color=INK)
+            axes.text(1.1, row, text, ha="right", va="center", fontsize=SMALL, color=INK)
         if np.isfinite(mean):
             axes.axvline(mean, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=0.8)
-            axes.text(mean, -0.75, "mean", ha="center", va="bottom", fontsize=_SMALL, color=MUTED)
-        axes.set_yticks(rows, [_plain(classes[index].name) for index in order])
+            axes.text(mean, -0.75, "mean", ha="center", va="bottom", fontsize=SMALL, color=MUTED)
+        axes.set_yticks(rows, [plain(classes[index].name) for index in order])
         axes.set_ylim(len(columns[0]) - 0.4, -0.7)
         axes.set_xlim(0, 1.1)
         axes.set_xticks(np.linspace(0, 1, 6))
-        axes.xaxis.set_major_formatter(_PERCENT)
+        axes.xaxis.set_major_formatter(PERCENT)
     return figure
 
 
@@ -118,9 +113,9 @@ def confusion_heatmap(
     total = confusion.sum(1, keepdims=True)
     share = np.divide(confusion, total, out=np.full(confusion.shape, np.nan), where=total > 0)
     cell = 0.34 if count <= 20 else 0.2 if count <= 40 else 0.15
-    names = [_plain(entry.name) for entry in classes]
+    names = [plain(entry.name) for entry in classes]
     margin = 0.5 + 0.075 * max((len(name) for name in names), default=0)
-    figure, axes = _figure_and_axes(cell * count + margin, cell * count + margin, grid_axis=None)
+    figure, axes = figure_and_axes(cell * count + margin, cell * count + margin, grid_axis=None)
     axes.imshow(share, cmap=_HEAT, vmin=0, vmax=1, interpolation="none")
     if count <= 20:
         for row, column in np.argwhere(share >= 0.005):
@@ -128,7 +123,7 @@ def confusion_heatmap(
                 column, row, f"{100 * share[row, column]:.0f}", ha="center", va="center", fontsize=7,
                 color=SURFACE if share[row, column] > 0.4 else INK,
             )  # fmt: skip
-    size = _SMALL if count <= 40 else 6.5
+    size = SMALL if count <= 40 else 6.5
     axes.set_xticks(range(count), names, rotation=90, fontsize=size)
     axes.set_yticks(range(count), names, fontsize=size)
     edges = np.arange(count + 1) - 0.5
@@ -147,8 +142,8 @@ def reliability_diagram(reliability: Reliability) -> Figure:
     """
     figure = Figure(figsize=(3.8, 3.2), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    _style(above)
-    _style(below)
+    style_axes(above)
+    style_axes(below)
     filled = np.isfinite(reliability.confidence) & np.isfinite(reliability.accuracy) & (reliability.count > 0)
     confidence, accuracy = reliability.confidence[filled], reliability.accuracy[filled]
     above.plot((0, 1), (0, 1), color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
@@ -163,14 +158,14 @@ def reliability_diagram(reliability: Reliability) -> Figure:
     below.set_xlabel("Confidence")
     below.set_xlim(0, 1.02)
     for axis in (above.yaxis, below.yaxis, below.xaxis):
-        axis.set_major_formatter(_PERCENT)
+        axis.set_major_formatter(PERCENT)
     below.yaxis.set_major_locator(MaxNLocator(2))
     return figure
 
 
 def boundary_curves(lines: Sequence[Boundaries | None]) -> Figure:
     """Precision over recall of boundaries, in the colours of ``SERIES``; None skips a colour (figure 3.9)."""
-    figure, axes = _figure_and_axes(3.8, 3.2)
+    figure, axes = figure_and_axes(3.8, 3.2)
     for index, curve in enumerate(lines):
         if curve is not None:
             style = "-" if index < len(SERIES) else "--"
@@ -180,18 +175,18 @@ def boundary_curves(lines: Sequence[Boundaries | None]) -> Figure:
     axes.set_xlabel("Recall")
     axes.set_ylabel("Precision")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(_PERCENT)
+        axis.set_major_formatter(PERCENT)
     return figure
 
 
 def image_iou_histogram(mean_iou: Float[np.ndarray, " images"]) -> Figure:
     """How many images reach which mean IoU."""
-    figure, axes = _figure_and_axes(3.8, 3.2)
+    figure, axes = figure_and_axes(3.8, 3.2)
     axes.hist(mean_iou[np.isfinite(mean_iou)], bins=25, range=(0, 1), color=SERIES[0], alpha=0.8, rwidth=0.85)
     axes.set_xlim(0, 1)
     axes.set_xlabel("Mean IoU of the image")
     axes.set_ylabel("Images")
-    axes.xaxis.set_major_formatter(_PERCENT)
+    axes.xaxis.set_major_formatter(PERCENT)
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     return figure
 
@@ -213,7 +208,7 @@ def dilation_histograms(layers: Sequence[LearnedDilation]) -> Figure:
         axes.set_visible(False)
     for axes, (title, members) in zip(figure.axes, panels.items(), strict=False):
         axes.set_visible(True)
-        _style(axes)
+        style_axes(axes)
         bins = np.linspace(*members[0].range, 31).tolist()
         initial, final = (
             np.concatenate([getattr(m, when) for m in members]) for when in ("initial", "final")
@@ -222,14 +217,14 @@ def dilation_histograms(layers: Sequence[LearnedDilation]) -> Figure:
         axes.hist(initial, bins, color=SERIES[1], histtype="step", linewidth=1.4)
         axes.set_ylim(0, 1.25 * max(1, np.histogram(final, bins)[0].max()))
         many = f", {len(members)} layers" if len(members) > 1 else ""
-        axes.set_title(_plain(title) + many, loc="left", fontsize=_SMALL, color=INK)
+        axes.set_title(plain(title) + many, loc="left", fontsize=SMALL, color=INK)
         axes.text(
             1,
             1.02,
             f"mean {final.mean():.2f}",
             transform=axes.transAxes,
             ha="right",
-            fontsize=_SMALL,
+            fontsize=SMALL,
             color=MUTED,
         )
         axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
@@ -245,49 +240,16 @@ def class_iou_differences(names: Sequence[str], differences: Mapping[int, np.nda
     order = np.argsort(-next(iter(differences.values())), kind="stable")
     height = 0.76 / len(differences)
     row_height = max(0.27, 0.13 * len(differences) + 0.06)
-    figure, axes = _figure_and_axes(5.2, 0.9 + len(names) * row_height, grid_axis="x")
+    figure, axes = figure_and_axes(5.2, 0.9 + len(names) * row_height, grid_axis="x")
     rows = np.arange(len(names))
     for place, (run, values) in enumerate(differences.items()):
         offset = (place - (len(differences) - 1) / 2) * height
         gain = 100 * np.nan_to_num(values[order])
         axes.barh(rows + offset, gain, height=0.9 * height, color=series_color(run))
     axes.axvline(0, color=MUTED, linewidth=1)
-    axes.set_yticks(rows, [_plain(names[index]) for index in order])
+    axes.set_yticks(rows, [plain(names[index]) for index in order])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel("Percentage points of IoU")
     largest = max(float(np.nanmax(np.abs(values), initial=0)) for values in differences.values())
     axes.set_xlim(-110 * max(largest, 0.01), 110 * max(largest, 0.01))
     return figure
-
-
-def _figure_and_axes(width: float, height: float, grid_axis: str | None = "y") -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
-    _style(axes, grid_axis)
-    return figure, axes
-
-
-def _style(axes: Axes, grid_axis: str | None = "y") -> None:
-    axes.set_facecolor("none")
-    axes.figure.set_facecolor("none")
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(LINE)
-    axes.tick_params(length=0, labelcolor=INK, labelsize=_SMALL + 0.5, pad=5)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.label.set(color=MUTED, fontsize=_SMALL + 0.5)
-    axes.set_axisbelow(True)
-    if grid_axis is not None:
-        axes.grid(axis=grid_axis, color=LINE, linewidth=0.8)  # type: ignore[arg-type]
-
-
-def _label_steps(axes: Axes, label: str) -> None:
-    axes.set_xlabel("Step")
-    axes.set_ylabel(label)
-    axes.margins(x=0.01)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.yaxis.set_major_locator(MaxNLocator(5))
-
-
-def _plain(name: str) -> str:
-    """A name as text for matplotlib, which reads what stands between two dollar signs as a formula."""
-    return name.replace("$", r"\$")
