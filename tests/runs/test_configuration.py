@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -114,6 +115,19 @@ def test_saved_values_are_changes_of_the_recipe() -> None:
     config = override(streets(), {"network.backbone.width": 8, "scale": (0.5, 0.7), "weights": "x.pth"})
     saved = json.loads(json.dumps(to_json(config)))
     assert values(override(streets(), saved_values(saved))) == values(config)
+
+
+def test_a_trusted_package_may_give_functions_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text("from shutil import rmtree\ndef network(depth): return depth\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    trusted = ("tessella", "mine")
+    assert from_json({"call": "mine:network", "with": {"depth": 3}}, trusted)() == 3
+    with pytest.raises(InputError, match="not a class"):
+        from_json({"call": "mine:rmtree", "with": {}}, trusted)
+    with pytest.raises(InputError, match="not part of"):
+        from_json({"call": "mine:network", "with": {}})
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tessella.runs.segmentation import open_test_split
 from tessella.scenes import render
 
 SMALL = [
-    *("--network.backbone.width", "8", "--network.pyramid_channels", "8", "--network.head_channels", "8"),
+    *("--network.backbone.width", "16", "--network.pyramid_channels", "8", "--network.head_channels", "8"),
     *("--crop", "32x40", "--batch_size", "1", "--steps", "2", "--validate_every", "2", "--workers", "0"),
 ]
 
@@ -65,6 +65,46 @@ def test_evaluation_brings_the_drawn_views_together(trained: Path, rooms: Path) 
     for region in finest.unique():
         inside = posteriors[0][:, finest == region]
         torch.testing.assert_close(inside, inside[:, :1].expand_as(inside))
+
+
+def test_a_model_of_another_library_learns_from_views(
+    rooms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SegFormer, whose logits are a quarter of the image's size: trained with views, tested with and without."""
+    monkeypatch.syspath_prepend(tmp_path)
+    recipes = tmp_path / "my_recipes.py"
+    recipes.write_text(
+        "from dataclasses import replace\n"
+        "from functools import partial\n"
+        "from transformers import SegformerConfig, SegformerForSemanticSegmentation\n"
+        "from tessella.datasets import NYUDv2Frames, Prepared\n"
+        "from tessella.inference import InferencePlan\n"
+        "from tessella.networks.adapters import as_network\n"
+        "from tessella.recipes.streets import rooms\n"
+        "from tessella.runs.segmentation import Segmentation\n"
+        "from tessella.runs.views import Views\n"
+        "def segformer(num_classes: int, in_channels: int):\n"
+        "    config = SegformerConfig(num_labels=num_classes, num_channels=in_channels,\n"
+        "        depths=[1, 1, 1, 1], hidden_sizes=[8, 16, 24, 32],\n"
+        "        num_attention_heads=[1, 1, 2, 2], decoder_hidden_size=16)\n"
+        "    return as_network(SegformerForSemanticSegmentation(config), num_classes)\n"
+        "def views() -> Segmentation:\n"
+        "    video = partial(NYUDv2Frames, classes=13, depth=True, neighbours=tuple(range(-3, 4)))\n"
+        "    data = partial(Prepared, dataset=video, hha=False)\n"
+        "    return replace(rooms(), network=partial(segformer), dataset=data, views=Views(training=3, test=4),\n"
+        "        inference=InferencePlan())\n"
+    )
+    out = tmp_path / "run"
+    command = ("train", f"{recipes}:views", "--data", rooms, "--out", out, "--no-progress", *SMALL[6:])
+    assert run(*command) == 0
+    scores = []
+    for views in (4, 1, 0):
+        assert (
+            run("evaluate", out, "--trust", "my_recipes", "--views", views, "--out", tmp_path / str(views))
+            == 0
+        )
+        scores.append(json.loads((tmp_path / str(views) / "result.json").read_text())["confusion"])
+    assert len({str(score) for score in scores}) == 3
 
 
 def test_frozen_stages_are_computed_once_for_each_frame(rooms: Path, tmp_path: Path) -> None:

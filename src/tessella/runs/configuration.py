@@ -110,8 +110,8 @@ def saved_values(data: Any, prefix: str = "") -> dict[str, Any]:
 def from_json(data: Any, trusted: Sequence[str] = ("tessella",)) -> Any:
     """The configuration that ``to_json`` wrote.
 
-    trusted: the packages whose classes may be named in it. A configuration may come with a foreign checkpoint: it
-    builds nothing but classes of these packages.
+    trusted: the packages whose classes may be named in it, and, but for our own, functions that they define. A
+    configuration may come with a foreign checkpoint: it builds nothing else.
 
     Raises:
         InputError: it names a class outside the trusted packages, or one that does not exist.
@@ -127,15 +127,18 @@ def from_json(data: Any, trusted: Sequence[str] = ("tessella",)) -> Any:
             f"say so with --trust {module.split('.')[0]}"
         )
     try:
-        target = getattr(importlib.import_module(module), name)
+        target: Any = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise InputError(
             f"the configuration names {data['call']}, which does not exist here ({error})"
         ) from error
-    if not inspect.isclass(target):
+    # A package that the user trusts may give functions too. Ours write and remove files, others' that it imports may.
+    is_function = inspect.isfunction(target) and target.__module__ == module
+    if not inspect.isclass(target) and (not is_function or module.split(".")[0] == "tessella"):
         raise InputError(f"the configuration names {data['call']}, which is not a class")
     values = {key: from_json(value, trusted) for key, value in data["with"].items()}
-    return target(**values) if dataclasses.is_dataclass(target) else partial(target, **values)
+    built = partial(target, **values)
+    return built() if dataclasses.is_dataclass(target) else built
 
 
 def _is_nested(value: Any) -> bool:

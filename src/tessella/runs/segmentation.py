@@ -180,7 +180,7 @@ def train(
             world_size=world_size,
         ),
         lambda _, rank, world_size: evaluation_loader(
-            Transformed(val_set, Compose([*_views(config, "test"), *_resized(config)])),
+            Transformed(val_set, Compose([_views(config, "test"), *_resized(config)])),
             workers=min(config.workers, 1),
             rank=rank,
             world_size=world_size,
@@ -206,8 +206,7 @@ def open_split(config: Segmentation, data: Path, split: str) -> SegmentationData
 
 def open_test_split(config: Segmentation, data: Path, split: str) -> SegmentationDataset:
     """The split as it is evaluated: with the views that the configuration brings together."""
-    dataset, views = open_split(config, data, split), _views(config, "test")
-    return Transformed(dataset, Compose(views)) if views else dataset
+    return Transformed(open_split(config, data, split), _views(config, "test"))
 
 
 class _Joined:
@@ -266,11 +265,12 @@ def training_transform(config: Segmentation) -> Transform:
     """Views, resize, random affine crop and colour jitter, as configured."""
     crop = [] if config.crop is None else [RandomAffineCrop(config.crop, config.scale, config.rotation)]
     jitter = [ColorJitter(config.jitter, config.jitter, config.jitter)] if config.jitter else []
-    return Compose([*_views(config, "training"), *_resized(config), *crop, *jitter])
+    return Compose([_views(config, "training"), *_resized(config), *crop, *jitter])
 
 
-def _views(config: Segmentation, use: Literal["training", "test"]) -> list[Transform]:
-    return [] if config.views is None else [RandomViews(getattr(config.views, use))]
+def _views(config: Segmentation, use: Literal["training", "test"]) -> RandomViews:
+    """What leaves the neighbours unread that no one asks for."""
+    return RandomViews(1 if config.views is None else getattr(config.views, use))
 
 
 def _resized(config: Segmentation) -> list[Transform]:
