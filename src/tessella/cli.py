@@ -76,6 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     scenes.add_argument("--height", type=int, default=240, help="height of a frame in pixels")
     scenes.add_argument("--width", type=int, default=320, help="width of a frame in pixels")
     scenes.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
+    scenes.add_argument(
+        "--interval",
+        type=float,
+        help="seconds from frame to frame (default: 1/17 for streets, 0.1 for rooms)",
+    )
     scenes.add_argument("--workers", type=int, default=1, help="processes that render")
 
     data = add(

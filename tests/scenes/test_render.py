@@ -72,6 +72,27 @@ def test_more_sequences_may_be_added(tmp_path):
     assert len(Cityscapes(tmp_path, "train")) == 2
 
 
+@pytest.mark.parametrize("kind", ["street", "room"])
+def test_time_between_frames(kind, tmp_path):
+    """The labelled picture is the same; half the steps of half the time are the same way."""
+    slow, fast = (list(sequence(kind, 3, frames, **SIZE, interval=t)) for frames, t in ((4, 0.2), (2, 0.1)))
+    assert np.array_equal(
+        slow[2].image, fast[1].image
+    )  # of four frames the third is labelled, of two the second
+    assert not np.allclose(slow[1].pose, fast[0].pose)
+    usual = {"street": 1 / 17, "room": 0.1}[kind]
+    explicit, default = (next(sequence(kind, 3, 2, **SIZE, interval=t)) for t in (usual, None))
+    assert np.array_equal(explicit.image, default.image)
+    render(kind, tmp_path, sequences={"train": 1}, frames=2, interval=0.2, **SIZE)
+    if kind == "room":
+        first, second = sorted((tmp_path / "raw").rglob("r-*.ppm"))
+        assert float(second.name.split("-")[1]) - float(first.name.split("-")[1]) == pytest.approx(0.2)
+    with pytest.raises(InputError, match=r"interval 0\.2 instead of 0\.3"):
+        render(kind, tmp_path, sequences={"train": 1}, frames=2, interval=0.3, **SIZE)
+    with pytest.raises(InputError, match="interval is 0"):
+        render(kind, tmp_path, sequences={"train": 1}, frames=2, interval=0, **SIZE)
+
+
 def test_other_settings_need_another_folder(tmp_path):
     render("street", tmp_path, sequences={"train": 1}, **SIZE)
     with pytest.raises(InputError, match="seed 0 instead of 1"):

@@ -19,6 +19,7 @@ def run(options: argparse.Namespace) -> None:
         height=options.height,
         width=options.width,
         seed=options.seed,
+        interval=options.interval,
         workers=options.workers,
     )
     print(f"Rendered to {options.out}")
@@ -34,6 +35,7 @@ def render_with_progress(
     width: int,
     seed: int,
     workers: int,
+    interval: float | None = None,
 ) -> None:
     """``tessella.scenes.render`` with a progress bar."""
     with Progress() as progress:
@@ -46,6 +48,7 @@ def render_with_progress(
             height=height,
             width=width,
             seed=seed,
+            interval=interval,
             workers=workers,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )

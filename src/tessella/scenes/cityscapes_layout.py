@@ -27,7 +27,10 @@ class CityscapesSequence:
     frames where there are several, ``truth`` one npz for every frame.
     """
 
-    def __init__(self, root: Path, split: str, number: int, frames: int, seed: int) -> None:
+    def __init__(
+        self, root: Path, split: str, number: int, frames: int, seed: int, interval: float | None = None
+    ) -> None:
+        # Names count frames, whatever the time between them.
         self.root, self.split, self.frames = root, split, frames
         cities = CITIES[split]
         self.city = cities[number % len(cities)]
@@ -72,7 +75,9 @@ class CityscapesSequence:
                 write_bytes(path, contents[name]())
 
     @staticmethod
-    def finish(root: Path, counts: dict[str, int], frames: int, seed: int) -> None:
+    def finish(
+        root: Path, counts: dict[str, int], frames: int, seed: int, interval: float | None = None
+    ) -> None:
         """Nothing spans several sequences."""
 
 

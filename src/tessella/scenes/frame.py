@@ -2,23 +2,22 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from tessella.errors import InputError
-from tessella.scenes import sensor
+from tessella.scenes import room, sensor, street
 from tessella.scenes.classes import ROOM
 from tessella.scenes.lighting import radiance
 from tessella.scenes.motion import View, flow
 from tessella.scenes.raster import cast
-from tessella.scenes.room import room
-from tessella.scenes.street import street
 from tessella.scenes.world import World
 
 Kind = Literal["street", "room"]
 SPLITS: dict[str, tuple[str, ...]] = {"street": ("train", "val", "test"), "room": ("train", "test")}
 """The splits of each kind, as Cityscapes and NYUDv2 have them."""
+PLACES: dict[str, Any] = {"street": street, "room": room}
 _GLASSY = [ROOM[name] for name in ("window", "mirror", "television")]
 
 
@@ -63,14 +62,16 @@ def labelled_position(frames: int) -> int:
     return min(19, (2 * (frames - 1) + 1) // 3)
 
 
-def check_request(kind: str, frames: int, height: int, width: int) -> None:
-    """InputError for an unknown kind, fewer than one frame, or pictures under 32 pixels."""
+def check_request(kind: str, frames: int, height: int, width: int, interval: float | None) -> None:
+    """InputError for an unknown kind, fewer than one frame, pictures under 32 pixels, or no time between frames."""
     if kind not in SPLITS:
         raise InputError(f"kind is {kind!r}: choose one of {', '.join(SPLITS)}")
     if frames < 1:
         raise InputError(f"frames is {frames}: ask for at least 1 per sequence")
     if min(height, width) < 32:
         raise InputError(f"height x width is {height} x {width}: ask for at least 32 pixels each way")
+    if interval is not None and not 0 < interval < 10:
+        raise InputError(f"interval is {interval}: ask for a few tenths of a second between frames")
 
 
 def sequence(
@@ -80,17 +81,23 @@ def sequence(
     height: int = 240,
     width: int = 320,
     only: Iterable[int] | None = None,
+    interval: float | None = None,
 ) -> Iterator[Frame]:
     """Render one video; the result is a function of the arguments alone.
 
-    key: the seed. only: numbers of the frames wanted (default: all), in any order.
+    key: the seed. only: numbers of the frames wanted (default: all), in any order. interval: seconds from one frame
+        to the next; None for those of Cityscapes (1/17) and of NYUDv2's window (0.1). The labelled frame of
+        a room does not depend on it.
 
     Raises InputError as ``check_request`` does.
     """
-    check_request(kind, frames, height, width)
+    check_request(kind, frames, height, width, interval)
     seed = [key] if isinstance(key, int) else list(key)
-    build = street if kind == "street" else room
-    world = build(np.random.default_rng(seed), frames, labelled_position(frames), height, width)
+    place = PLACES[kind]
+    times = (np.arange(frames) - labelled_position(frames)) * (
+        place.INTERVAL if interval is None else interval
+    )
+    world = place.build(np.random.default_rng(seed), times, height, width)
     views: dict[int, View] = {}
     for number in range(frames) if only is None else only:
         near = [other for other in (number - 1, number, number + 1) if 0 <= other < frames]

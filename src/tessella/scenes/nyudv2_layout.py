@@ -14,7 +14,7 @@ from tessella.errors import InputError
 from tessella.scenes.files import png, write_bytes, write_truth
 from tessella.scenes.frame import Frame, labelled_position, sequence_key
 from tessella.scenes.kinect_raw import raw_color, raw_depth
-from tessella.scenes.room import room_type
+from tessella.scenes.room import INTERVAL, room_type
 
 _FIRST_SECOND = 1294000000
 _NAMES = [label.name for label in CLASSES_40]
@@ -31,8 +31,11 @@ class NYUDv2Sequence:
     ``classMapping40.mat``.
     """
 
-    def __init__(self, root: Path, split: str, number: int, frames: int, seed: int) -> None:
+    def __init__(
+        self, root: Path, split: str, number: int, frames: int, seed: int, interval: float | None = None
+    ) -> None:
         self.root, self.split, self.frames = root, split, frames
+        self.interval = INTERVAL if interval is None else interval
         self.labelled = labelled_position(frames)
         kind = room_type(np.random.default_rng(sequence_key("room", split, number, seed)))
         self.number = 2 * number + (split == "test")
@@ -40,7 +43,7 @@ class NYUDv2Sequence:
 
     def raw_name(self, frame: int, kind: str) -> str:
         """``r-<seconds>-<ticks>.ppm`` or ``d-<seconds>-<ticks>.pgm``; depth comes 2 ms after colour."""
-        seconds = _FIRST_SECOND + 100 * self.number + frame / 10 + (0.002 if kind == "d" else 0)
+        seconds = _FIRST_SECOND + 100 * self.number + frame * self.interval + (0.002 if kind == "d" else 0)
         return f"{kind}-{seconds:.6f}-{round(seconds * 6e7) % 2**32}.{'ppm' if kind == 'r' else 'pgm'}"
 
     def paths(self, frame: int) -> dict[str, Path]:
@@ -83,7 +86,9 @@ class NYUDv2Sequence:
                 write_bytes(path, contents[name]())
 
     @staticmethod
-    def finish(root: Path, counts: dict[str, int], frames: int, seed: int) -> None:
+    def finish(
+        root: Path, counts: dict[str, int], frames: int, seed: int, interval: float | None = None
+    ) -> None:
         """Write the three .mat files, unless they are there for these sequences."""
         train, test = counts["train"], counts["test"]
         numbers = np.arange(1, train + test + 1, dtype=np.uint16)[:, None]
@@ -96,7 +101,7 @@ class NYUDv2Sequence:
         if labelled.exists() and last.exists() and last.read_bytes() == splits:
             return
         sequences = [
-            NYUDv2Sequence(root, split, number, frames, seed)
+            NYUDv2Sequence(root, split, number, frames, seed, interval)
             for split in counts
             for number in range(counts[split])
         ]

@@ -30,6 +30,7 @@ def render(
     height: int = 240,
     width: int = 320,
     seed: int = 0,
+    interval: float | None = None,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
@@ -37,19 +38,19 @@ def render(
 
     sequences: how many in every split, or a number per split (``train``, ``val``, ``test``; rooms have no
     ``val``). frames: length of each; one of them is labelled. workers: processes. progress: called with the
-    frames that exist and the frames wanted.
+    frames that exist and the frames wanted. interval: as ``sequence`` takes it.
 
     Frames that are complete on disk are not rendered again, so an interrupted call resumes. More sequences
     may be added later; other settings need another folder.
 
     Raises InputError for impossible settings and for a folder rendered with others.
     """
-    check_request(kind, frames, height, width)
+    check_request(kind, frames, height, width, interval)
     counts = _counts(kind, sequences)
     if workers < 1:
         raise InputError(f"workers is {workers}: ask for at least 1")
     out = Path(out)
-    settings = {
+    settings: dict[str, Any] = {
         "version": VERSION,
         "kind": kind,
         "frames": frames,
@@ -57,6 +58,8 @@ def render(
         "width": width,
         "seed": seed,
     }
+    if interval is not None:
+        settings["interval"] = interval
     _check_folder(out, settings)
     jobs = [(split, number) for split, count in counts.items() for number in range(count)]
     total, done = len(jobs) * frames, 0
@@ -76,7 +79,7 @@ def render(
                 future.result()
                 done += frames
                 report(done, total)
-    _LAYOUTS[kind].finish(out, counts, frames, seed)
+    _LAYOUTS[kind].finish(out, counts, frames, seed, interval)
 
 
 def _counts(kind: str, sequences: int | Mapping[str, int]) -> dict[str, int]:
@@ -102,8 +105,9 @@ def _check_folder(out: Path, settings: dict) -> None:
     except ValueError:
         raise InputError(f"{path} is not valid JSON: remove the folder {out} or choose another one") from None
     if found != settings:
-        changed = [name for name in settings if found.get(name) != settings[name]]
-        described = ", ".join(f"{name} {found.get(name)} instead of {settings[name]}" for name in changed)
+        names = dict.fromkeys((*settings, *found))
+        changed = [name for name in names if found.get(name) != settings.get(name)]
+        described = ", ".join(f"{name} {found.get(name)} instead of {settings.get(name)}" for name in changed)
         raise InputError(
             f"{out} holds scenes rendered with {described}: choose another folder or the same settings"
         )
@@ -113,10 +117,11 @@ def _render_sequence(out: Path, split: str, number: int, settings: dict) -> None
     """Render what is missing of one sequence."""
     kind, frames = settings["kind"], settings["frames"]
     key = sequence_key(kind, split, number, settings["seed"])
-    layout = _LAYOUTS[kind](out, split, number, frames, settings["seed"])
+    interval = settings.get("interval")
+    layout = _LAYOUTS[kind](out, split, number, frames, settings["seed"], interval)
     missing = [
         frame for frame in range(frames) if not all(path.exists() for path in layout.paths(frame).values())
     ]
-    rendered = sequence(kind, key, frames, settings["height"], settings["width"], only=missing)
+    rendered = sequence(kind, key, frames, settings["height"], settings["width"], missing, interval)
     for frame, content in zip(missing, rendered, strict=True):
         layout.write(frame, content)

@@ -13,7 +13,9 @@ from tessella.scenes.shapes import Surface
 from tessella.scenes.world import World
 
 _TYPE_ODDS = (0.28, 0.28, 0.2, 0.18, 0.06)
-_FRAME_TIME = 0.1
+INTERVAL = 0.1
+"""Seconds from frame to frame: the window of NYUDv2's authors takes every third of 30 a second."""
+
 _PAINTS = (
     (0.65, 0.62, 0.55),
     (0.7, 0.7, 0.68),
@@ -31,16 +33,16 @@ def room_type(rng: np.random.Generator) -> str:
     return str(rng.choice(list(FURNISH), p=_TYPE_ODDS))
 
 
-def room(rng: np.random.Generator, frames: int, labelled: int, height: int, width: int) -> World:
-    """A furnished room, seen from near one of its walls."""
+def build(rng: np.random.Generator, times: np.ndarray, height: int, width: int) -> World:
+    """A furnished room, seen from near one of its walls; times of its frames in seconds, 0 for the labelled one."""
     kind = room_type(rng)
-    plan = Plan(rng, frames)
+    plan = Plan(rng, len(times))
     _shell(plan)
     day = rng.random() < 0.7
     windows = _windows(plan, day)
     FURNISH[kind](plan)
     decorate(plan, kind)
-    cameras = _path(plan, (np.arange(frames) - labelled) * _FRAME_TIME, height, width)
+    cameras = _path(plan, times, height, width)
     tint = 1 + rng.normal(0, 0.08, 3)
     return World(
         plan.scene,

@@ -11,16 +11,17 @@ from tessella.scenes.street_plan import Plan
 from tessella.scenes.traffic import add_vehicles, add_walkers
 from tessella.scenes.world import World
 
-_FRAME_TIME = 1 / 17
+INTERVAL = 1 / 17
+"""Seconds from frame to frame, as in Cityscapes."""
+
 _REACH = 130.0
 _FOCAL = 0.95
 _CAMERA_SPEED = (3.0, 11.0)
 _BACKGROUND = Surface(STREET["terrain"], "grass", (0.2, 0.24, 0.1), tile=3.0)
 
 
-def street(rng: np.random.Generator, frames: int, labelled: int, height: int, width: int) -> World:
-    """A street whose moving things are where the plan puts them in the labelled frame."""
-    times = (np.arange(frames) - labelled) * _FRAME_TIME
+def build(rng: np.random.Generator, times: np.ndarray, height: int, width: int) -> World:
+    """A street whose moving things are where the plan puts them at time 0, in seconds, of the labelled frame."""
     plan = Plan(rng, times)
     _ground(plan)
     for side in (-1, 1):
