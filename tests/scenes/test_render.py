@@ -74,12 +74,12 @@ def test_more_sequences_may_be_added(tmp_path):
 
 @pytest.mark.parametrize("kind", ["street", "room"])
 def test_time_between_frames(kind, tmp_path):
-    """The labelled picture is the same; half the steps of half the time are the same way."""
-    slow, fast = (list(sequence(kind, 3, frames, **SIZE, interval=t)) for frames, t in ((4, 0.2), (2, 0.1)))
-    assert np.array_equal(
-        slow[2].image, fast[1].image
-    )  # of four frames the third is labelled, of two the second
-    assert not np.allclose(slow[1].pose, fast[0].pose)
+    """The labelled frame stays where it is, but for noise; two steps of some time lead as far as one of twice that."""
+    slow, fast = (list(sequence(kind, 3, 4, **SIZE, interval=time)) for time in (0.2, 0.1))
+    assert np.array_equal(slow[2].labels, fast[2].labels)
+    np.testing.assert_allclose(slow[2].pose, fast[2].pose)
+    np.testing.assert_allclose(slow[1].pose, fast[0].pose)
+    assert not np.allclose(slow[1].pose, fast[1].pose)
     usual = {"street": 1 / 17, "room": 0.1}[kind]
     explicit, default = (next(sequence(kind, 3, 2, **SIZE, interval=t)) for t in (usual, None))
     assert np.array_equal(explicit.image, default.image)

@@ -86,8 +86,8 @@ def sequence(
     """Render one video; the result is a function of the arguments alone.
 
     key: the seed. only: numbers of the frames wanted (default: all), in any order. interval: seconds from one frame
-        to the next; None for those of Cityscapes (1/17) and of NYUDv2's window (0.1). The labelled frame of
-        a room does not depend on it.
+        to the next; None for those of Cityscapes (1/17) and of NYUDv2's window (0.1). What the labelled
+        frame shows does not depend on it.
 
     Raises InputError as ``check_request`` does.
     """
