@@ -1,6 +1,6 @@
 """Pooling over regions and views on rendered rooms, one frame of ten labelled: tables 3.2 to 3.4 and figure 3.5.
 
-    tessella scenes render room --out ROOMS --sequences train=120,test=50 --frames 10 --workers 2
+    tessella scenes render room --out ROOMS --sequences train=120,test=50 --frames 10 --interval 0.5 --workers 2
     for kind in "" "--out ROOMS/levels --regions 50,200,800" "--out ROOMS/pixels --match pixels"; do
         tessella data prepare NYUDv2Frames ROOMS/frames --window 9 $kind; done
     python benchmarks/pooling_table.py --data ROOMS --seeds 0 1 2 3 4 [--rows full superpixel ...]
@@ -24,7 +24,10 @@ from typing import Any, NamedTuple
 
 import torch
 from dilation_table import difference, spread  # the other table, beside this file
+from torch import Tensor
 
+from tessella.datasets.loading import Batch
+from tessella.inference import DenseCRF
 from tessella.pooling import SpatioTemporalPooling
 from tessella.recipes.pooling import rooms_pooling, rooms_views
 from tessella.runs.configuration import override
@@ -68,15 +71,17 @@ TRAININGS: dict[str, Change] = {
 
 
 class Row(NamedTuple):
-    """A training, the views at test (0: no regions), and the frames they are drawn from where not all."""
+    """A training, the views at test (0: no regions), the frames they are drawn from where not all, a CRF at last."""
 
     training: str
     views: int
     window: tuple[int, ...] = ()
+    crf: bool = False
 
 
 ROWS = {
     "network": Row("single", 0),
+    "network, DenseCRF": Row("single", 0, crf=True),
     "superpixel": Row("superpixel", 1),
     "superpixel+": Row("views", 1),
     "full": Row("views", ALL),
@@ -93,6 +98,7 @@ ROWS = {
     **{f"past, {reach} frames": Row("views", ALL, (*range(-reach, 1),)) for reach in (1, 3, 6)},
 }
 PAIRS = [
+    ("network, DenseCRF", "network"),
     ("superpixel", "network"),
     ("superpixel+", "superpixel"),
     ("full", "superpixel+"),
@@ -133,8 +139,9 @@ def measure(name: str, seed: int, data: Path, runs: Path) -> dict[str, Any]:
     model = load_model(str(run)).with_views(row.views)
     out = run / "evaluation" / name.replace(" ", "_")
     begin = time.monotonic()
+    predict = model.on_batches(torch.device("cpu"))
     evaluate(
-        model.on_batches(torch.device("cpu")),
+        refined(predict) if row.crf else predict,
         open_test_split(tested(model, row), data / "frames", "test"),
         out,
         description={
@@ -158,6 +165,17 @@ def measure(name: str, seed: int, data: Path, runs: Path) -> dict[str, Any]:
         "boundaries": result.get("boundaries"),
         **environment(),
     }
+
+
+def refined(predict: Callable[[Batch], Tensor]) -> Callable[[Batch], Tensor]:
+    """With the fully connected CRF of DeepLab-v2, and its published parameters."""
+    crf = DenseCRF()
+
+    def refine(batch: Batch) -> Tensor:
+        images = [image[:3].permute(1, 2, 0).contiguous().numpy() for image in batch["image"]]
+        return torch.stack([crf(p, image) for p, image in zip(predict(batch), images, strict=True)])
+
+    return refine
 
 
 def tested(model: Model, row: Row) -> Segmentation:
