@@ -1,0 +1,93 @@
+"""Figures 3.3 and 3.5 of the thesis, and its qualitative panels, from what was prepared, trained and measured.
+
+    python benchmarks/pooling_figures.py distance                        # figure 3.5, from results/pooling/*.json
+    python benchmarks/pooling_figures.py regions PREPARED                # figure 3.3, of a prepared folder
+    python benchmarks/pooling_figures.py panel OUT SINGLE VIEWS DATA     # image, truth, network, superpixel+, full
+
+SINGLE and VIEWS are runs without and with views (``benchmarks/pooling_table.py`` leaves them), DATA a prepared data set
+of their kind. The first two are written to docs/images; panels show the data, and go where you say.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from tessella.datasets.loading import collate
+from tessella.datasets.prepared_folder import PreparedFolder
+from tessella.pictures import colorize, contact_sheet, legend
+from tessella.reports.region_statistics import count_regions, draw_regions
+from tessella.reports.style import SERIES, figure_and_axes
+from tessella.runs.model import load_model
+from tessella.runs.segmentation import open_test_split
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+RESULTS = Path(__file__).parent / "results" / "pooling"
+
+
+def distance() -> None:
+    """Mean IoU of the full model by the frames that its views are drawn from."""
+    found: dict[str, dict[int, list[float]]] = {"past": {}, "past and future": {}}
+    for file in sorted(RESULTS.glob("past*.json")):
+        result = json.loads(file.read_text())
+        name, reach = result["row"].removesuffix(" frames").rsplit(", ", 1)
+        found[name].setdefault(int(reach), []).append(100 * result["metrics"]["mean_iou"])
+    figure, axes = figure_and_axes(4.2, 2.8)
+    for color, (name, scores) in zip(SERIES, found.items(), strict=False):
+        reaches = sorted(scores)
+        axes.plot(
+            reaches, [np.mean(scores[r]) for r in reaches], marker="o", markersize=4, color=color, label=name
+        )
+    axes.set_xlabel("Frames to either side")
+    axes.set_ylabel("Mean IoU")
+    axes.legend(frameon=False, fontsize=8)
+    figure.savefig(IMAGES / "pooling_distance.png", dpi=150, facecolor="white")
+
+
+def regions(prepared: Path) -> None:
+    """How large regions are, and in how many of the other frames those of a size are found."""
+    statistics = count_regions(PreparedFolder(prepared))
+    draw_regions(statistics).savefig(IMAGES / "region_statistics.png", dpi=150, facecolor="white")
+    print(f"{len(statistics.sizes)} regions, {statistics.covered:.3f} of the pixels found in another frame")
+
+
+def panel(out: Path, single: Path, views: Path, data: Path, split: str, pictures: int) -> None:
+    """Some images of a split as they are labelled, and as networks without and with pooling see them."""
+    alone, pooled = load_model(str(single)).with_views(0), load_model(str(views))
+    assert pooled.config is not None
+    test = open_test_split(pooled.config, data, split)
+    models = {"network": alone, "superpixel+": pooled.with_views(1), "full": pooled}
+    colors = np.array([label.color for label in test.classes], np.uint8)
+    rows = []
+    for index in np.unique(np.linspace(0, len(test) - 1, pictures).round().astype(int)):
+        sample = test[int(index)]
+        batch = collate([sample])
+        said = [
+            model.on_batches(torch.device("cpu"))(batch)[0].argmax(0).numpy() for model in models.values()
+        ]
+        rows.append([sample.image[..., :3], *(colorize(labels, colors) for labels in (sample.labels, *said))])
+    sheet = contact_sheet(rows, titles=["image", "truth", *models])
+    Image.fromarray(np.concatenate([sheet, legend(test.classes, sheet.shape[1])])).save(out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    figures = parser.add_subparsers(dest="figure", required=True)
+    figures.add_parser("distance")
+    figures.add_parser("regions").add_argument("prepared", type=Path)
+    panels = figures.add_parser("panel")
+    for name in ("out", "single", "views", "data"):
+        panels.add_argument(name, type=Path)
+    panels.add_argument("--split", default="test")
+    panels.add_argument("--pictures", type=int, default=6)
+    options = vars(parser.parse_args())
+    {"distance": distance, "regions": regions, "panel": panel}[options.pop("figure")](**options)
+
+
+if __name__ == "__main__":
+    main()
