@@ -15,6 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 from tests.datasets.fabricate import (
@@ -130,7 +131,7 @@ def test_layout(rooms: Path, prepared: Path) -> None:
         *(f"correspondences/{id_}.npz" for id_ in targets),
     }
     assert json.loads((prepared / "settings.json").read_text()) == {
-        "version": 2,
+        "version": 3,
         "dataset": "NYUDv2Frames",
         "regions": [8, 30],
         "window": 50,
@@ -260,6 +261,11 @@ def test_raw_video_of_nyudv2(rooms: Path, tmp_path: Path) -> None:
     assert min(found) > 0.5
     assert sample.neighbours[0].image.shape == (48, 64, 6)
     assert len(list(tmp_path.glob("flow/**/*-0001.png"))) == 1
+    with h5py.File(rooms / "nyu_depth_v2_labeled.mat") as file:
+        depth, unmeasured = file["depths"][0].T, file["rawDepths"][0].T == 0
+    assert unmeasured.any()
+    camera = camera_matrix(COLOR_CAMERA, 48, 64)
+    assert np.array_equal(sample.image[..., 3:], hha(fill_depth(depth), camera, unmeasured))
 
 
 def test_cityscapes_has_hha_where_it_has_depth(tmp_path: Path) -> None:

@@ -82,6 +82,10 @@ class FileDataset:
         """Layouts with depth override this; [H, W] float32 in metres, 0 where missing."""
         return None
 
+    def read_guessed(self, record: Record) -> np.ndarray | None:
+        """Layouts that know it override this: where depth was not measured but filled in, [H, W] bool."""
+        return None
+
     def read_neighbours(self, record: Record) -> Sequence[Sample]:
         """Each is read when it is asked for: of a long video a training step takes few."""
         return Lazy(record.neighbours, self.read_frame)

@@ -86,6 +86,14 @@ class NYUDv2(FileDataset):
             return depth_from_color_camera(read_channels(record.depth)[:, :, 0].byteswap())
         return np.ascontiguousarray(self._read("depths", record).T, np.float32)
 
+    def read_guessed(self, record: Record) -> np.ndarray | None:
+        if record.depth != self.path:
+            return None
+        with _open(self.path) as file:
+            if "rawDepths" not in file:
+                return None
+        return self._read("rawDepths", record).T == 0
+
     def camera(self, record: Record, height: int, width: int) -> np.ndarray:
         return camera_matrix(COLOR_CAMERA, height, width)
 

@@ -20,7 +20,7 @@ from tessella.errors import InputError
 from tessella.runs.preparation_work import describe_frame, follow_pair, match_target
 from tessella.scenes.files import write_bytes
 
-VERSION = 2
+VERSION = 3
 """Changes whenever the same pictures give other files."""
 
 IN_FLIGHT = 1000

@@ -33,6 +33,9 @@ def describe_frame(
         with _naming(record.depth or record.image):
             missing, depth = depth <= 0, fill_depth(depth)
             if folder.hha(record.id) in todo and camera is not None:
+                guessed = reader.read_guessed(record)
+                if guessed is not None:
+                    missing |= guessed
                 write_bytes(folder.hha(record.id), png(hha(depth, camera, missing)))
     if folder.regions(record.id) in todo:
         with _naming(record.image):
