@@ -144,10 +144,7 @@ def _path(plan: Plan, times: np.ndarray, height: int, width: int) -> list[Camera
     best, most = np.array([plan.width / 2, 0.5]), -np.inf
     for _ in range(30):
         place = rng.uniform((0.35, 0.3), (plan.width - 0.35, min(1.6, plan.depth / 2)))
-        boxes = np.array(plan.floor_taken).reshape(-1, 4)
-        gap = np.maximum(np.maximum(boxes[:, :2] - place, place - boxes[:, 2:]), 0)
-        clear = np.append(np.linalg.norm(gap, axis=1), 1.0).min()
-        score = min(clear, 0.7) - 0.15 * place[1]
+        score = min(_clearance(plan, place), 0.7) - 0.15 * place[1]
         if score > most:
             best, most = place, score
     target = np.array([plan.width / 2, plan.depth * 0.65]) + rng.uniform(-0.9, 0.9, 2)
@@ -155,13 +152,35 @@ def _path(plan: Plan, times: np.ndarray, height: int, width: int) -> list[Camera
     eye, roll = rng.uniform(1.25, 1.65), rng.normal(0, 0.025)
     drift, turn = rng.uniform(-0.25, 0.25, 2), rng.uniform(-0.15, 0.15, 2)
     phase = rng.uniform(0, 6.3, 6)
+    limits = {way: _time_to_walk(plan, best, way * drift) for way in (-1, 1)}
     cameras = []
     for time in times:
+        limit = limits[1 if time > 0 else -1]
+        walked = time if limit == np.inf else limit * np.tanh(time / max(limit, 1e-6))
         sway = np.sin(np.array([1.1, 1.7, 2.3, 1.3, 1.9, 2.9]) * time + phase) - np.sin(phase)
-        place = best + 0.35 * np.tanh(drift * time / 0.35) + 0.02 * sway[:2]
+        place = _walk(best, drift, walked) + 0.02 * sway[:2]
         position = np.array(
             [*np.clip(place, 0.15, (plan.width - 0.15, plan.depth - 0.15)), eye + 0.02 * sway[2]]
         )
         heading, tilt = yaw + turn[0] * time + 0.02 * sway[3], pitch + 0.4 * turn[1] * time + 0.015 * sway[4]
         cameras.append(Camera(matrix, look(position, heading, tilt, roll + 0.01 * sway[5]), height, width))
     return cameras
+
+
+def _walk(start: np.ndarray, drift: np.ndarray, time: float) -> np.ndarray:
+    return start + 0.35 * np.tanh(drift * time / 0.35)
+
+
+def _time_to_walk(plan: Plan, start: np.ndarray, drift: np.ndarray, margin: float = 0.15) -> float:
+    """Seconds until the walk comes near furniture; infinity if it never does."""
+    for time in np.arange(0.2, 6, 0.2):
+        if _clearance(plan, _walk(start, drift, time)) < margin:
+            return time - 0.2
+    return np.inf
+
+
+def _clearance(plan: Plan, place: np.ndarray) -> float:
+    """Metres to the nearest piece of furniture, 1 at most."""
+    boxes = np.array(plan.floor_taken).reshape(-1, 4)
+    gap = np.maximum(np.maximum(boxes[:, :2] - place, place - boxes[:, 2:]), 0)
+    return float(np.append(np.linalg.norm(gap, axis=1), 1.0).min())

@@ -1,0 +1,1 @@
+"""Does a segmentation model give away its training images? (Thesis, chapter 7.)"""

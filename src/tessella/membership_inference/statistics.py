@@ -1,0 +1,186 @@
+"""How well scores tell members from non-members, and how sure that is.
+
+A score is one number for an image, larger the more likely it was trained on.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import beta, rankdata
+
+from tessella.errors import InputError
+
+Scores = Float[np.ndarray, " images"]
+
+
+class Estimate(NamedTuple):
+    """A number and its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Curve(NamedTuple):
+    """What each threshold gives, from the strictest down: images with a score of at least it are called members."""
+
+    thresholds: Float[np.ndarray, " points"]
+    false_positive_rate: Float[np.ndarray, " points"]
+    true_positive_rate: Float[np.ndarray, " points"]
+
+
+def roc(members: Scores, nonmembers: Scores) -> Curve:
+    """Equal scores share a point; the first is (0, 0), with threshold infinity.
+
+    Raises InputError where a side has no score, or one is not a number.
+    """
+    _check(members, nonmembers)
+    scores = np.concatenate([members, nonmembers])
+    order = np.argsort(-scores, kind="stable")
+    is_member = np.arange(len(scores))[order] < len(members)
+    last = np.append(np.diff(scores[order]) != 0, True)
+    true, false = is_member.cumsum()[last], (~is_member).cumsum()[last]
+    return Curve(
+        np.append(np.inf, scores[order][last]),
+        np.append(0, false) / len(nonmembers),
+        np.append(0, true) / len(members),
+    )
+
+
+def auc(members: Scores, nonmembers: Scores) -> float:
+    """The chance that a member has a larger score than a non-member; equal scores count half. Raises as ``roc``."""
+    _check(members, nonmembers)
+    ranks = rankdata(np.concatenate([members, nonmembers]))[: len(members)]
+    return float((ranks.mean() - (len(members) + 1) / 2) / len(nonmembers))
+
+
+def precision_at_recall(
+    members: Scores, nonmembers: Scores, recall: float, confidence: float = 0.95
+) -> Estimate:
+    """Of those called members, the share that are, at the strictest threshold that finds ``recall`` of all members.
+
+    The number depends on how many of each there are; the interval is Clopper and Pearson's. Raises as ``roc``.
+    """
+    curve = roc(members, nonmembers)
+    at = int(np.argmax(curve.true_positive_rate >= recall - 1e-12))
+    true = round(curve.true_positive_rate[at] * len(members))
+    false = round(curve.false_positive_rate[at] * len(nonmembers))
+    return proportion(true, true + false, confidence)
+
+
+def threshold_at(nonmembers: Scores, rate: float) -> float | None:
+    """The lowest threshold that calls at most ``rate`` of these non-members members.
+
+    None where they cannot resolve the rate: three of them at least should be allowed to lie above it.
+    """
+    allowed = int(np.floor(rate * len(nonmembers) + 1e-9))
+    if rate * len(nonmembers) < 3 - 1e-9:
+        return None
+    # Just above the highest score that must not count.
+    return (
+        float(np.nextafter(np.sort(nonmembers)[::-1][allowed], np.inf))
+        if allowed < len(nonmembers)
+        else -np.inf
+    )
+
+
+def share_above(scores: Scores, threshold: float, confidence: float = 0.95) -> Estimate:
+    """The share of scores of at least ``threshold``: a true or false positive rate. It must come from other data."""
+    return proportion(int((scores >= threshold).sum()), len(scores), confidence)
+
+
+def balanced_accuracy(members: Scores, nonmembers: Scores, threshold: float) -> float:
+    """The mean of the shares that are called right on either side."""
+    return float(((members >= threshold).mean() + (nonmembers < threshold).mean()) / 2)
+
+
+def best_threshold(members: Scores, nonmembers: Scores) -> float:
+    """The one of the highest balanced accuracy; to be used on other data."""
+    curve = roc(members, nonmembers)
+    return float(curve.thresholds[np.argmax(curve.true_positive_rate - curve.false_positive_rate)])
+
+
+def proportion(successes: int, trials: int, confidence: float = 0.95) -> Estimate:
+    """A share with the exact interval of Clopper and Pearson (1934); nan, 0 and 1 without trials."""
+    if trials == 0:
+        return Estimate(float("nan"), 0.0, 1.0)
+    tail = (1 - confidence) / 2
+    low = float(beta.ppf(tail, successes, trials - successes + 1)) if successes else 0.0
+    high = float(beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0
+    return Estimate(successes / trials, low, high)
+
+
+def bootstrap(
+    statistic: Callable[[Scores, Scores], float],
+    members: Scores,
+    nonmembers: Scores,
+    member_blocks: Sequence[object],
+    nonmember_blocks: Sequence[object],
+    *,
+    rounds: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Estimate:
+    """``statistic`` with the percentile interval of a bootstrap over blocks: frames of one video are not independent.
+
+    blocks: for each image, what it is drawn together with. Sides are drawn separately. Raises as ``roc``.
+    """
+    _check(members, nonmembers)
+    rng = np.random.default_rng(seed)
+    sides = [_groups(members, member_blocks), _groups(nonmembers, nonmember_blocks)]
+    values = [
+        statistic(
+            *(
+                np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))])
+                for groups in sides
+            )
+        )
+        for _ in range(rounds)
+    ]
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return Estimate(statistic(members, nonmembers), float(low), float(high))
+
+
+def histogram_similarity(first: Scores, second: Scores, bins: int = 100) -> float:
+    """The intersection of two histograms of numbers from 0 to 1, each of sum 1: 1 where they are alike (figure 7.7)."""
+    shares = [np.histogram(values, bins, (0, 1))[0] / max(len(values), 1) for values in (first, second)]
+    return float(np.minimum(*shares).sum())
+
+
+def epsilon_lower_bound(
+    members: Scores, nonmembers: Scores, threshold: float, delta: float = 1e-5, confidence: float = 0.95
+) -> float:
+    """The epsilon that the training must have had at least, if it was (epsilon, delta)-private; 0 if nothing is shown.
+
+    Of an attack whose threshold comes from other data, where chance decided which images were members (Nasr et al.,
+    S&P 2021): a true positive rate of at most exp(epsilon) times the false positive rate, plus delta, is all that such
+    training allows, and the same of negatives. Both rates are taken at the bad ends of their intervals.
+    """
+    each = 1 - (1 - confidence) / 2
+    true = share_above(members, threshold, 2 * each - 1)
+    false = share_above(nonmembers, threshold, 2 * each - 1)
+    bounds = [0.0]
+    for gain, cost in ((true.low, false.high), (1 - false.high, 1 - true.low)):
+        if gain > delta and cost > 0:
+            bounds.append(float(np.log((gain - delta) / cost)))
+    return max(bounds)
+
+
+def _groups(scores: Scores, blocks: Sequence[object]) -> list[Scores]:
+    if len(blocks) != len(scores):
+        raise InputError(f"blocks: {len(blocks)} for {len(scores)} scores; give one for each image")
+    places: dict[object, list[int]] = {}
+    for place, block in enumerate(blocks):
+        places.setdefault(block, []).append(place)
+    return [scores[group] for group in places.values()]
+
+
+def _check(members: Scores, nonmembers: Scores) -> None:
+    for name, scores in (("members", members), ("nonmembers", nonmembers)):
+        if not len(scores):
+            raise InputError(f"{name}: there is no score; at least one image is needed on either side")
+        if np.isnan(scores).any():
+            raise InputError(f"{name}: a score is not a number, of image {int(np.isnan(scores).argmax())}")

@@ -1,0 +1,143 @@
+"""Against counting, published tables and simulation."""
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from tessella.errors import InputError
+from tessella.membership_inference.statistics import (
+    auc,
+    balanced_accuracy,
+    best_threshold,
+    bootstrap,
+    epsilon_lower_bound,
+    histogram_similarity,
+    precision_at_recall,
+    proportion,
+    roc,
+    share_above,
+    threshold_at,
+)
+
+
+def sides(rng, members=30, nonmembers=40, shift=1.0, step=0.5):
+    """Scores with many ties."""
+    return (
+        np.round(rng.normal(shift, 1, members) / step) * step,
+        np.round(rng.normal(0, 1, nonmembers) / step) * step,
+    )
+
+
+def test_auc_counts_pairs():
+    members, nonmembers = sides(np.random.default_rng(0))
+    pairs = [float(m > n) + 0.5 * (m == n) for m in members for n in nonmembers]
+    assert auc(members, nonmembers) == pytest.approx(np.mean(pairs))
+    assert auc(members, nonmembers) + auc(nonmembers, members) == pytest.approx(1)
+    assert auc(np.ones(3), np.zeros(2)) == 1
+
+
+def test_roc_gives_what_its_thresholds_give():
+    members, nonmembers = sides(np.random.default_rng(1))
+    curve = roc(members, nonmembers)
+    for threshold, false, true in zip(*curve, strict=True):
+        assert false == (nonmembers >= threshold).mean()
+        assert true == (members >= threshold).mean()
+    assert (curve.false_positive_rate[0], curve.true_positive_rate[0]) == (0, 0)
+    assert (curve.false_positive_rate[-1], curve.true_positive_rate[-1]) == (1, 1)
+    area = np.trapezoid(curve.true_positive_rate, curve.false_positive_rate)
+    assert area == pytest.approx(auc(members, nonmembers))
+
+
+def test_precision_where_recall_is_reached():
+    members, nonmembers = sides(np.random.default_rng(2))
+    found = precision_at_recall(members, nonmembers, 0.8)
+    threshold = max(t for t in members if (members >= t).mean() >= 0.8)
+    true, false = (members >= threshold).sum(), (nonmembers >= threshold).sum()
+    assert found.value == true / (true + false)
+    assert found.low < found.value < found.high
+    assert precision_at_recall(np.ones(5), np.zeros(5), 1.0).value == 1
+
+
+def test_clopper_and_pearson():
+    """The bounds are where the observation is as unlikely as allowed; a published value: 0 of 20 gives 0.168."""
+    found = proportion(7, 40)
+    assert binom.sf(6, 40, found.low) == pytest.approx(0.025)
+    assert binom.cdf(7, 40, found.high) == pytest.approx(0.025)
+    assert proportion(0, 20).high == pytest.approx(0.168, abs=5e-4)
+    assert proportion(20, 20).low == pytest.approx(1 - 0.168, abs=5e-4)
+    assert (proportion(0, 0).low, proportion(0, 0).high) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("count", "rate", "resolved"), [(299, 0.01, False), (300, 0.01, True), (3000, 0.001, True)]
+)
+def test_rates_that_cannot_be_resolved(count, rate, resolved):
+    scores = np.random.default_rng(3).normal(size=count)
+    threshold = threshold_at(scores, rate)
+    assert (threshold is not None) == resolved
+    if threshold is not None:
+        allowed = np.floor(rate * count + 1e-9)
+        assert (scores >= threshold).sum() == allowed
+        assert (scores >= np.nextafter(threshold, -np.inf)).sum() == allowed + 1
+
+
+def test_ties_at_the_threshold_are_not_let_through():
+    scores = np.repeat([0.0, 1.0], [90, 10])
+    assert (scores >= threshold_at(scores, 0.05)).mean() == 0
+    assert (scores >= threshold_at(scores, 0.1)).mean() == 0.1
+    assert threshold_at(scores, 1.0) == -np.inf
+
+
+def test_balanced_accuracy_of_the_best_threshold():
+    members, nonmembers = sides(np.random.default_rng(4))
+    best = balanced_accuracy(members, nonmembers, best_threshold(members, nonmembers))
+    assert best == max(balanced_accuracy(members, nonmembers, t) for t in (*members, *nonmembers, np.inf))
+
+
+def test_intervals_hold_what_is_true_as_often_as_they_say():
+    """Of blocks whose images are nearly equal: images taken one by one would be far too sure."""
+    rng, truth = np.random.default_rng(5), 0.7602  # P(X + 1 > Y) of two standard normal numbers
+    held = [0, 0]
+    for round_ in range(60):
+        blocks = np.repeat(np.arange(25), 8)
+        members, nonmembers = (
+            np.repeat(rng.normal(shift, 1, 25), 8) + rng.normal(0, 0.01, 200) for shift in (1.0, 0.0)
+        )
+        for place, grouping in enumerate((blocks, np.arange(200))):
+            found = bootstrap(auc, members, nonmembers, grouping, grouping, rounds=150, seed=round_)
+            held[place] += found.low <= truth <= found.high
+    assert held[0] >= 50
+    assert held[1] <= 40
+
+
+def test_similarity_of_histograms():
+    rng = np.random.default_rng(6)
+    values = rng.uniform(size=500)
+    assert histogram_similarity(values, values) == pytest.approx(1)
+    assert histogram_similarity(np.full(4, 0.105), np.full(9, 0.205)) == 0
+    assert histogram_similarity(np.array([0.1, 0.9]), np.array([0.1, 0.1])) == pytest.approx(0.5)
+
+
+def test_epsilon_of_randomised_response():
+    """Whose epsilon is known: the bound stays below it, and comes near with many images."""
+    rng, epsilon = np.random.default_rng(7), 1.5
+    truth = np.exp(epsilon) / (1 + np.exp(epsilon))
+    bounds = []
+    for _ in range(20):
+        members, nonmembers = (rng.uniform(size=20_000) < p for p in (truth, 1 - truth))
+        bounds.append(epsilon_lower_bound(members.astype(float), nonmembers.astype(float), 0.5))
+    assert np.mean(np.array(bounds) <= epsilon) >= 0.9
+    assert np.mean(bounds) > 1.4
+    same = rng.uniform(size=200)
+    assert epsilon_lower_bound(same, same, 0.5) == 0
+
+
+def test_what_cannot_be_scored_is_said():
+    scores = np.ones(3)
+    with pytest.raises(InputError, match="nonmembers: there is no score"):
+        auc(scores, np.zeros(0))
+    with pytest.raises(InputError, match="members: a score is not a number, of image 1"):
+        roc(np.array([0, np.nan, 1]), scores)
+    with pytest.raises(InputError, match="blocks: 2 for 3 scores"):
+        bootstrap(auc, scores, scores, [0, 1], [0, 1, 2])
+    assert share_above(scores, 1.0).value == 1
