@@ -1,0 +1,89 @@
+"""Can members be told from non-members without the model at all? Then no attack on it means anything."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from tessella.errors import InputError
+from tessella.membership_inference.statistics import Estimate, auc, bootstrap
+
+Image = UInt8[np.ndarray, "height width 3"]
+
+GIVEN_AWAY = 0.55
+"""No lower end of an interval may lie above it: two sides that chance has drawn are rarely that far apart."""
+
+
+def features(image: Image) -> Float[np.ndarray, " features"]:
+    """A histogram of colours and an 8 x 8 picture: time of day, place, camera."""
+    histogram = cv2.calcHist([image], [0, 1, 2], None, [4, 4, 4], [0, 256] * 3).ravel()
+    small = cv2.resize(image, (8, 8), interpolation=cv2.INTER_AREA).ravel() / 255
+    return np.concatenate([np.sqrt(histogram / histogram.sum()), small])
+
+
+def blind_scores(
+    described: Float[np.ndarray, "images features"],
+    members: Bool[np.ndarray, " images"],
+    folds: Sequence[object],
+    *,
+    penalty: float = 1.0,
+    seed: int = 0,
+) -> Float[np.ndarray, " images"]:
+    """How likely each image is a member, by a ridge regression on the images of other folds.
+
+    folds: for each image, its block of video: neighbouring frames would answer for one another. Blocks are put together
+    to five folds at random.
+
+    Raises InputError where some fold would leave one side empty.
+    """
+    groups = list(dict.fromkeys(folds))
+    if len(groups) < 2:
+        raise InputError(f"blind baseline: {len(groups)} block of images; at least two are needed")
+    order = np.random.default_rng(seed).permutation(len(groups))
+    fold_of = {groups[place]: index % min(5, len(groups)) for index, place in enumerate(order)}
+    fold = np.array([fold_of[group] for group in folds])
+    scores = np.empty(len(members))
+    for held_out in range(fold.max() + 1):
+        test = fold == held_out
+        known = members[~test]
+        if known.all() or not known.any():
+            raise InputError("blind baseline: too few blocks: without some of them only one side is left")
+        scores[test] = _ridge(described[~test], known, described[test], penalty)
+    return scores
+
+
+def blind_baseline(
+    described: Float[np.ndarray, "images features"],
+    members: Bool[np.ndarray, " images"],
+    folds: Sequence[object],
+    seed: int = 0,
+) -> Estimate:
+    """The AUC of ``blind_scores``, by a bootstrap over blocks. Cross-validation by block leans below 0.5 a little."""
+    scores = blind_scores(described, members, folds, seed=seed)
+    inside = [fold for fold, member in zip(folds, members, strict=True) if member]
+    outside = [fold for fold, member in zip(folds, members, strict=True) if not member]
+    return bootstrap(auc, scores[members], scores[~members], inside, outside, rounds=500, seed=seed)
+
+
+def is_given_away(estimate: Estimate) -> bool:
+    """Whether the two sides differ in what they show, so that an audit must not give a verdict."""
+    return estimate.low > GIVEN_AWAY
+
+
+def _ridge(
+    known: Float[np.ndarray, "images features"],
+    members: Bool[np.ndarray, " images"],
+    unknown: Float[np.ndarray, "others features"],
+    penalty: float,
+) -> Float[np.ndarray, " others"]:
+    """Of features brought to mean 0 and variance 1; both sides weigh the same."""
+    mean, deviation = known.mean(0), known.std(0) + 1e-6
+    weights = np.where(members, 0.5 / members.sum(), 0.5 / (~members).sum())[:, None]
+    x = (known - mean) / deviation
+    x -= (weights * x).sum(0)
+    y = np.where(members, 0.5, -0.5)
+    count = x.shape[1]
+    # So many features: the penalty is of the size of what each adds.
+    gram = x.T @ (weights * x) + penalty * np.eye(count)
+    return (unknown - mean) / deviation @ np.linalg.solve(gram, x.T @ (weights[:, 0] * y))
