@@ -151,19 +151,18 @@ def histogram_similarity(first: Scores, second: Scores, bins: int = 100) -> floa
 
 
 def epsilon_lower_bound(
-    members: Scores, nonmembers: Scores, threshold: float, delta: float = 1e-5, confidence: float = 0.95
+    true: int, members: int, false: int, nonmembers: int, delta: float = 1e-5, confidence: float = 0.95
 ) -> float:
     """The epsilon that the training must have had at least, if it was (epsilon, delta)-private; 0 if nothing is shown.
 
-    Of an attack whose threshold comes from other data, where chance decided which images were members (Nasr et al.,
-    S&P 2021): a true positive rate of at most exp(epsilon) times the false positive rate, plus delta, is all that such
-    training allows, and the same of negatives. Both rates are taken at the bad ends of their intervals.
+    true, false: how many members and non-members an attack called members, with a threshold from other data; which
+    images were members must have been left to chance (Nasr et al., S&P 2021). Private training allows a true positive
+    rate of exp(epsilon) times the false positive rate, plus delta, and the same of negatives. Both rates are taken at
+    the bad ends of their intervals.
     """
-    each = 1 - (1 - confidence) / 2
-    true = share_above(members, threshold, 2 * each - 1)
-    false = share_above(nonmembers, threshold, 2 * each - 1)
+    found, taken = (proportion(*pair, confidence) for pair in ((true, members), (false, nonmembers)))
     bounds = [0.0]
-    for gain, cost in ((true.low, false.high), (1 - false.high, 1 - true.low)):
+    for gain, cost in ((found.low, taken.high), (1 - taken.high, 1 - found.low)):
         if gain > delta and cost > 0:
             bounds.append(float(np.log((gain - delta) / cost)))
     return max(bounds)
