@@ -66,25 +66,21 @@ def assess(
     area = bootstrap(auc, members, nonmembers, member_blocks, nonmember_blocks, seed=seed)
     sides = (_folds(member_blocks, seed), _folds(nonmember_blocks, seed))
     best = _judge(members, nonmembers, sides, best_threshold)
-    by_rate = {
-        rate: _judge(members, nonmembers, sides, lambda _, out, r=rate: threshold_at(out, r))
-        for rate in RATES
-    }
+    by_rate = {rate: _judge(members, nonmembers, sides, _at(rate)) for rate in RATES}
     each = 1 - 0.05 / (len(RATES) + 1)  # three rates and the best threshold are tried: each must be surer
+    shown = [epsilon_lower_bound(*counts, confidence=each) for counts in (best, *by_rate.values()) if counts]
     return Assessment(
         area,
         _balanced(best) if best else Estimate(float("nan"), 0.0, 1.0),
         precision_at_recall(members, nonmembers, 0.8),
-        {rate: proportion(found.true, found.members) if found else None for rate, found in by_rate.items()},
-        {
-            rate: proportion(found.false, found.nonmembers) if found else None
-            for rate, found in by_rate.items()
-        },
-        max(
-            (epsilon_lower_bound(*found, confidence=each) for found in (best, *by_rate.values()) if found),
-            default=0.0,
-        ),
+        {rate: proportion(*counts[:2]) if counts else None for rate, counts in by_rate.items()},
+        {rate: proportion(*counts[2:]) if counts else None for rate, counts in by_rate.items()},
+        max(shown, default=0.0),
     )
+
+
+def _at(rate: float) -> Callable[[Scores, Scores], float | None]:
+    return lambda members, nonmembers: threshold_at(nonmembers, rate)
 
 
 def _folds(blocks: Sequence[Hashable], seed: int) -> np.ndarray:
