@@ -168,6 +168,45 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, help="folder for the results; evaluation/ in the run's folder where not given"
     )
 
+    audit = add(
+        "audit",
+        "find out whether a model gives away which images it was trained on; writes audit.html and audit.json",
+        "tessella audit run runs/camvid --members ~/camvid:train --nonmembers ~/camvid:test --out audit",
+    )
+    audit.add_argument("action", choices=["run"], help="run: attack one model")
+    _model_arguments(audit)
+    where = "PATH:SPLIT"
+    audit.add_argument("--members", metavar=where, required=True, help="images that it was trained on")
+    audit.add_argument(
+        "--nonmembers",
+        metavar=where,
+        required=True,
+        help="images of the same kind that it was not trained on",
+    )
+    audit.add_argument(
+        "--owner",
+        nargs=2,
+        metavar=where,
+        help="images that their owner suspects to have been used, and others of his that cannot have been",
+    )
+    audit.add_argument("--dataset", help="name of the data set, for a model that was not trained here")
+    audit.add_argument(
+        "--defence",
+        action="append",
+        default=[],
+        metavar="NAME[=STRENGTH]",
+        help="argmax, dropout, gaussian, rounded, temperature or topk before the answers; may be given more than once",
+    )
+    audit.add_argument(
+        "--no-label-only",
+        action="store_true",
+        help="leave out the attack that asks nine times for each image",
+    )
+    audit.add_argument("--chosen", default="", help="how members and non-members were chosen, for the report")
+    audit.add_argument(
+        "--out", type=Path, required=True, help="folder for the report; goes on with what is there"
+    )
+
     predict = add(
         "predict",
         "segment images, folders of images and videos",

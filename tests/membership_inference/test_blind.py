@@ -61,6 +61,7 @@ def test_too_few_blocks():
 
 
 @pytest.mark.realdata
+@pytest.mark.skipif("TESSELLA_DATA" not in os.environ, reason="TESSELLA_DATA is not set")
 def test_camvid():
     """Its official split gives members away; blocks by coin flip do not."""
     folder = Path(os.environ["TESSELLA_DATA"]) / "camvid"

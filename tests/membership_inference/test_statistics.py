@@ -9,7 +9,7 @@ from tessella.membership_inference.statistics import (
     auc,
     balanced_accuracy,
     best_threshold,
-    bootstrap,
+    bootstrap_auc,
     epsilon_lower_bound,
     histogram_similarity,
     precision_at_recall,
@@ -104,7 +104,7 @@ def test_intervals_hold_what_is_true_as_often_as_they_say():
             np.repeat(rng.normal(shift, 1, 25), 8) + rng.normal(0, 0.01, 200) for shift in (1.0, 0.0)
         )
         for place, grouping in enumerate((blocks, np.arange(200))):
-            found = bootstrap(auc, members, nonmembers, grouping, grouping, rounds=150, seed=round_)
+            found = bootstrap_auc(members, nonmembers, grouping, grouping, rounds=150, seed=round_)
             held[place] += found.low <= truth <= found.high
     assert held[0] >= 50
     assert held[1] <= 40
@@ -141,5 +141,5 @@ def test_what_cannot_be_scored_is_said():
     with pytest.raises(InputError, match="members: a score is not a number, of image 1"):
         roc(np.array([0, np.nan, 1]), scores)
     with pytest.raises(InputError, match="blocks: 2 for 3 scores"):
-        bootstrap(auc, scores, scores, [0, 1], [0, 1, 2])
+        bootstrap_auc(scores, scores, [0, 1], [0, 1, 2])
     assert share_above(scores, 1.0).value == 1

@@ -10,9 +10,8 @@ from tessella.errors import InputError
 from tessella.membership_inference.statistics import (
     Estimate,
     Scores,
-    auc,
     best_threshold,
-    bootstrap,
+    bootstrap_auc,
     epsilon_lower_bound,
     precision_at_recall,
     proportion,
@@ -63,7 +62,7 @@ def assess(
 
     Raises InputError where a side is empty or a score is not a number.
     """
-    area = bootstrap(auc, members, nonmembers, member_blocks, nonmember_blocks, seed=seed)
+    area = bootstrap_auc(members, nonmembers, member_blocks, nonmember_blocks, seed=seed)
     sides = (_folds(member_blocks, seed), _folds(nonmember_blocks, seed))
     best = _judge(members, nonmembers, sides, best_threshold)
     by_rate = {rate: _judge(members, nonmembers, sides, _at(rate)) for rate in RATES}

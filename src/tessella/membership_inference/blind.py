@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from tessella.errors import InputError
-from tessella.membership_inference.statistics import Estimate, auc, bootstrap
+from tessella.membership_inference.statistics import Estimate, bootstrap_auc
 
 Image = UInt8[np.ndarray, "height width 3"]
 
@@ -63,7 +63,7 @@ def blind_baseline(
     scores = blind_scores(described, members, folds, seed=seed)
     inside = [fold for fold, member in zip(folds, members, strict=True) if member]
     outside = [fold for fold, member in zip(folds, members, strict=True) if not member]
-    return bootstrap(auc, scores[members], scores[~members], inside, outside, rounds=500, seed=seed)
+    return bootstrap_auc(scores[members], scores[~members], inside, outside, seed=seed)
 
 
 def is_given_away(estimate: Estimate) -> bool:

@@ -3,7 +3,7 @@
 A score is one number for an image, larger the more likely it was trained on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -112,36 +112,35 @@ def proportion(successes: int, trials: int, confidence: float = 0.95) -> Estimat
     return Estimate(successes / trials, low, high)
 
 
-def bootstrap(
-    statistic: Callable[[Scores, Scores], float],
+def bootstrap_auc(
     members: Scores,
     nonmembers: Scores,
-    member_blocks: Sequence[object],
-    nonmember_blocks: Sequence[object],
+    member_blocks: Sequence[Hashable],
+    nonmember_blocks: Sequence[Hashable],
     *,
-    rounds: int = 1000,
+    rounds: int = 2000,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Estimate:
-    """``statistic`` with the percentile interval of a bootstrap over blocks: frames of one video are not independent.
+    """``auc`` with the percentile interval of a bootstrap over blocks: frames of one video are not independent.
 
     blocks: for each image, what it is drawn together with. Sides are drawn separately. Raises as ``roc``.
     """
     _check(members, nonmembers)
+    of_members, of_nonmembers = _numbered(member_blocks, members), _numbered(nonmember_blocks, nonmembers)
+    counts = np.bincount(of_members), np.bincount(of_nonmembers)
+    # How many pairs each pair of blocks wins: what is drawn only weighs these.
+    wins = np.zeros((len(counts[0]), len(counts[1])))
+    for score, block in zip(members, of_members, strict=True):
+        won = (score > nonmembers) + 0.5 * (score == nonmembers)
+        wins[block] += np.bincount(of_nonmembers, won, len(counts[1]))
     rng = np.random.default_rng(seed)
-    sides = [_groups(members, member_blocks), _groups(nonmembers, nonmember_blocks)]
-    values = [
-        statistic(
-            *(
-                np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))])
-                for groups in sides
-            )
-        )
-        for _ in range(rounds)
-    ]
+    drawn = [rng.multinomial(len(count), np.full(len(count), 1 / len(count)), rounds) for count in counts]
+    pairs = (drawn[0] @ counts[0]) * (drawn[1] @ counts[1])
+    values = ((drawn[0] @ wins) * drawn[1]).sum(1) / pairs
     tail = (1 - confidence) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
-    return Estimate(statistic(members, nonmembers), float(low), float(high))
+    return Estimate(auc(members, nonmembers), float(low), float(high))
 
 
 def histogram_similarity(first: Scores, second: Scores, bins: int = 100) -> float:
@@ -168,13 +167,11 @@ def epsilon_lower_bound(
     return max(bounds)
 
 
-def _groups(scores: Scores, blocks: Sequence[object]) -> list[Scores]:
+def _numbered(blocks: Sequence[Hashable], scores: Scores) -> np.ndarray:
     if len(blocks) != len(scores):
         raise InputError(f"blocks: {len(blocks)} for {len(scores)} scores; give one for each image")
-    places: dict[object, list[int]] = {}
-    for place, block in enumerate(blocks):
-        places.setdefault(block, []).append(place)
-    return [scores[group] for group in places.values()]
+    numbers = {block: number for number, block in enumerate(dict.fromkeys(blocks))}
+    return np.array([numbers[block] for block in blocks])
 
 
 def _check(members: Scores, nonmembers: Scores) -> None:

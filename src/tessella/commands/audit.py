@@ -1,0 +1,101 @@
+"""tessella audit: does a model give away which images it was trained on?"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+from rich.progress import track
+
+from tessella.commands.data import find_dataset
+from tessella.commands.model import open_model
+from tessella.datasets import SegmentationDataset
+from tessella.datasets.file_dataset import FileDataset
+from tessella.datasets.loading import Batch
+from tessella.errors import InputError
+from tessella.membership_inference.black_box import BlackBox
+from tessella.membership_inference.defences import Argmax, Dropout, Gaussian, Rounded, Temperature, TopK
+from tessella.reports.audit import write_audit
+from tessella.runs.audit import Victim, audit
+from tessella.runs.model import Model
+from tessella.runs.segmentation import open_split
+
+DEFENCES: dict[str, Callable[..., BlackBox]] = {
+    "argmax": Argmax,
+    "gaussian": lambda box, strength="0.5": Gaussian(box, float(strength)),
+    "rounded": lambda box, strength="1": Rounded(box, int(strength)),
+    "topk": lambda box, strength="1": TopK(box, int(strength)),
+    "temperature": lambda box, strength="4": Temperature(box, float(strength)),
+}
+
+
+def run(options: argparse.Namespace) -> None:
+    model, device = open_model(options)
+    if model.classes is None:
+        raise InputError(
+            f"{options.model}: does not name its classes; audit a run, a checkpoint or an exported file"
+        )
+    open_ = partial(_open, model=model, dataset=options.dataset)
+    local: BlackBox = lambda images: model(images.to(device))  # noqa: E731
+    out = options.out
+    result = audit(
+        Victim(
+            _defended(local, model, options.defence),
+            " behind ".join([options.model, *options.defence]),
+            [label.name for label in model.classes],
+        ),
+        open_(options.members),
+        open_(options.nonmembers),
+        out,
+        owner=(open_(options.owner[0]), open_(options.owner[1])) if options.owner else None,
+        label_only=not options.no_label_only,
+        chosen=options.chosen,
+        command=shlex.join(["tessella", *sys.argv[1:]]),
+        progress=_progress,
+    )
+    print(result["verdict"])
+    if "owners_test" in result:
+        print(
+            f"The owner's images: p = {result['owners_test']['p_value']:.4f} that chance alone scores them so high"
+        )
+    print(f"Report: {write_audit(out)}")
+
+
+def _progress(batches: Iterable[Batch], name: str, total: int) -> Iterable[Batch]:
+    return track(batches, f"Asking about {name}", total=total)
+
+
+def _open(where: str, model: Model, dataset: str | None) -> SegmentationDataset:
+    """PATH:SPLIT of the named data set, or of the one that the model was trained on."""
+    path, colon, split = where.rpartition(":")
+    if not colon:
+        raise InputError(f"{where}: give a data set's folder and a split of it, as {where}:train")
+    if dataset is not None:
+        reader: Callable[..., FileDataset] = find_dataset(dataset)
+        return reader(Path(path), split)
+    if model.config is None:
+        raise InputError("audit needs --dataset NAME for a model that was not trained here")
+    return open_split(model.config, Path(path), split)
+
+
+def _defended(black_box: BlackBox, model: Model, defences: list[str]) -> BlackBox:
+    """The first named stands nearest to the model."""
+    for text in defences:
+        name, equals, strength = text.partition("=")
+        build = partial(Dropout, network=model.network) if name == "dropout" else DEFENCES.get(name)
+        if build is None:
+            raise InputError(
+                f"--defence {text}: choose argmax, dropout, gaussian, rounded, temperature or topk"
+            )
+        try:
+            if name == "dropout":
+                black_box = build(black_box, ratio=float(strength)) if equals else build(black_box)
+            else:
+                black_box = build(black_box, strength) if equals else build(black_box)
+        except (ValueError, TypeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"--defence {text}: {strength!r} is no strength of it") from error
+    return black_box

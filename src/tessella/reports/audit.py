@@ -1,0 +1,61 @@
+"""The page of a privacy audit."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tessella.errors import InputError
+from tessella.reports.embed import inline_svg
+from tessella.reports.page import flatten, save_page
+from tessella.reports.style import LINE, SERIES, style_axes
+
+SHOWN = 5
+"""Attacks whose curves are drawn: the best ones."""
+
+
+def write_audit(folder: Path) -> Path:
+    """``audit.html`` from ``audit.json`` in ``folder``. InputError where that is missing or damaged."""
+    file = folder / "audit.json"
+    try:
+        result = json.loads(file.read_text())
+        attacks = sorted(result["attacks"].items(), key=_by_area, reverse=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{file}: is missing or damaged ({error}); run the audit again") from error
+    drawn = [(name, attack) for name, attack in attacks if attack["auc"]][:SHOWN]
+    curves = inline_svg(_curves(drawn), "True against false positive rate of the best attacks")
+    return save_page(
+        "audit.html",
+        folder / "audit.html",
+        result=result,
+        attacks=attacks,
+        curves=curves if drawn else "",
+        drawn=[name for name, _ in drawn],
+        environment=flatten(result["versions"]),
+    )
+
+
+def _by_area(entry: tuple[str, Any]) -> float:
+    area = entry[1]["auc"]
+    return -1.0 if area is None else float(area["value"])
+
+
+def _curves(attacks: list[tuple[str, Any]]) -> Figure:
+    """On linear axes, and on logarithmic ones, where the few images that are surely given away show."""
+    figure = Figure(figsize=(7.6, 3.4), layout="constrained")
+    for axes, scale in zip(figure.subplots(1, 2), ("linear", "log"), strict=True):
+        style_axes(axes)
+        lowest = 1e-3 if scale == "log" else 0
+        chance = np.geomspace(lowest, 1, 50) if scale == "log" else np.array([0, 1])
+        axes.plot(chance, chance, color=LINE, linewidth=1, linestyle=(0, (4, 3)))
+        for color, (_, attack) in zip(SERIES, attacks, strict=False):
+            axes.step(attack["roc"]["false"], attack["roc"]["true"], where="post", color=color, linewidth=1.6)
+        axes.set_xscale(scale)
+        axes.set_yscale(scale)
+        axes.set_xlim(lowest, 1)
+        axes.set_ylim(lowest, 1)
+        axes.set_xlabel("Non-members called members")
+        axes.set_ylabel("Members called members")
+    return figure
