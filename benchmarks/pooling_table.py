@@ -1,6 +1,6 @@
 """Pooling over regions and views on rendered rooms, one frame of ten labelled: tables 3.2 to 3.4 and figure 3.5.
 
-    tessella scenes render room --out ROOMS --sequences train=120,test=50 --frames 10 --interval 0.5 --workers 2
+    tessella scenes render room --out ROOMS --sequences train=30,test=50 --frames 10 --interval 0.5 --workers 2
     for kind in "" "--out ROOMS/levels --regions 50,200,800" "--out ROOMS/pixels --match pixels"; do
         tessella data prepare NYUDv2Frames ROOMS/frames --window 9 $kind; done
     python benchmarks/pooling_table.py --data ROOMS --seeds 0 1 2 3 4 [--rows full superpixel ...]

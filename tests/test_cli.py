@@ -8,7 +8,7 @@ import pytest
 
 from tessella.cli import main
 
-COMMANDS = ["demo", "recipes", "scenes", "data", "train", "evaluate", "predict", "export", "report"]
+COMMANDS = ["audit", "demo", "recipes", "scenes", "data", "train", "evaluate", "predict", "export", "report"]
 
 
 def seconds(*command: str) -> float:

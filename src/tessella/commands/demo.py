@@ -19,6 +19,8 @@ from tessella.dilation import LearnableDilation
 from tessella.metrics import ConfusionMatrix
 from tessella.recipes.streets import rooms, streets
 from tessella.reports import compare_runs, comparison_table, write_report
+from tessella.reports.audit import write_audit
+from tessella.runs.audit import Victim, audit
 from tessella.runs.evaluation import evaluate
 from tessella.runs.model import load_model
 from tessella.runs.prediction import Segmenter, find_pictures, predict_pictures
@@ -52,10 +54,11 @@ def run(options: argparse.Namespace) -> None:
     _segment_new_images(data, run_folder, options.out / "predictions", console)
     _learn_dilation(data, run_folder, options.out, machine, console)
     _steady_room(run_folder, options.out, machine, console)
+    _check_for_leaks(data, run_folder, options.out / "audit", console)
     minutes = (time.monotonic() - start) / 60
     console.print(
         f"Done in {minutes:.1f} minutes. Open {run_folder}/report.html, {options.out}/dilation.html, "
-        f"{options.out}/predictions and {options.out}/video"
+        f"{options.out}/predictions, {options.out}/video and {options.out}/audit/audit.html"
     )
 
 
@@ -135,6 +138,24 @@ def _steady_room(trained: Path, out: Path, machine: Machine, console: Console) -
     console.print(
         f"Single frames: mean IoU {ious[0]:.1f}, flicker {before:.1%}. Pooled: {ious[1]:.1f}, {after:.1%}"
     )
+
+
+def _check_for_leaks(data: Path, run_folder: Path, out: Path, console: Console) -> None:
+    console.rule("7  Ask whether it gives away its training images")
+    model = load_model(str(run_folder))
+    members, nonmembers = (open_split(streets(), data, split) for split in ("train", "val"))
+    result = audit(
+        Victim(model, str(run_folder), [label.name for label in members.classes]),
+        members,
+        nonmembers,
+        out,
+        label_only=False,
+        chosen="streets rendered by one program, of seeds that chance gave to training or validation",
+        command=f"tessella audit run {run_folder} --members {data}:train --nonmembers {data}:val --out {out}",
+        progress=lambda batches, name, total: track(batches, f"Asking about {name}", total=total),
+    )
+    write_audit(out)
+    console.print(result["verdict"])
 
 
 def _segment_new_images(data: Path, run_folder: Path, out: Path, console: Console) -> None:

@@ -60,7 +60,7 @@ def nyudv2_pooling() -> Segmentation:
 def rooms_views() -> Segmentation:
     """A small PSPNet-18 on colour and HHA of rendered rooms, image by image: the start of ``rooms_pooling``.
 
-    Command: tessella scenes render room --out rooms --sequences train=120,test=50 --frames 10 --interval 0.5 &&
+    Command: tessella scenes render room --out rooms --sequences train=30,test=50 --frames 10 --interval 0.5 &&
         tessella data prepare NYUDv2Frames rooms/frames --window 9 && tessella train rooms_views --data rooms/frames
     Citation: Zhao et al., Pyramid scene parsing network, CVPR 2017
     """
