@@ -452,3 +452,18 @@ def test_layout_of_a_frame_among_frames_of_another_kind(tmp_path: Path) -> None:
         "flow_back/train/a/2.png",
     ]
     assert not set(usual) & set(folder.flows("train/a/1", "train/0007"))
+
+
+def test_an_interruption_is_one_whichever_is_noticed_first() -> None:
+    from concurrent.futures.process import BrokenProcessPool
+
+    from tessella.commands.prepare import _was_interrupted
+
+    try:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise BrokenProcessPool("while cleaning up")
+    except BrokenProcessPool as error:
+        assert _was_interrupted(error)
+    assert not _was_interrupted(BrokenProcessPool("out of memory"))

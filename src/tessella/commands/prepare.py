@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -43,10 +44,10 @@ def run(options: argparse.Namespace, reader: type[FileDataset]) -> None:
                 settings,
                 lambda done, total: bar.update(task, completed=done, total=total),
             )
-    except KeyboardInterrupt:
-        print("tessella: what is finished stays; the same command goes on from there", file=sys.stderr)
-        raise
-    except BrokenProcessPool as error:
+    except (KeyboardInterrupt, BrokenProcessPool) as error:
+        if _was_interrupted(error):
+            print("tessella: what is finished stays; the same command goes on from there", file=sys.stderr)
+            raise KeyboardInterrupt from None
         raise InputError(
             f"--workers {options.workers}: the system ended one, perhaps for lack of memory; give fewer and run again"
         ) from error
@@ -58,6 +59,19 @@ def run(options: argparse.Namespace, reader: type[FileDataset]) -> None:
             f"In another frame, the regions of {statistics.covered:.0%} of a picture's pixels are found again; "
             f"by their size: {out / 'regions.png'}"
         )
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Ctrl-C reaches us and the workers in any order: their end may be noticed first, or while we clean up."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    try:
+        time.sleep(0.5)
+    except KeyboardInterrupt:
+        return True
+    return False
 
 
 @contextmanager
