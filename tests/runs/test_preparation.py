@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from itertools import pairwise
 from multiprocessing import get_context
@@ -28,6 +29,7 @@ from tests.datasets.fabricate import (
 )
 
 from tessella.cli import main
+from tessella.commands.prepare import _was_interrupted
 from tessella.datasets import SUN3D, CamVid, Cityscapes, NYUDv2, NYUDv2Frames, Prepared
 from tessella.datasets.kinect import COLOR_CAMERA, camera_matrix
 from tessella.datasets.prepared_folder import PreparedFolder, encode_flow
@@ -455,15 +457,7 @@ def test_layout_of_a_frame_among_frames_of_another_kind(tmp_path: Path) -> None:
 
 
 def test_an_interruption_is_one_whichever_is_noticed_first() -> None:
-    from concurrent.futures.process import BrokenProcessPool
-
-    from tessella.commands.prepare import _was_interrupted
-
-    try:
-        try:
-            raise KeyboardInterrupt
-        finally:
-            raise BrokenProcessPool("while cleaning up")
-    except BrokenProcessPool as error:
-        assert _was_interrupted(error)
+    later = BrokenProcessPool("while cleaning up")
+    later.__context__ = KeyboardInterrupt()
+    assert _was_interrupted(later)
     assert not _was_interrupted(BrokenProcessPool("out of memory"))
