@@ -11,7 +11,6 @@ from tessella.membership_inference.signals import (
     SIGNALS,
     boundaries,
     class_signals,
-    loss_map,
     signals,
 )
 
@@ -79,9 +78,6 @@ def test_pixels_without_a_class_do_not_count():
     found = signals(posteriors, labels)
     assert found[1].isnan().all()
     assert found[[0, 2]].isfinite().all()
-    loss, counted = loss_map(posteriors, labels)
-    assert (loss[~counted] == 0).all()
-    assert not counted[1].any()
 
 
 def test_certainty_stays_finite():
@@ -89,9 +85,6 @@ def test_certainty_stays_finite():
     posteriors[:, 0] = 1
     for label in (0, 1):
         assert signals(posteriors, torch.full((1, 4, 4), label)).isnan().sum() == 1  # there are no boundaries
-    assert loss_map(posteriors, torch.ones(1, 4, 4, dtype=torch.long))[0].max() == pytest.approx(
-        -math.log(FLOOR)
-    )
 
 
 def test_signals_of_classes():

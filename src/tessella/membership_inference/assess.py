@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tessella.errors import InputError
+from tessella.membership_inference.blocks import folds
 from tessella.membership_inference.statistics import (
     Estimate,
     Scores,
@@ -63,7 +64,7 @@ def assess(
     Raises InputError where a side is empty or a score is not a number.
     """
     area = bootstrap_auc(members, nonmembers, member_blocks, nonmember_blocks, seed=seed)
-    sides = (_folds(member_blocks, seed), _folds(nonmember_blocks, seed))
+    sides = (folds(member_blocks, FOLDS, seed), folds(nonmember_blocks, FOLDS, seed))
     best = _judge(members, nonmembers, sides, best_threshold)
     by_rate = {rate: _judge(members, nonmembers, sides, _at(rate)) for rate in RATES}
     each = 1 - 0.05 / (len(RATES) + 1)  # three rates and the best threshold are tried: each must be surer
@@ -82,23 +83,15 @@ def _at(rate: float) -> Callable[[Scores, Scores], float | None]:
     return lambda members, nonmembers: threshold_at(nonmembers, rate)
 
 
-def _folds(blocks: Sequence[Hashable], seed: int) -> np.ndarray:
-    """0 to FOLDS - 1 for each image; images of a block have the same."""
-    groups = list(dict.fromkeys(blocks))
-    order = np.random.default_rng(seed).permutation(len(groups))
-    fold_of = {groups[place]: index % FOLDS for index, place in enumerate(order)}
-    return np.array([fold_of[block] for block in blocks])
-
-
 def _judge(
     members: Scores,
     nonmembers: Scores,
-    folds: tuple[np.ndarray, np.ndarray],
+    of_sides: tuple[np.ndarray, np.ndarray],
     choose: Callable[[Scores, Scores], float | None],
 ) -> Counts | None:
     true = false = 0
     for fold in range(FOLDS):
-        inside, outside = (of_side == fold for of_side in folds)
+        inside, outside = (of_side == fold for of_side in of_sides)
         if not (inside.any() or outside.any()):
             continue
         try:

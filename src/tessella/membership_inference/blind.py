@@ -1,12 +1,13 @@
 """Can members be told from non-members without the model at all? Then no attack on it means anything."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from tessella.errors import InputError
+from tessella.membership_inference.blocks import folds
 from tessella.membership_inference.statistics import Estimate, bootstrap_auc
 
 Image = UInt8[np.ndarray, "height width 3"]
@@ -25,24 +26,22 @@ def features(image: Image) -> Float[np.ndarray, " features"]:
 def blind_scores(
     described: Float[np.ndarray, "images features"],
     members: Bool[np.ndarray, " images"],
-    folds: Sequence[object],
+    blocks: Sequence[Hashable],
     *,
     penalty: float = 1.0,
     seed: int = 0,
 ) -> Float[np.ndarray, " images"]:
     """How likely each image is a member, by a ridge regression on the images of other folds.
 
-    folds: for each image, its block of video: neighbouring frames would answer for one another. Blocks are put together
+    blocks: for each image, its block of video: neighbouring frames would answer for one another. They are put together
     to five folds at random.
 
     Raises InputError where some fold would leave one side empty.
     """
-    groups = list(dict.fromkeys(folds))
-    if len(groups) < 2:
-        raise InputError(f"blind baseline: {len(groups)} block of images; at least two are needed")
-    order = np.random.default_rng(seed).permutation(len(groups))
-    fold_of = {groups[place]: index % min(5, len(groups)) for index, place in enumerate(order)}
-    fold = np.array([fold_of[group] for group in folds])
+    count = len(set(blocks))
+    if count < 2:
+        raise InputError(f"blind baseline: {count} block of images; at least two are needed")
+    fold = folds(blocks, min(5, count), seed)
     scores = np.empty(len(members))
     for held_out in range(fold.max() + 1):
         test = fold == held_out
@@ -56,13 +55,13 @@ def blind_scores(
 def blind_baseline(
     described: Float[np.ndarray, "images features"],
     members: Bool[np.ndarray, " images"],
-    folds: Sequence[object],
+    blocks: Sequence[Hashable],
     seed: int = 0,
 ) -> Estimate:
     """The AUC of ``blind_scores``, by a bootstrap over blocks. Cross-validation by block leans below 0.5 a little."""
-    scores = blind_scores(described, members, folds, seed=seed)
-    inside = [fold for fold, member in zip(folds, members, strict=True) if member]
-    outside = [fold for fold, member in zip(folds, members, strict=True) if not member]
+    scores = blind_scores(described, members, blocks, seed=seed)
+    inside = [block for block, member in zip(blocks, members, strict=True) if member]
+    outside = [block for block, member in zip(blocks, members, strict=True) if not member]
     return bootstrap_auc(scores[members], scores[~members], inside, outside, seed=seed)
 
 

@@ -1,6 +1,6 @@
 """Who is a member: coins flipped over blocks of video, so that neither side has frames that are nearly the other's."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +41,19 @@ def blocks(frames: Sequence[Frame], length: float, buffer: float) -> Int[np.ndar
         if not follows or inside < length - buffer:
             found[place] = numbers.setdefault((name, int(number)), len(numbers))
     return found
+
+
+def numbered(blocks: Sequence[Hashable]) -> Int[np.ndarray, " images"]:
+    """Equal blocks have equal numbers, from 0 in the order in which they come."""
+    numbers = {block: number for number, block in enumerate(dict.fromkeys(blocks))}
+    return np.array([numbers[block] for block in blocks], dtype=int)
+
+
+def folds(blocks: Sequence[Hashable], number: int, seed: int) -> Int[np.ndarray, " images"]:
+    """Blocks put together at random to so many folds of about as many blocks; images of a block are in one fold."""
+    of_image = numbered(blocks)
+    order = np.random.default_rng(seed).permutation(of_image.max(initial=-1) + 1)
+    return (order % number)[of_image]
 
 
 def coin_flips(

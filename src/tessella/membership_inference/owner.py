@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import rankdata
 
+from tessella.membership_inference.blocks import numbered
 from tessella.membership_inference.statistics import Scores, auc
 
 
@@ -37,13 +38,12 @@ def owners_test(
     """
     observed = auc(suspected, held_out)
     ranks = rankdata(np.concatenate([suspected, held_out]))
-    names = [("suspected", block) for block in suspected_blocks] + [
-        ("held out", block) for block in held_out_blocks
-    ]
-    _, of_image = np.unique([f"{side} {block!r}" for side, block in names], return_inverse=True)
+    of_image = numbered(
+        [*((True, block) for block in suspected_blocks), *((False, block) for block in held_out_blocks)]
+    )
     count = int(of_image.max()) + 1
     sums, sizes = np.bincount(of_image, ranks), np.bincount(of_image)
-    marked = len(np.unique(of_image[: len(suspected)]))
+    marked = len(set(suspected_blocks))
     rng = np.random.default_rng(seed)
     chosen = rng.permuted(np.tile(np.arange(count) < marked, (rounds, 1)), axis=1)
     means = (chosen @ sums) / (chosen @ sizes)

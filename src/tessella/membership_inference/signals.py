@@ -66,17 +66,6 @@ def class_signals(
     return (shown * logit[:, None]).sum((2, 3)) / shown.sum((2, 3)).where(shown.any(3).any(2), torch.nan)
 
 
-def loss_map(
-    posteriors: Float[Tensor, "batch classes height width"],
-    labels: Int[Tensor, "batch height width"],
-    ignore_index: int = 255,
-) -> tuple[Float[Tensor, "batch 1 height width"], Bool[Tensor, "batch 1 height width"]]:
-    """-log p of the true class at each pixel, 0 where there is none, and where there is one: "structured loss map"."""
-    counted = labels != ignore_index
-    loss = -_of_class(posteriors, labels.where(counted, 0)).clamp(min=FLOOR).log()
-    return loss.where(counted, 0)[:, None], counted[:, None]
-
-
 def boundaries(
     labels: Int[Tensor, "batch height width"], reach: int = 2
 ) -> Bool[Tensor, "batch height width"]:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from scipy.stats import beta, rankdata
 
 from tessella.errors import InputError
+from tessella.membership_inference.blocks import numbered
 
 Scores = Float[np.ndarray, " images"]
 
@@ -86,16 +87,6 @@ def threshold_at(nonmembers: Scores, rate: float) -> float | None:
     )
 
 
-def share_above(scores: Scores, threshold: float, confidence: float = 0.95) -> Estimate:
-    """The share of scores of at least ``threshold``: a true or false positive rate. It must come from other data."""
-    return proportion(int((scores >= threshold).sum()), len(scores), confidence)
-
-
-def balanced_accuracy(members: Scores, nonmembers: Scores, threshold: float) -> float:
-    """The mean of the shares that are called right on either side."""
-    return float(((members >= threshold).mean() + (nonmembers < threshold).mean()) / 2)
-
-
 def best_threshold(members: Scores, nonmembers: Scores) -> float:
     """The one of the highest balanced accuracy; to be used on other data."""
     curve = roc(members, nonmembers)
@@ -127,7 +118,10 @@ def bootstrap_auc(
     blocks: for each image, what it is drawn together with. Sides are drawn separately. Raises as ``roc``.
     """
     _check(members, nonmembers)
-    of_members, of_nonmembers = _numbered(member_blocks, members), _numbered(nonmember_blocks, nonmembers)
+    for blocks, scores in ((member_blocks, members), (nonmember_blocks, nonmembers)):
+        if len(blocks) != len(scores):
+            raise InputError(f"blocks: {len(blocks)} for {len(scores)} scores; give one for each image")
+    of_members, of_nonmembers = numbered(member_blocks), numbered(nonmember_blocks)
     counts = np.bincount(of_members), np.bincount(of_nonmembers)
     # How many pairs each pair of blocks wins: what is drawn only weighs these.
     wins = np.zeros((len(counts[0]), len(counts[1])))
@@ -165,13 +159,6 @@ def epsilon_lower_bound(
         if gain > delta and cost > 0:
             bounds.append(float(np.log((gain - delta) / cost)))
     return max(bounds)
-
-
-def _numbered(blocks: Sequence[Hashable], scores: Scores) -> np.ndarray:
-    if len(blocks) != len(scores):
-        raise InputError(f"blocks: {len(blocks)} for {len(scores)} scores; give one for each image")
-    numbers = {block: number for number, block in enumerate(dict.fromkeys(blocks))}
-    return np.array([numbers[block] for block in blocks])
 
 
 def _check(members: Scores, nonmembers: Scores) -> None:
