@@ -141,6 +141,12 @@ def test_it_goes_on_where_it_stopped(sides, tmp_path):
     assert again["attacks"] == whole["attacks"]
     assert again["blind"] == whole["blind"]
     with pytest.raises(InputError, match="of another audit"):
+        audit(replace(named(victim), fingerprint="other weights"), *sides, tmp_path / "parts")
+    sides[0].samples[0].image[:] = 7  # another picture of the same name
+    asked = victim.asked
+    audit(named(victim), *sides, tmp_path / "parts")
+    assert victim.asked == asked + 10
+    with pytest.raises(InputError, match="of another audit"):
         audit(named(victim), *sides, tmp_path / "parts", label_only=False)
 
 
@@ -225,6 +231,7 @@ def test_the_command(tmp_path, capsys):
     for wrong, said in (
         (("--defence", "magic"), "choose argmax"),
         (("--defence", "topk=many"), "'many' is no strength"),
+        (("--defence", "argmax=2"), "argmax has no strength"),
         (("--members", data), "and a split of it"),
         (("--defence", "gaussian=-1"), "variance: -1"),
     ):

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from rich.progress import track
+from torch import nn
 
 from tessella.commands.data import find_dataset
 from tessella.commands.model import open_model
@@ -18,17 +19,9 @@ from tessella.errors import InputError
 from tessella.membership_inference.black_box import BlackBox
 from tessella.membership_inference.defences import Argmax, Dropout, Gaussian, Rounded, Temperature, TopK
 from tessella.reports.audit import write_audit
-from tessella.runs.audit import Victim, audit
+from tessella.runs.audit import Victim, audit, fingerprint
 from tessella.runs.model import Model
 from tessella.runs.segmentation import open_split
-
-DEFENCES: dict[str, Callable[..., BlackBox]] = {
-    "argmax": Argmax,
-    "gaussian": lambda box, strength="0.5": Gaussian(box, float(strength)),
-    "rounded": lambda box, strength="1": Rounded(box, int(strength)),
-    "topk": lambda box, strength="1": TopK(box, int(strength)),
-    "temperature": lambda box, strength="4": Temperature(box, float(strength)),
-}
 
 
 def run(options: argparse.Namespace) -> None:
@@ -42,9 +35,10 @@ def run(options: argparse.Namespace) -> None:
     out = options.out
     result = audit(
         Victim(
-            _defended(local, model, options.defence),
+            _defended(local, model.network, options.defence),
             " behind ".join([options.model, *options.defence]),
             [label.name for label in model.classes],
+            fingerprint(model.network),
         ),
         open_(options.members),
         open_(options.nonmembers),
@@ -80,22 +74,26 @@ def _open(where: str, model: Model, dataset: str | None) -> SegmentationDataset:
     return open_split(model.config, Path(path), split)
 
 
-def _defended(black_box: BlackBox, model: Model, defences: list[str]) -> BlackBox:
+def _defended(black_box: BlackBox, network: nn.Module, defences: list[str]) -> BlackBox:
     """The first named stands nearest to the model."""
+    known: dict[str, tuple[Callable[..., BlackBox], Callable[[str], float]]] = {
+        "argmax": (Argmax, float),
+        "dropout": (lambda box, *ratio: Dropout(box, network, *ratio), float),
+        "gaussian": (Gaussian, float),
+        "rounded": (Rounded, int),
+        "temperature": (Temperature, float),
+        "topk": (TopK, int),
+    }
     for text in defences:
         name, equals, strength = text.partition("=")
-        build = partial(Dropout, network=model.network) if name == "dropout" else DEFENCES.get(name)
-        if build is None:
-            raise InputError(
-                f"--defence {text}: choose argmax, dropout, gaussian, rounded, temperature or topk"
-            )
+        if name not in known:
+            raise InputError(f"--defence {text}: choose {', '.join(known)}")
+        build, number = known[name]
+        if equals and build is Argmax:
+            raise InputError(f"--defence {text}: argmax has no strength")
         try:
-            if name == "dropout":
-                black_box = build(black_box, ratio=float(strength)) if equals else build(black_box)
-            else:
-                black_box = build(black_box, strength) if equals else build(black_box)
-        except (ValueError, TypeError) as error:
-            if isinstance(error, InputError):
-                raise
+            strengths = [number(strength)] if equals else []
+        except ValueError as error:
             raise InputError(f"--defence {text}: {strength!r} is no strength of it") from error
+        black_box = build(black_box, *strengths)
     return black_box

@@ -20,7 +20,7 @@ from tessella.metrics import ConfusionMatrix
 from tessella.recipes.streets import rooms, streets
 from tessella.reports import compare_runs, comparison_table, write_report
 from tessella.reports.audit import write_audit
-from tessella.runs.audit import Victim, audit
+from tessella.runs.audit import Victim, audit, fingerprint
 from tessella.runs.evaluation import evaluate
 from tessella.runs.model import load_model
 from tessella.runs.prediction import Segmenter, find_pictures, predict_pictures
@@ -145,7 +145,7 @@ def _check_for_leaks(data: Path, run_folder: Path, out: Path, console: Console) 
     model = load_model(str(run_folder))
     members, nonmembers = (open_split(streets(), data, split) for split in ("train", "val"))
     result = audit(
-        Victim(model, str(run_folder), [label.name for label in members.classes]),
+        Victim(model, str(run_folder), [label.name for label in members.classes], fingerprint(model.network)),
         members,
         nonmembers,
         out,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from tessella.datasets import SegmentationDataset
 from tessella.datasets.loading import Batch, evaluation_loader
@@ -22,6 +23,7 @@ from tessella.membership_inference.signals import SIGNALS
 from tessella.membership_inference.statistics import auc, bootstrap_auc, histogram_similarity, roc
 from tessella.pictures import to_rgb8
 from tessella.runs.environment import environment, write_json
+from tessella.scenes.files import write_bytes
 
 Progress = Callable[[Iterable[Batch], str, int], Iterable[Batch]]
 Row = dict[str, Any]
@@ -37,11 +39,23 @@ NOT_RUN = {
 
 @dataclass(frozen=True)
 class Victim:
-    """black_box: pictures to posteriors. description: what it is, for the report. classes: names."""
+    """black_box: pictures to posteriors. description: what it is, for the report. classes: names. fingerprint: of its
+    weights; answers that others gave are not gone on with.
+    """
 
     black_box: BlackBox
     description: str
     classes: Sequence[str]
+    fingerprint: str = ""
+
+
+def fingerprint(network: nn.Module) -> str:
+    """The same for the same parameters and buffers."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, value in network.state_dict().items():
+        content = value.detach().cpu().contiguous().flatten().view(torch.uint8)
+        digest.update(name.encode() + content.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def audit(
@@ -75,14 +89,13 @@ def audit(
                 f"{name}: labels of {len(dataset.classes)} classes where the model has {len(victim.classes)}"
             )
     black_box = checked(victim.black_box, len(victim.classes))
-    kept = _Kept(out / "answers.jsonl", {"victim": victim.description, "label_only": label_only})
+    head = {"victim": victim.description, "weights": victim.fingerprint, "label_only": label_only}
+    kept = _Kept(out / "answers.jsonl", head)
     rows: dict[str, list[Row]] = {name: [] for name in sides}
     for name, dataset in sides.items():
         for batch in progress(evaluation_loader(dataset), name, len(dataset)):
-            id_ = batch["id"][0]
-            if not kept.has(name, id_):
-                kept.add(name, id_, _row(black_box, batch, label_only))
-            rows[name].append(kept.known[name, id_])
+            key = {"side": name, "id": batch["id"][0], "content": _content(batch)}
+            rows[name].append(kept.find(key) or kept.add(key | _row(black_box, batch, label_only)))
     _require_apart(rows, "members", "nonmembers")
     result = _judge(victim, rows, chosen, command)
     write_json(out / "audit.json", result)
@@ -107,23 +120,28 @@ class _Kept:
 
     def __init__(self, path: Path, head: Row) -> None:
         self.path = path
-        self.known: dict[tuple[str, str], Row] = {}
         lines = path.read_text().split("\n")[:-1] if path.exists() else []  # the last may be half a line
-        if lines and json.loads(lines[0]) != head:
+        try:
+            first, *rows = map(json.loads, lines or [json.dumps(head)])
+            self.known = {(row["side"], row["id"], row["content"]): row for row in rows}
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: is damaged; remove it and audit again") from error
+        if first != head:
             raise InputError(f"{path}: is of another audit; give another --out")
-        for line in lines[1:]:
-            row = json.loads(line)
-            self.known[row["side"], row["id"]] = row
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(f"{line}\n" for line in lines or [json.dumps(head)]))
+        write_bytes(path, "".join(json.dumps(row) + "\n" for row in (head, *rows)).encode())
 
-    def has(self, side: str, id_: str) -> bool:
-        return (side, id_) in self.known
+    def find(self, key: Row) -> Row | None:
+        return self.known.get((key["side"], key["id"], key["content"]))
 
-    def add(self, side: str, id_: str, row: Row) -> None:
-        self.known[side, id_] = {"side": side, "id": id_, **row}
+    def add(self, row: Row) -> Row:
         with self.path.open("a") as file:
-            file.write(json.dumps(self.known[side, id_]) + "\n")
+            file.write(json.dumps(row) + "\n")
+        return row
+
+
+def _content(batch: Batch) -> str:
+    """The same for equal pictures."""
+    return hashlib.blake2b(batch["image"].numpy().tobytes(), digest_size=16).hexdigest()
 
 
 def _row(black_box: BlackBox, batch: Batch, label_only: bool) -> Row:
@@ -133,8 +151,7 @@ def _row(black_box: BlackBox, batch: Batch, label_only: bool) -> Row:
     picture = to_rgb8(image[0].permute(1, 2, 0).contiguous().numpy())
     with torch.inference_mode():
         answer = ask(black_box, image, batch["labels"], label_only)
-    content = hashlib.blake2b(image.numpy().tobytes(), digest_size=16).hexdigest()
-    return {**asdict(answer), "content": content, "seen": [round(float(x), 4) for x in features(picture)]}
+    return {**asdict(answer), "seen": [round(float(x), 4) for x in features(picture)]}
 
 
 def _require_apart(rows: dict[str, list[Row]], one: str, other: str) -> None:
