@@ -35,6 +35,10 @@ def distance() -> None:
         result = json.loads(file.read_text())
         name, reach = result["row"].removesuffix(" frames").rsplit(", ", 1)
         found[name].setdefault(int(reach), []).append(100 * result["metrics"]["mean_iou"])
+    if not any(found.values()):
+        raise SystemExit(
+            f"{RESULTS} has no rows of distances: run benchmarks/pooling_table.py for them first"
+        )
     figure, axes = figure_and_axes(4.2, 2.8)
     for color, (name, scores) in zip(SERIES, found.items(), strict=False):
         reaches = sorted(scores)
