@@ -139,16 +139,20 @@ def test_second_derivatives_of_the_plain_form(monkeypatch):
     assert gradgradcheck(convolve, (image, weight, bias, factors), fast_mode=True)
 
 
-def test_forms_agree_in_single_precision(monkeypatch):
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("onednn", [True, False])
+def test_forms_agree_in_single_precision(monkeypatch, groups, onednn):
     """Over several chunks of rows, far outside the image, and at integers beside fractions."""
     monkeypatch.setattr("tessella.dilation.operator.CHUNK_BYTES", 4096)
-    image, weight, bias = (t.requires_grad_() for t in problem((3, 3), 2, torch.float32))
+    has_onednn = "tessella.dilation.operator._HAS_ONEDNN"
+    monkeypatch.setattr(has_onednn, onednn and torch.backends.mkldnn.is_available())
+    image, weight, bias = (t.requires_grad_() for t in problem((3, 3), groups, torch.float32))
     factors = torch.tensor([1.0, 2.0, 3.21, 29.5], requires_grad=True)
     results = []
     for compiled in (True, False):
         monkeypatch.setattr("tessella.dilation.operator._HAS_COMPILER", compiled)
         output = learnable_dilated_conv2d(
-            image, weight, bias, factors, stride=(1, 2), padding=(2, 2), dilation=2, groups=2
+            image, weight, bias, factors, stride=(1, 2), padding=(2, 2), dilation=2, groups=groups
         )
         results.append((output, *gradients(output, image, weight, bias, factors)))
     for fast, plain in zip(*results, strict=True):
