@@ -5,7 +5,9 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tessella import __version__
 from tessella.errors import InputError
@@ -20,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "command" not in options:
         parser.print_help()
         return 0
-    if options.command == "train":
+    if options.command in ("train", "game"):
         options.changes = rest  # the recipe decides which fields there are
     elif rest:
         parser.error(f"unknown argument {rest[0]}; tessella {options.command} --help lists what there is")
@@ -47,16 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tessella {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND")
 
-    def add(name: str, help_: str, example: str = "") -> argparse.ArgumentParser:
-        sub = commands.add_parser(
-            name,
-            help=help_,
-            description=help_,
-            epilog=f"Example: {example}" if example else None,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        )
-        sub.set_defaults(command=name)
-        return sub
+    add = partial(_add, commands)
 
     demo = add("demo", "render streets, train a small PSPNet, evaluate it and write a report")
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything the demo makes")
@@ -168,43 +161,26 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, help="folder for the results; evaluation/ in the run's folder where not given"
     )
 
-    audit = add(
-        "audit",
-        "find out whether a model gives away which images it was trained on; writes audit.html and audit.json",
-        "tessella audit run runs/camvid --members ~/camvid:train --nonmembers ~/camvid:test --out audit",
+    audit = add("audit", "find out whether a model gives away which images it was trained on")
+    actions = audit.add_subparsers(metavar="ACTION", required=True)
+    _audit_run(
+        _add(
+            actions,
+            "run",
+            "attack one model; writes audit.html and audit.json",
+            "tessella audit run runs/camvid --members ~/camvid:train --nonmembers ~/held_out:test --out audit",
+            command="audit",
+        )
     )
-    audit.add_argument("action", choices=["run"], help="run: attack one model")
-    _model_arguments(audit)
-    where = "PATH:SPLIT"
-    audit.add_argument("--members", metavar=where, required=True, help="images that it was trained on")
-    audit.add_argument(
-        "--nonmembers",
-        metavar=where,
-        required=True,
-        help="images of the same kind that it was not trained on",
-    )
-    audit.add_argument(
-        "--owner",
-        nargs=2,
-        metavar=where,
-        help="images that their owner suspects to have been used, and others of his that cannot have been",
-    )
-    audit.add_argument("--dataset", help="name of the data set, for a model that was not trained here")
-    audit.add_argument(
-        "--defence",
-        action="append",
-        default=[],
-        metavar="NAME[=STRENGTH]",
-        help="argmax, dropout, gaussian, rounded, temperature or topk before the answers; may be given more than once",
-    )
-    audit.add_argument(
-        "--no-label-only",
-        action="store_true",
-        help="leave out the attack that asks nine times for each image",
-    )
-    audit.add_argument("--chosen", default="", help="how members and non-members were chosen, for the report")
-    audit.add_argument(
-        "--out", type=Path, required=True, help="folder for the report; goes on with what is there"
+    _audit_game(
+        _add(
+            actions,
+            "game",
+            "train many models, each on its own half of the images, and attack each with the help of the others; "
+            "further arguments are fields of the recipe, as in tessella train",
+            "tessella audit game camvid_game --data ~/camvid --models 8 --out game --processes 2",
+            command="game",
+        )
     )
 
     predict = add(
@@ -256,6 +232,85 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("comparison.html"), help="the page that compares several runs"
     )
     return parser
+
+
+def _add(
+    commands: Any, name: str, help_: str, example: str = "", command: str = ""
+) -> argparse.ArgumentParser:
+    """command: the module that runs it, where that has another name."""
+    sub: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=help_,
+        description=help_,
+        epilog=f"Example: {example}" if example else None,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    sub.set_defaults(command=command or name)
+    return sub
+
+
+def _audit_run(parser: argparse.ArgumentParser) -> None:
+    _model_arguments(parser)
+    where = "PATH:SPLIT"
+    parser.add_argument("--members", metavar=where, required=True, help="images that it was trained on")
+    parser.add_argument(
+        "--nonmembers",
+        metavar=where,
+        required=True,
+        help="images of the same kind that it was not trained on",
+    )
+    parser.add_argument(
+        "--owner",
+        nargs=2,
+        metavar=where,
+        help="images that their owner suspects to have been used, and others of his that cannot have been",
+    )
+    parser.add_argument("--dataset", help="name of the data set, for a model that was not trained here")
+    parser.add_argument(
+        "--defence",
+        action="append",
+        default=[],
+        metavar="NAME[=STRENGTH]",
+        help="argmax, dropout, gaussian, rounded, temperature or topk before the answers; may be given more than once",
+    )
+    parser.add_argument(
+        "--no-label-only",
+        action="store_true",
+        help="leave out the attack that asks nine times for each image",
+    )
+    parser.add_argument(
+        "--chosen", default="", help="how members and non-members were chosen, for the report"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for the report; goes on with what is there"
+    )
+
+
+def _audit_game(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", help="a name that tessella recipes lists, or your own as file.py:function")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="the data set's folder; all splits are put together"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="the game's folder; goes on with what is there"
+    )
+    parser.add_argument("--models", type=int, default=8, help="how many are trained")
+    parser.add_argument(
+        "--block",
+        type=float,
+        default=300,
+        help="length of the blocks of video that coins are flipped for, by the last "
+        "number in an image's name",
+    )
+    parser.add_argument("--buffer", type=float, default=30, help="what is left out before each cut")
+    parser.add_argument("--seed", type=int, default=0, help="of the coins")
+    parser.add_argument("--label-only", action="store_true", help="ask nine times more for each image")
+    parser.add_argument("--processes", type=int, default=1, help="models trained at a time")
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="train on a Dask cluster, as tcp://host:8786, in place of --processes",
+    )
 
 
 def _model_arguments(parser: argparse.ArgumentParser) -> None:

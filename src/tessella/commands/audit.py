@@ -19,7 +19,8 @@ from tessella.errors import InputError
 from tessella.membership_inference.black_box import BlackBox
 from tessella.membership_inference.defences import Argmax, Dropout, Gaussian, Rounded, Temperature, TopK
 from tessella.reports.audit import write_audit
-from tessella.runs.audit import Victim, audit, fingerprint
+from tessella.runs.asking import fingerprint
+from tessella.runs.audit import Victim, audit
 from tessella.runs.model import Model
 from tessella.runs.segmentation import open_split
 

@@ -20,7 +20,8 @@ from tessella.metrics import ConfusionMatrix
 from tessella.recipes.streets import rooms, streets
 from tessella.reports import compare_runs, comparison_table, write_report
 from tessella.reports.audit import write_audit
-from tessella.runs.audit import Victim, audit, fingerprint
+from tessella.runs.asking import fingerprint
+from tessella.runs.audit import Victim, audit
 from tessella.runs.evaluation import evaluate
 from tessella.runs.model import load_model
 from tessella.runs.prediction import Segmenter, find_pictures, predict_pictures

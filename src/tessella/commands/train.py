@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> None:
         saved = _read_saved(out / "config.json")
         config = override(config, saved_values(saved["config"]))
         data = data or Path(saved["data"])
-    config = override(config, _changes(config, options.changes))
+    config = override(config, changes(config, options.changes))
     if options.fields:
         _print_fields(config)
         return
@@ -62,7 +62,7 @@ def _read_saved(path: Path) -> dict[str, Any]:
     return saved
 
 
-def _changes(config: Segmentation, arguments: list[str]) -> dict[str, Any]:
+def changes(config: Segmentation, arguments: list[str]) -> dict[str, Any]:
     """``--name value`` and ``--name=value`` pairs as typed values of the configuration's fields."""
     texts: dict[str, str] = {}
     rest = list(arguments)

@@ -5,6 +5,8 @@ from tessella.datasets.bdd100k import BDD100K
 from tessella.datasets.camvid import CamVid
 from tessella.datasets.cityscapes import Cityscapes, CityscapesVideo
 from tessella.datasets.folders import Folders
+from tessella.datasets.joined import Joined
+from tessella.datasets.listed import Listed
 from tessella.datasets.mapillary_vistas import MapillaryVistas
 from tessella.datasets.nyudv2 import NYUDv2
 from tessella.datasets.nyudv2_frames import NYUDv2Frames
@@ -23,7 +25,9 @@ __all__ = [
     "Cityscapes",
     "CityscapesVideo",
     "Folders",
+    "Joined",
     "LabelClass",
+    "Listed",
     "MapillaryVistas",
     "NYUDv2",
     "NYUDv2Frames",

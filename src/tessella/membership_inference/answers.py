@@ -10,6 +10,7 @@ from torch import Tensor
 from tessella.membership_inference.black_box import BlackBox, Images
 from tessella.membership_inference.label_only import labels_of, steadiness
 from tessella.membership_inference.signals import SIGNALS, class_signals, signals
+from tessella.metrics.labels import predicted_labels
 
 STEADINESS = "steadiness of labels"
 """The name of the attack that asks nine times more."""
@@ -44,7 +45,7 @@ def ask(
     if label_only:
         found[STEADINESS] = float(steadiness(labels_of(black_box), image, labels, ignore_index)[0])
     counted = labels != ignore_index
-    said = posteriors.argmax(1).where(counted, classes)
+    said = predicted_labels(posteriors).to(labels).where(counted, classes)
     true = labels.where(counted, classes)
     right = torch.bincount(true[said == true], minlength=classes + 1)[:classes]
     either = (torch.bincount(each.flatten(), minlength=classes + 1)[:classes] for each in (said, true))

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tessella.membership_inference.black_box import Images
+from tessella.metrics.labels import predicted_labels
 
 LabelBox = Callable[[Images], Int[Tensor, "batch height width"]]
 """Pictures to class labels: any black box, by ``labels_of``."""
@@ -20,7 +21,7 @@ BRIGHTNESS = (0.8, 1.25)
 
 def labels_of(black_box: Callable[[Images], Float[Tensor, "batch classes height width"]]) -> LabelBox:
     """What a black box says if it says no more than the predicted classes."""
-    return lambda images: black_box(images).argmax(1)
+    return lambda images: predicted_labels(black_box(images)).long()
 
 
 def steadiness(

@@ -4,10 +4,15 @@ All are made of the posteriors that the victim gives and the labels that the att
 not count: taken for a loss of 0 they would look as if the victim were perfectly sure of them.
 """
 
+from functools import partial, reduce
+
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
+
+from tessella.metrics.labels import predicted_labels
 
 FLOOR = 1e-7
 """Posteriors are taken to lie between this and 1 less it, or a logarithm would rule alone."""
@@ -40,18 +45,12 @@ def signals(
     counted = labels != ignore_index
     true = _of_class(posteriors, labels.where(counted, 0))
     logit = true.logit(FLOOR)
-    rows = [
-        true.clamp(min=FLOOR).log(),
-        posteriors.amax(1),
-        -_entropy(posteriors),
-        -_modified_entropy(posteriors, labels.where(counted, 0)),
-        logit,
-    ]
-    means = [_mean(row, counted) for row in rows]
-    lowest = [_lowest(logit, counted, q) for q in QUANTILES]
+    loss = true.clamp(min=FLOOR).log()
+    entropy, modified = _entropies(posteriors, labels, true, loss)
+    means = [_mean(row, counted) for row in (loss, posteriors.amax(1), -entropy, -modified, logit)]
     edges = _mean(logit, counted & boundaries(labels))
-    right = _mean((posteriors.argmax(1) == labels).float(), counted)
-    return torch.stack([*means, *lowest, edges, right], dim=1)
+    right = _mean((predicted_labels(posteriors) == labels).float(), counted)
+    return torch.stack([*means, *_lowest(logit, counted), edges, right], dim=1)
 
 
 def class_signals(
@@ -62,34 +61,46 @@ def class_signals(
     """The mean logit over each class's pixels; nan for a class that an image does not show."""
     counted = labels != ignore_index
     logit = _of_class(posteriors, labels.where(counted, 0)).logit(FLOOR)
-    shown = F.one_hot(labels.where(counted, 0), posteriors.shape[1]).movedim(-1, 1) * counted[:, None]
-    return (shown * logit[:, None]).sum((2, 3)) / shown.sum((2, 3)).where(shown.any(3).any(2), torch.nan)
+    rows = []
+    for image in range(len(labels)):
+        shown = labels[image][counted[image]]
+        pixels = torch.bincount(shown, minlength=posteriors.shape[1])
+        total = torch.bincount(shown, logit[image][counted[image]].double(), posteriors.shape[1])
+        rows.append(total / pixels.where(pixels > 0, torch.nan))
+    return torch.stack(rows).float()
 
 
 def boundaries(
     labels: Int[Tensor, "batch height width"], reach: int = 2
 ) -> Bool[Tensor, "batch height width"]:
     """Pixels with another label within ``reach`` pixels, up, down, left or right of them, or at an angle."""
-    size = 2 * reach + 1
-    values = F.pad(labels[:, None].float(), [reach] * 4, mode="replicate")
-    largest, smallest = F.max_pool2d(values, size, 1), -F.max_pool2d(-values, size, 1)
-    return (largest != smallest)[:, 0]
+    values = F.pad(labels[:, None].float(), [reach] * 4, mode="replicate")[:, 0]
+    largest = smallest = values
+    for axis, length in ((1, labels.shape[1]), (2, labels.shape[2])):
+        windows = [
+            partial(torch.narrow, dim=axis, start=start, length=length) for start in range(2 * reach + 1)
+        ]
+        largest = reduce(torch.maximum, [window(largest) for window in windows])
+        smallest = reduce(torch.minimum, [window(smallest) for window in windows])
+    return largest != smallest
 
 
 def _of_class(posteriors: Tensor, classes: Tensor) -> Tensor:
     return posteriors.gather(1, classes[:, None])[:, 0].float()
 
 
-def _entropy(posteriors: Tensor) -> Tensor:
-    return torch.special.entr(posteriors.float().clamp(min=0)).sum(1)
+def _entropies(posteriors: Tensor, labels: Tensor, true: Tensor, loss: Tensor) -> tuple[Tensor, Tensor]:
+    """Entropy of each pixel, and its modified entropy.
 
-
-def _modified_entropy(posteriors: Tensor, classes: Tensor) -> Tensor:
-    """-(1 - p_y) log p_y - sum over other classes of p log(1 - p): unlike entropy, large when sure of what is wrong."""
-    p = posteriors.float().clamp(0, 1)
-    others = -p * (1 - p).clamp(min=FLOOR).log()
-    true = _of_class(p, classes)
-    return others.sum(1) - _of_class(others, classes) - (1 - true) * true.clamp(min=FLOOR).log()
+    The latter, -(1 - p_y) log p_y - sum over other classes of p log(1 - p), is large where a model is sure of what is
+    wrong. A class at a time: one map stays in the processor's cache.
+    """
+    entropy, others = torch.zeros_like(true), torch.zeros_like(true)
+    for number in range(posteriors.shape[1]):
+        p = posteriors[:, number].float().clamp(0, 1)
+        entropy += torch.special.entr(p)
+        others -= (p * (1 - p).clamp_(min=FLOOR).log_()).masked_fill_(labels == number, 0)
+    return entropy, others - (1 - true) * loss
 
 
 def _mean(values: Tensor, counted: Tensor) -> Tensor:
@@ -97,10 +108,9 @@ def _mean(values: Tensor, counted: Tensor) -> Tensor:
     return values.where(counted, 0).sum((1, 2)) / pixels.where(pixels > 0, torch.nan)
 
 
-def _lowest(values: Tensor, counted: Tensor, share: float) -> Tensor:
-    """The quantile of each image's counted pixels."""
-    nothing = values.new_tensor(torch.nan)
-    images = zip(values, counted, strict=True)
-    return torch.stack(
-        [image[inside].quantile(share) if inside.any() else nothing for image, inside in images]
-    )
+def _lowest(values: Tensor, counted: Tensor) -> list[Tensor]:
+    """``QUANTILES`` of each image's counted pixels."""
+    rows = [image[inside].cpu().numpy() for image, inside in zip(values, counted, strict=True)]
+    # NumPy's, which partitions where PyTorch's sorts.
+    found = np.array([np.quantile(row, QUANTILES) if len(row) else [np.nan] * len(QUANTILES) for row in rows])
+    return list(values.new_tensor(found.T))

@@ -43,6 +43,33 @@ def camvid() -> Segmentation:
     )
 
 
+def camvid_game() -> Segmentation:
+    """A small PSPNet-18 on half-size images, for the membership game: many of them in an hour on two CPU cores.
+
+    Command: tessella audit game camvid_game --data CAMVID --out game --processes 2
+    Citation: He et al., Segmentations-Leak: membership inference attacks and defenses in semantic image segmentation,
+        ECCV 2020
+    """
+    return replace(
+        camvid(),
+        network=partial(
+            PSPNet,
+            backbone=partial(ResNet, depth=18, width=32),
+            pyramid_channels=32,
+            head_channels=96,
+            auxiliary_channels=0,
+            dropout=0.1,
+        ),
+        resize=(180, 240),
+        crop=(120, 160),
+        scale=(0.75, 1.25),
+        jitter=0.2,
+        steps=1500,
+        validate_every=500,
+        inference=InferencePlan(),
+    )
+
+
 def camvid_pspnet() -> Segmentation:
     """PSPNet-101 at 473x473 crops, the baseline of table 4.4 of the thesis.
 

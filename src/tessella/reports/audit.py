@@ -25,7 +25,8 @@ def write_audit(folder: Path) -> Path:
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{file}: is missing or damaged ({error}); run the audit again") from error
     drawn = [(name, attack) for name, attack in attacks if attack["auc"]][:SHOWN]
-    curves = inline_svg(_curves(drawn), "True against false positive rate of the best attacks")
+    shown = [(name, attack["roc"]) for name, attack in drawn]
+    curves = inline_svg(draw_curves(shown), "True against false positive rate of the best attacks")
     return save_page(
         "audit.html",
         folder / "audit.html",
@@ -42,16 +43,16 @@ def _by_area(entry: tuple[str, Any]) -> float:
     return -1.0 if area is None else float(area["value"])
 
 
-def _curves(attacks: list[tuple[str, Any]]) -> Figure:
-    """On linear axes, and on logarithmic ones, where the few images that are surely given away show."""
+def draw_curves(curves: list[tuple[str, Any]]) -> Figure:
+    """Rates by name, on linear axes, and on logarithmic ones, where the few images that are surely given away show."""
     figure = Figure(figsize=(7.6, 3.4), layout="constrained")
     for axes, scale in zip(figure.subplots(1, 2), ("linear", "log"), strict=True):
         style_axes(axes)
         lowest = 1e-3 if scale == "log" else 0
         chance = np.geomspace(lowest, 1, 50) if scale == "log" else np.array([0, 1])
         axes.plot(chance, chance, color=LINE, linewidth=1, linestyle=(0, (4, 3)))
-        for color, (_, attack) in zip(SERIES, attacks, strict=False):
-            axes.step(attack["roc"]["false"], attack["roc"]["true"], where="post", color=color, linewidth=1.6)
+        for color, (_, curve) in zip(SERIES, curves, strict=False):
+            axes.step(curve["false"], curve["true"], where="post", color=color, linewidth=1.6)
         axes.set_xscale(scale)
         axes.set_yscale(scale)
         axes.set_xlim(lowest, 1)

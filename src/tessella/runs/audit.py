@@ -1,32 +1,23 @@
 """Audits one model: does what it says of images tell which of them it was trained on?"""
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from tessella.datasets import SegmentationDataset
-from tessella.datasets.loading import Batch, evaluation_loader
 from tessella.errors import InputError
-from tessella.membership_inference.answers import STEADINESS, ask, mean_iou
+from tessella.membership_inference.answers import STEADINESS, mean_iou
 from tessella.membership_inference.assess import assess
 from tessella.membership_inference.black_box import BlackBox, checked
-from tessella.membership_inference.blind import blind_baseline, features, is_given_away
+from tessella.membership_inference.blind import blind_baseline, is_given_away
 from tessella.membership_inference.owner import owners_test
 from tessella.membership_inference.signals import SIGNALS
 from tessella.membership_inference.statistics import auc, bootstrap_auc, histogram_similarity, roc
-from tessella.pictures import to_rgb8
+from tessella.runs.asking import Kept, Progress, Row, ask_all, scores_of, silent
 from tessella.runs.environment import environment, write_json
-from tessella.scenes.files import write_bytes
-
-Progress = Callable[[Iterable[Batch], str, int], Iterable[Batch]]
-Row = dict[str, Any]
 
 BLOCK = 10
 """Images of one name and consecutive numbers that are taken together: frames of a video are not independent."""
@@ -49,15 +40,6 @@ class Victim:
     fingerprint: str = ""
 
 
-def fingerprint(network: nn.Module) -> str:
-    """The same for the same parameters and buffers."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name, value in network.state_dict().items():
-        content = value.detach().cpu().contiguous().flatten().view(torch.uint8)
-        digest.update(name.encode() + content.numpy().tobytes())
-    return digest.hexdigest()
-
-
 def audit(
     victim: Victim,
     members: SegmentationDataset,
@@ -68,7 +50,7 @@ def audit(
     label_only: bool = True,
     chosen: str = "",
     command: str = "",
-    progress: Progress = lambda batches, name, total: batches,
+    progress: Progress = silent,
 ) -> Row:
     """Ask about every image, attack with what was answered, and write ``audit.json`` and ``answers.jsonl`` to ``out``.
 
@@ -90,12 +72,11 @@ def audit(
             )
     black_box = checked(victim.black_box, len(victim.classes))
     head = {"victim": victim.description, "weights": victim.fingerprint, "label_only": label_only}
-    kept = _Kept(out / "answers.jsonl", head)
-    rows: dict[str, list[Row]] = {name: [] for name in sides}
-    for name, dataset in sides.items():
-        for batch in progress(evaluation_loader(dataset), name, len(dataset)):
-            key = {"side": name, "id": batch["id"][0], "content": _content(batch)}
-            rows[name].append(kept.find(key) or kept.add(key | _row(black_box, batch, label_only)))
+    kept = Kept(out / "answers.jsonl", head)
+    rows = {
+        name: ask_all(black_box, dataset, kept, side=name, label_only=label_only, progress=progress)
+        for name, dataset in sides.items()
+    }
     _require_apart(rows, "members", "nonmembers")
     result = _judge(victim, rows, chosen, command)
     write_json(out / "audit.json", result)
@@ -115,45 +96,6 @@ def blocks_of(ids: Sequence[str], length: int = BLOCK) -> list[str]:
     return [block[id_] for id_ in ids]
 
 
-class _Kept:
-    """A file of lines, one for each image; what was written is not asked again."""
-
-    def __init__(self, path: Path, head: Row) -> None:
-        self.path = path
-        lines = path.read_text().split("\n")[:-1] if path.exists() else []  # the last may be half a line
-        try:
-            first, *rows = map(json.loads, lines or [json.dumps(head)])
-            self.known = {(row["side"], row["id"], row["content"]): row for row in rows}
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}: is damaged; remove it and audit again") from error
-        if first != head:
-            raise InputError(f"{path}: is of another audit; give another --out")
-        write_bytes(path, "".join(json.dumps(row) + "\n" for row in (head, *rows)).encode())
-
-    def find(self, key: Row) -> Row | None:
-        return self.known.get((key["side"], key["id"], key["content"]))
-
-    def add(self, row: Row) -> Row:
-        with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        return row
-
-
-def _content(batch: Batch) -> str:
-    """The same for equal pictures."""
-    return hashlib.blake2b(batch["image"].numpy().tobytes(), digest_size=16).hexdigest()
-
-
-def _row(black_box: BlackBox, batch: Batch, label_only: bool) -> Row:
-    if "labels" not in batch:
-        raise InputError(f"{batch['id'][0]} has no labels: these attacks compare answers with the truth")
-    image = batch["image"]
-    picture = to_rgb8(image[0].permute(1, 2, 0).contiguous().numpy())
-    with torch.inference_mode():
-        answer = ask(black_box, image, batch["labels"], label_only)
-    return {**asdict(answer), "seen": [round(float(x), 4) for x in features(picture)]}
-
-
 def _require_apart(rows: dict[str, list[Row]], one: str, other: str) -> None:
     first = {row["content"]: row["id"] for row in rows[one]}
     both = [(first[row["content"]], row["id"]) for row in rows[other] if row["content"] in first]
@@ -170,7 +112,7 @@ def _judge(victim: Victim, rows: dict[str, list[Row]], chosen: str, command: str
     left_out = dict(NOT_RUN) if STEADINESS in names else {**NOT_RUN, STEADINESS: "it was not asked for"}
     # Of so many attacks one finds something by chance: for the verdict each must be surer.
     among = 1 - 0.05 / len(names)
-    attacks = {name: _attack([_scores(side, name) for side in sides], blocks, among) for name in names}
+    attacks = {name: _attack([scores_of(side, name) for side in sides], blocks, among) for name in names}
     blind = _blind(sides, blocks)
     result = {
         "victim": victim.description,
@@ -183,7 +125,7 @@ def _judge(victim: Victim, rows: dict[str, list[Row]], chosen: str, command: str
         "attacks": attacks,
         "not_run": left_out,
         "similarity_of_confidences": histogram_similarity(
-            _scores(sides[0], "confidence"), _scores(sides[1], "confidence")
+            scores_of(sides[0], "confidence"), scores_of(sides[1], "confidence")
         ),
         "classes": _classes(victim.classes, sides),
         "mean_iou": {name: mean_iou(side) for name, side in rows.items()},
@@ -228,11 +170,6 @@ def _blind(sides: Sequence[list[Row]], blocks: Sequence[list[str]]) -> Row:
     return {"auc": estimate._asdict(), "given_away": is_given_away(estimate)}
 
 
-def _scores(side: list[Row], name: str) -> np.ndarray:
-    """nan for an image that the attack says nothing of: one without a pixel that has a class, or a border."""
-    return np.array([np.nan if row["scores"][name] is None else row["scores"][name] for row in side])
-
-
 def _attack(scores: Sequence[np.ndarray], blocks: Sequence[list[str]], confidence: float) -> Row:
     known = [~np.isnan(side) for side in scores]
     left_out = int(sum((~side).sum() for side in known))
@@ -275,5 +212,5 @@ def _owner(suspected: list[Row], held_out: list[Row]) -> Row:
     """By the mean logit: one test, chosen beforehand."""
     _require_apart({"suspected": suspected, "held out": held_out}, "suspected", "held out")
     blocks = [blocks_of([row["id"] for row in side]) for side in (suspected, held_out)]
-    found = owners_test(_scores(suspected, "logit"), _scores(held_out, "logit"), *blocks)
+    found = owners_test(scores_of(suspected, "logit"), scores_of(held_out, "logit"), *blocks)
     return {**found._asdict(), "images": [len(suspected), len(held_out)]}

@@ -12,7 +12,8 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from tessella.datasets import Sample, SegmentationDataset
+from tessella.datasets import SegmentationDataset
+from tessella.datasets.joined import Joined
 from tessella.datasets.loading import Transformed, evaluation_loader, training_loader
 from tessella.datasets.transforms import (
     ColorJitter,
@@ -201,29 +202,12 @@ def train(
 def open_split(config: Segmentation, data: Path, split: str) -> SegmentationDataset:
     """The split of the configuration's data set at ``data``; ``a+b`` is two splits one after the other."""
     parts = [config.dataset(data, name) for name in split.split("+")]
-    return parts[0] if len(parts) == 1 else _Joined(parts)
+    return parts[0] if len(parts) == 1 else Joined(parts)
 
 
 def open_test_split(config: Segmentation, data: Path, split: str) -> SegmentationDataset:
     """The split as it is evaluated: with the views that the configuration brings together."""
     return Transformed(open_split(config, data, split), _views(config, "test"))
-
-
-class _Joined:
-    """Several splits of one data set as one."""
-
-    def __init__(self, parts: list[SegmentationDataset]) -> None:
-        self.parts = parts
-        self.classes = parts[0].classes
-        self.ids = [id_ for part in parts for id_ in part.ids]
-        self._ends = np.cumsum([len(part) for part in parts])
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __getitem__(self, index: int) -> Sample:
-        part = int(np.searchsorted(self._ends, index, side="right"))
-        return self.parts[part][index - (int(self._ends[part - 1]) if part else 0)]
 
 
 def build_network(config: Segmentation, dataset: SegmentationDataset) -> Normalized:

@@ -1,0 +1,69 @@
+"""Where long work is done: processes of this machine, or a cluster."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from tessella.errors import InputError
+
+
+def was_interrupted(error: BaseException | None) -> bool:
+    """Ctrl-C reaches us and the workers in any order: their end may be noticed first, or while we clean up."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    try:
+        time.sleep(0.5)
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+@contextmanager
+def executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
+    """So many processes of this machine, or a Dask cluster by its address. InputError where neither is to be had."""
+    if scheduler:
+        with _client(scheduler) as client:
+            cluster = client.get_executor(pure=False)
+            try:
+                yield cluster
+            finally:
+                cluster.shutdown(wait=False)  # so Dask forgets what is not begun
+        return
+    if workers < 1:
+        raise InputError(f"{workers} processes: give at least 1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # for NumPy in the workers: the cores have one each already
+    # A fresh interpreter per worker: forking is not safe once other libraries have started threads.
+    context = multiprocessing.get_context("spawn")
+    local = ProcessPoolExecutor(workers, context, _start_worker)
+    try:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which workers inherit until they have started
+        for _ in range(workers):
+            local.submit(int)  # starts one
+        signal.signal(signal.SIGINT, before)
+        yield local
+    finally:
+        local.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it silently: its files are complete or absent
+
+
+def _client(address: str) -> Any:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise InputError("--scheduler: needs Dask; run 'pip install tessella[cluster]'") from error
+    try:
+        return Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"--scheduler {address}: no Dask scheduler answers there; give its address, as tcp://host:8786"
+        ) from error

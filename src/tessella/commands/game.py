@@ -1,0 +1,59 @@
+"""tessella audit game: many models of one recipe, each trained on its own half, each attacked with the others' help."""
+
+import argparse
+import os
+import sys
+from concurrent.futures.process import BrokenProcessPool
+
+from rich.progress import MofNCompleteColumn, Progress
+
+from tessella.commands.executor import executor, was_interrupted
+from tessella.commands.train import changes
+from tessella.errors import InputError
+from tessella.recipes import find_recipe
+from tessella.reports.game import write_game
+from tessella.runs.configuration import override
+from tessella.runs.game import Game, play
+from tessella.runs.game_attacks import attack_game
+
+
+def run(options: argparse.Namespace) -> None:
+    recipe = find_recipe(options.recipe)
+    config = recipe.configuration()
+    config = override(config, changes(config, options.changes))
+    game = Game(
+        config,
+        options.recipe,
+        options.data.absolute(),  # since a cluster's workers may stand in another folder
+        options.models,
+        options.block,
+        options.buffer,
+        options.seed,
+    )
+    out = options.out.absolute()
+    threads = max(1, (os.cpu_count() or 1) // max(options.processes, 1))
+    try:
+        with (
+            executor(options.processes, options.scheduler) as pool,
+            Progress(*Progress.get_default_columns(), MofNCompleteColumn(), transient=True) as bar,
+        ):
+            task = bar.add_task("Training and asking models", total=None)
+            play(
+                game,
+                out,
+                pool,
+                label_only=options.label_only,
+                threads=threads,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+    except (KeyboardInterrupt, BrokenProcessPool) as error:
+        if was_interrupted(error):
+            print("tessella: what is finished stays; the same command goes on from there", file=sys.stderr)
+            raise KeyboardInterrupt from None
+        raise InputError(
+            f"--processes {options.processes}: the system ended one, perhaps for lack of memory; give fewer"
+        ) from error
+    result = attack_game(out)
+    for name, attack in result["checkpoints"]["last"]["attacks"].items():
+        print(f"{name:32} AUC {attack['auc']['value']:.3f}")
+    print(f"Report: {write_game(out)}")

@@ -1,0 +1,24 @@
+"""Several data sets of the same classes as one."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tessella.datasets.sample import Sample, SegmentationDataset
+
+
+class Joined:
+    """One after the other: all splits of a data set, for example."""
+
+    def __init__(self, parts: Sequence[SegmentationDataset]) -> None:
+        self.parts = parts
+        self.classes = parts[0].classes
+        self.ids = tuple(id_ for part in parts for id_ in part.ids)
+        self._ends = np.cumsum([len(part) for part in parts])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Sample:
+        part = int(np.searchsorted(self._ends, index, side="right"))
+        return self.parts[part][index - (int(self._ends[part - 1]) if part else 0)]

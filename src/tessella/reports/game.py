@@ -1,0 +1,69 @@
+"""The page of a membership game."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tessella.errors import InputError
+from tessella.reports.audit import draw_curves
+from tessella.reports.embed import inline_svg
+from tessella.reports.page import flatten, save_page
+from tessella.reports.style import INK, LINE, MUTED, SERIES, SMALL, figure_and_axes
+
+SHOWN = 5
+"""Attacks whose curves are drawn: the best ones."""
+
+NAMES = {"last": "last step", "best": "best on validation"}
+
+
+def write_game(folder: Path) -> Path:
+    """``game.html`` from ``game_result.json`` in ``folder``. InputError where that is missing or damaged."""
+    file = folder / "game_result.json"
+    try:
+        result = json.loads(file.read_text())
+        checkpoints = result["checkpoints"]
+        attacks = sorted(checkpoints["last"]["attacks"].items(), key=_area, reverse=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{file}: is missing or damaged ({error}); play the game again") from error
+    drawn = attacks[:SHOWN]
+    curves = draw_curves([(name, attack["curve"]) for name, attack in drawn])
+    return save_page(
+        "game.html",
+        folder / "game.html",
+        result=result,
+        attacks=attacks,
+        names=NAMES,
+        curves=inline_svg(curves, "True against false positive rate of the best attacks"),
+        areas=inline_svg(draw_areas(checkpoints, [name for name, _ in attacks]), "AUC of every attack"),
+        drawn=[name for name, _ in drawn],
+        environment=flatten(result["versions"]),
+    )
+
+
+def draw_areas(checkpoints: dict[str, Any], order: list[str]) -> Figure:
+    """The AUC of each attack with its interval, and of each victim, at each checkpoint."""
+    figure, axes = figure_and_axes(7.6, 0.6 + 0.3 * len(order), grid_axis="x")
+    for shift, color, (name, checkpoint) in zip((-0.14, 0.14), SERIES, checkpoints.items(), strict=False):
+        for row, attack in enumerate(order):
+            found = checkpoint["attacks"].get(attack)
+            if found is None:
+                continue
+            y, area = row + shift, found["auc"]
+            axes.scatter(found["aucs"], [y] * len(found["aucs"]), s=7, color=LINE, zorder=1)
+            axes.plot([area["low"], area["high"]], [y, y], color=color, linewidth=1.4)
+            axes.scatter(
+                [area["value"]], [y], s=18, color=color, label=NAMES[name] if row == 0 else None, zorder=3
+            )
+    axes.axvline(0.5, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    axes.set_yticks(np.arange(len(order)), order)
+    axes.invert_yaxis()
+    axes.set_xlabel("AUC")
+    axes.legend(frameon=False, fontsize=SMALL, labelcolor=INK, loc="lower right")
+    return figure
+
+
+def _area(entry: tuple[str, Any]) -> float:
+    return float(entry[1]["auc"]["value"])

@@ -1,0 +1,105 @@
+"""Asks a model about every image of a data set, and keeps each answer as soon as it is there."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from tessella.datasets import SegmentationDataset
+from tessella.datasets.loading import Batch, evaluation_loader
+from tessella.errors import InputError
+from tessella.membership_inference.answers import ask
+from tessella.membership_inference.black_box import BlackBox
+from tessella.membership_inference.blind import features
+from tessella.pictures import to_rgb8
+from tessella.scenes.files import write_bytes
+
+Progress = Callable[[Iterable[Batch], str, int], Iterable[Batch]]
+Row = dict[str, Any]
+
+
+def silent(batches: Iterable[Batch], name: str, total: int) -> Iterable[Batch]:
+    """No progress is shown."""
+    return batches
+
+
+class Kept:
+    """A file of lines, one for each image; what was written is not asked again.
+
+    head: what the answers depend on. InputError where the file is of another head, or damaged.
+    """
+
+    def __init__(self, path: Path, head: Row) -> None:
+        self.path = path
+        lines = path.read_text().split("\n")[:-1] if path.exists() else []  # the last may be half a line
+        try:
+            first, *rows = map(json.loads, lines or [json.dumps(head)])
+            self.known = {(row["side"], row["id"], row["content"]): row for row in rows}
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: is damaged; remove it and audit again") from error
+        if first != head:
+            raise InputError(f"{path}: is of another audit; give another --out")
+        write_bytes(path, "".join(json.dumps(row) + "\n" for row in (head, *rows)).encode())
+
+    def find(self, key: Row) -> Row | None:
+        return self.known.get((key["side"], key["id"], key["content"]))
+
+    def add(self, row: Row) -> Row:
+        with self.path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        return row
+
+
+def ask_all(
+    black_box: BlackBox,
+    dataset: SegmentationDataset,
+    kept: Kept,
+    *,
+    side: str,
+    label_only: bool,
+    progress: Progress = silent,
+) -> list[Row]:
+    """What ``Answer`` says of each image, with its id, a hash of its content, and what it shows ("seen").
+
+    side: a name for the data set. label_only: ask nine times more for the attack that needs labels alone.
+    """
+    rows = []
+    for batch in progress(evaluation_loader(dataset), side, len(dataset)):
+        key = {"side": side, "id": batch["id"][0], "content": _content(batch)}
+        rows.append(kept.find(key) or kept.add(key | _row(black_box, batch, label_only)))
+    return rows
+
+
+def fingerprint(network: nn.Module) -> str:
+    """The same for the same parameters and buffers."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, value in network.state_dict().items():
+        content = value.detach().cpu().contiguous().flatten().view(torch.uint8)
+        digest.update(name.encode() + content.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def scores_of(rows: list[Row], name: str) -> np.ndarray:
+    """nan for an image that the attack says nothing of: one without a pixel that has a class, or a border."""
+    return np.array([np.nan if row["scores"][name] is None else row["scores"][name] for row in rows])
+
+
+def _content(batch: Batch) -> str:
+    """The same for equal pictures."""
+    return hashlib.blake2b(batch["image"].numpy().tobytes(), digest_size=16).hexdigest()
+
+
+def _row(black_box: BlackBox, batch: Batch, label_only: bool) -> Row:
+    if "labels" not in batch:
+        raise InputError(f"{batch['id'][0]} has no labels: these attacks compare answers with the truth")
+    image = batch["image"]
+    picture = to_rgb8(image[0].permute(1, 2, 0).contiguous().numpy())
+    with torch.inference_mode():
+        answer = ask(black_box, image, batch["labels"], label_only)
+    return {**asdict(answer), "seen": [round(float(x), 4) for x in features(picture)]}

@@ -1,0 +1,187 @@
+"""The membership game: several models, each trained on its own half of the same images, all asked about all of them.
+
+Which blocks of video a model is trained on is left to chance, so that members and non-members differ in nothing else;
+every model can then be the victim, and the others what an attacker compares it with.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, as_completed
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from tessella.datasets import Joined, Listed
+from tessella.errors import InputError
+from tessella.membership_inference.black_box import checked
+from tessella.membership_inference.blocks import DROPPED, Frame, blocks, coin_flips
+from tessella.runs.asking import Kept, Row, ask_all, fingerprint
+from tessella.runs.configuration import to_json
+from tessella.runs.environment import write_json
+from tessella.runs.model import load_model
+from tessella.runs.segmentation import Segmentation, train
+from tessella.training.fit import Machine
+
+Checkpoint = Literal["last", "best"]
+CHECKPOINTS: tuple[Checkpoint, ...] = ("last", "best")
+
+HELD_BACK = 20
+"""Where no frame is dropped at a cut, one block in so many is in no model: something must choose checkpoints."""
+
+
+@dataclass(frozen=True)
+class Game:
+    """config, recipe, data: of each training. models: how many. length, buffer: of blocks of video, and what is dropped
+    before a cut, in the unit of the last number in an image's name. seed: of the coins; model k is trained with seed
+    ``config.seed + k``.
+    """
+
+    config: Segmentation
+    recipe: str
+    data: Path
+    models: int = 8
+    length: float = 300.0
+    buffer: float = 30.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Who is a member. ids: N images. block: [N], ``DROPPED`` for those in no model. members: [models, N]."""
+
+    ids: tuple[str, ...]
+    block: np.ndarray
+    members: np.ndarray
+
+
+def draw(game: Game, out: Path) -> Draw:
+    """Flip the coins and write them to ``out``: ``game.json``, and for each model the lists of its images.
+
+    Raises InputError where ``out`` holds another game, or the images are too few for one.
+    """
+    splits = _splits(game.config)
+    parts = [game.config.dataset(game.data, split) for split in splits]
+    frames = [
+        frame_of(id_.removeprefix(f"{split}/"))
+        for split, part in zip(splits, parts, strict=True)
+        for id_ in part.ids
+    ]
+    block = blocks(frames, game.length, game.buffer)
+    if not (block == DROPPED).any():
+        block = np.where(block % HELD_BACK == 0, DROPPED, block)
+    found = Draw(Joined(parts).ids, block, coin_flips(block, game.models, game.seed))
+    if game.models < 3 or len(set(block) - {DROPPED}) < 4:
+        raise InputError(
+            f"game: {game.models} models and {len(set(block) - {DROPPED})} blocks; at least 3 and 4 are needed"
+        )
+    description = {
+        "recipe": game.recipe,
+        "config": to_json(game.config),
+        "data": str(game.data.resolve()),
+        **{name: getattr(game, name) for name in ("models", "length", "buffer", "seed")},
+        "ids": list(found.ids),
+        "block": block.tolist(),
+        "members": [np.flatnonzero(row).tolist() for row in found.members],
+    }
+    file = out / "game.json"
+    if file.exists() and json.loads(file.read_text()) != json.loads(json.dumps(description)):
+        raise InputError(f"{file}: is of another game; give another --out")
+    for model, member in enumerate(found.members):
+        lists = {"members": member, "nonmembers": ~member & (block != DROPPED), "dropped": block == DROPPED}
+        for name, chosen in lists.items():
+            path = _folder(out, model) / "lists" / f"{name}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("".join(f"{found.ids[i]}\n" for i in np.flatnonzero(chosen)))
+    write_json(file, description)
+    return found
+
+
+def frame_of(name: str) -> Frame:
+    """The video is what is before the last number of a name, the time is that number; none: a video of one frame."""
+    found = re.fullmatch(r"(.*?)(\d+)", name)
+    return Frame(found[1], int(found[2])) if found else Frame(name, 0)
+
+
+def play(
+    game: Game,
+    out: Path,
+    executor: Executor,
+    *,
+    label_only: bool = False,
+    threads: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Draw:
+    """Train and ask every model, side by side on ``executor``; what is done is not done again.
+
+    threads: of each training. progress: called with models done and all.
+    """
+    found = draw(game, out)
+    work = partial(train_and_ask, game, out, label_only=label_only, threads=threads)
+    futures: list[Future[None]] = [executor.submit(work, model=model) for model in range(game.models)]
+    progress(0, game.models)
+    for done, future in enumerate(as_completed(futures), 1):
+        future.result()
+        progress(done, game.models)
+    return found
+
+
+def train_and_ask(game: Game, out: Path, *, model: int, label_only: bool, threads: int) -> None:
+    """One model, at its last and its best checkpoint. Label-only attacks are on the last alone."""
+    torch.set_num_threads(threads)
+    folder = _folder(out, model)
+    config = replace(
+        game.config,
+        dataset=partial(
+            Listed,
+            dataset=game.config.dataset,
+            lists=str(folder.absolute() / "lists"),
+            of_splits=_splits(game.config),
+        ),
+        train_split="members",
+        val_split="dropped",
+        test_split="nonmembers",
+        seed=game.config.seed + model,
+    )
+    last = folder / "checkpoints" / "last.ckpt"
+    if not (folder / "trained").exists():
+        outcome = train(
+            config, game.recipe, game.data, folder, machine=Machine(progress=False), resume=last.exists()
+        )
+        if outcome.interrupted:
+            raise KeyboardInterrupt
+        (folder / "trained").touch()
+    for checkpoint in CHECKPOINTS:
+        ask_model(game, out, model, checkpoint, label_only and checkpoint == "last")
+
+
+def ask_model(game: Game, out: Path, model: int, checkpoint: Checkpoint, label_only: bool) -> list[Row]:
+    """What a model says of every image of the game, those dropped too."""
+    file = _folder(out, model) / "checkpoints" / f"{checkpoint}.ckpt"
+    victim = load_model(str(file))
+    pool = Joined([game.config.dataset(game.data, split) for split in _splits(game.config)])
+    head = {"checkpoint": checkpoint, "weights": fingerprint(victim.network), "label_only": label_only}
+    kept = Kept(answers_file(out, model, checkpoint), head)
+    return ask_all(checked(victim, len(pool.classes)), pool, kept, side="", label_only=label_only)
+
+
+def answers_file(out: Path, model: int, checkpoint: Checkpoint) -> Path:
+    return _folder(out, model) / f"answers_{checkpoint}.jsonl"
+
+
+def _folder(out: Path, model: int) -> Path:
+    return out / f"model_{model:02d}"
+
+
+def _splits(config: Segmentation) -> tuple[str, ...]:
+    """All that the recipe names, each once."""
+    names: Iterator[str] = (
+        name
+        for split in (config.train_split, config.val_split, config.test_split)
+        for name in split.split("+")
+    )
+    return tuple(dict.fromkeys(names))

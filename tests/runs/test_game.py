@@ -1,0 +1,126 @@
+"""A game of small networks on pictures without any sense, which can only be learned by heart."""
+
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from tests.runs.test_end_to_end import TINY, run
+
+from tessella.errors import InputError
+from tessella.reports.game import write_game
+from tessella.runs.game import answers_file, frame_of
+from tessella.runs.game_attacks import attack_game
+
+OVERFITTED = [
+    *TINY,
+    *("--resize", "none", "--crop", "32x48", "--scale", "1,1", "--jitter", "0", "--class_weights", "none"),
+    *("--network.backbone.depth", "10", "--batch_size", "6", "--warmup", "5", "--ema", "0"),
+    *("--steps", "60", "--validate_every", "60", "--learning_rate", "0.01"),
+]
+
+
+def write_nonsense(root, videos=12, frames=3):
+    """Pictures of noise whose labels are other noise: what one shows says nothing of another."""
+    rng = np.random.default_rng(0)
+    for video in range(videos):
+        split = ("train", "val", "test")[video % 3]
+        for frame in range(frames):
+            name = f"{video:04}_{frame}"
+            for folder, picture in (
+                (split, cv2.resize(rng.integers(0, 256, (8, 12, 3), np.uint8), (48, 32))),
+                (f"{split}annot", rng.integers(0, 3, (4, 6), np.uint8).repeat(8, 0).repeat(8, 1)),
+            ):
+                (root / folder).mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(root / folder / f"{name}.png"), picture)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("nonsense")
+    write_nonsense(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def played(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("game")
+    assert command(data, out) == 0
+    return out
+
+
+def command(data, out, *more, models=4, recipe="camvid"):
+    # A video of three frames is a block: cut at three, of which the third is dropped.
+    blocks = ("--models", models, "--block", "3", "--buffer", "1")
+    return run("audit", "game", recipe, "--data", data, "--out", out, *blocks, *OVERFITTED, *more)
+
+
+def test_models_that_learn_by_heart_are_caught(played):
+    result = json.loads((played / "game_result.json").read_text())
+    attacks = result["checkpoints"]["last"]["attacks"]
+    assert attacks["logit"]["auc"]["value"] > 0.8
+    assert attacks["RMIA"]["auc"]["value"] > 0.9
+    assert result["models"] == 4
+    assert all(draw["low"] < 0.55 for draw in result["checkpoints"]["last"]["blind"])
+    page = (played / "game.html").read_text()
+    assert "Membership game" in page
+    assert "LiRA" in page
+
+
+def test_every_block_is_in_half_of_the_models(played):
+    game = json.loads((played / "game.json").read_text())
+    times = np.bincount(np.concatenate(game["members"]), minlength=36)
+    block = np.array(game["block"])
+    assert set(times[block >= 0]) == {2}
+    assert set(times[block < 0]) == {0}
+    for model in range(4):
+        lists = [set((played / f"model_{model:02d}/lists/{name}.txt").read_text().split())
+                 for name in ("members", "nonmembers", "dropped")]  # fmt: skip
+        assert sum(map(len, lists)) == len(set.union(*lists)) == 36
+
+
+def test_a_game_goes_on_where_it_stopped(played, data, tmp_path):
+    out = tmp_path / "game"
+    shutil.copytree(played, out)
+    # As a kill leaves it: half a line of answers, and a model that is to be trained anew.
+    kept = answers_file(out, 1, "last")
+    kept.write_text(kept.read_text()[:-50])
+    shutil.rmtree(out / "model_03")
+    for model in range(3):  # lists say where they are
+        for file in (out / f"model_{model:02d}").glob("answers_*.jsonl"):
+            assert file.exists()
+    before = (out / "model_00" / "checkpoints" / "last.ckpt").stat().st_mtime_ns
+    assert command(data, out) == 0
+    assert (out / "model_00" / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
+    results = [json.loads((folder / "game_result.json").read_text()) for folder in (played, out)]
+    assert results[0]["checkpoints"] == results[1]["checkpoints"]
+
+
+def test_another_game_in_the_same_folder(played, data, capsys):
+    assert command(data, played, models=5) == 2
+    assert "is of another game; give another --out" in capsys.readouterr().err
+
+
+def test_models_can_be_audited_one_by_one(played, data, tmp_path):
+    where = [f"--members={data}:members", f"--nonmembers={data}:nonmembers", "--no-label-only"]
+    assert run("audit", "run", played / "model_00", *where, "--out", tmp_path) == 0
+    assert json.loads((tmp_path / "audit.json").read_text())["attacks"]["logit"]["auc"]["value"] > 0.8
+
+
+def test_too_small_a_game(data, tmp_path, capsys):
+    assert command(data, tmp_path, models=2) == 2
+    assert "2 models and 11 blocks; at least 3 and 4 are needed" in capsys.readouterr().err
+
+
+def test_a_game_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match=r"game.json: is missing"):
+        attack_game(tmp_path)
+    with pytest.raises(InputError, match=r"game_result.json: is missing"):
+        write_game(tmp_path)
+
+
+def test_names_of_frames():
+    assert frame_of("0016E5_00390") == ("0016E5_", 390)
+    assert frame_of("aachen/aachen_000001_000019") == ("aachen/aachen_000001_", 19)
+    assert frame_of("portrait") == ("portrait", 0)
