@@ -305,6 +305,12 @@ def _audit_game(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--buffer", type=float, default=30, help="what is left out before each cut")
     parser.add_argument("--seed", type=int, default=0, help="of the coins")
     parser.add_argument("--label-only", action="store_true", help="ask nine times more for each image")
+    parser.add_argument(
+        "--attacker-steps",
+        type=int,
+        default=1500,
+        help="updates of the network of the learned attack; 0 leaves it out",
+    )
     parser.add_argument("--processes", type=int, default=1, help="models trained at a time")
     parser.add_argument(
         "--scheduler",

@@ -52,7 +52,7 @@ def played(data, tmp_path_factory):
 
 def command(data, out, *more, models=4, recipe="camvid"):
     # A video of three frames is a block: cut at three, of which the third is dropped.
-    blocks = ("--models", models, "--block", "3", "--buffer", "1")
+    blocks = ("--models", models, "--block", "3", "--buffer", "1", "--attacker-steps", "5")
     return run("audit", "game", recipe, "--data", data, "--out", out, *blocks, *OVERFITTED, *more)
 
 
@@ -62,6 +62,7 @@ def test_models_that_learn_by_heart_are_caught(played):
     assert attacks["logit"]["auc"]["value"] > 0.8
     assert attacks["RMIA"]["auc"]["value"] > 0.9
     assert result["models"] == 4
+    assert {"learned, posteriors", "learned, loss, one patch"} <= attacks.keys()
     assert all(draw["low"] < 0.55 for draw in result["checkpoints"]["last"]["blind"])
     page = (played / "game.html").read_text()
     assert "Membership game" in page

@@ -29,7 +29,7 @@ from tests.datasets.fabricate import (
 )
 
 from tessella.cli import main
-from tessella.commands.prepare import _was_interrupted
+from tessella.commands.executor import was_interrupted
 from tessella.datasets import SUN3D, CamVid, Cityscapes, NYUDv2, NYUDv2Frames, Prepared
 from tessella.datasets.kinect import COLOR_CAMERA, camera_matrix
 from tessella.datasets.prepared_folder import PreparedFolder, encode_flow
@@ -459,5 +459,5 @@ def test_layout_of_a_frame_among_frames_of_another_kind(tmp_path: Path) -> None:
 def test_an_interruption_is_one_whichever_is_noticed_first() -> None:
     later = BrokenProcessPool("while cleaning up")
     later.__context__ = KeyboardInterrupt()
-    assert _was_interrupted(later)
-    assert not _was_interrupted(BrokenProcessPool("out of memory"))
+    assert was_interrupted(later)
+    assert not was_interrupted(BrokenProcessPool("out of memory"))

@@ -26,8 +26,11 @@ def was_interrupted(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
-    """So many processes of this machine, or a Dask cluster by its address. InputError where neither is to be had."""
+def executor(workers: int, scheduler: str | None, option: str = "--workers") -> Iterator[Executor]:
+    """So many processes of this machine, or a Dask cluster by its address.
+
+    option: that ``workers`` comes from. InputError where neither is to be had.
+    """
     if scheduler:
         with _client(scheduler) as client:
             cluster = client.get_executor(pure=False)
@@ -37,7 +40,7 @@ def executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
                 cluster.shutdown(wait=False)  # so Dask forgets what is not begun
         return
     if workers < 1:
-        raise InputError(f"{workers} processes: give at least 1")
+        raise InputError(f"{option} {workers}: give at least 1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # for NumPy in the workers: the cores have one each already
     # A fresh interpreter per worker: forking is not safe once other libraries have started threads.
     context = multiprocessing.get_context("spawn")

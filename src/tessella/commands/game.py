@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
     threads = max(1, (os.cpu_count() or 1) // max(options.processes, 1))
     try:
         with (
-            executor(options.processes, options.scheduler) as pool,
+            executor(options.processes, options.scheduler, "--processes") as pool,
             Progress(*Progress.get_default_columns(), MofNCompleteColumn(), transient=True) as bar,
         ):
             task = bar.add_task("Training and asking models", total=None)
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(
             f"--processes {options.processes}: the system ended one, perhaps for lack of memory; give fewer"
         ) from error
-    result = attack_game(out)
+    result = attack_game(out, options.attacker_steps)
     for name, attack in result["checkpoints"]["last"]["attacks"].items():
         print(f"{name:32} AUC {attack['auc']['value']:.3f}")
     print(f"Report: {write_game(out)}")

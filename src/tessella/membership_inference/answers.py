@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from tessella.membership_inference.black_box import BlackBox, Images
+from tessella.membership_inference.black_box import BlackBox, Images, Posteriors
 from tessella.membership_inference.label_only import labels_of, steadiness
 from tessella.membership_inference.signals import SIGNALS, class_signals, signals
 from tessella.metrics.labels import predicted_labels
@@ -36,8 +36,11 @@ def ask(
     labels: Int[Tensor, "1 height width"],
     label_only: bool,
     ignore_index: int = 255,
-) -> Answer:
-    """One query for an image [1, C, H, W], and nine more for the steadiness of its labels if wanted."""
+) -> tuple[Answer, Posteriors]:
+    """One query for an image [1, C, H, W], and nine more for the steadiness of its labels if wanted.
+
+    The posteriors are returned as well.
+    """
     posteriors = black_box(image)
     classes = posteriors.shape[1]
     labels = labels.to(posteriors.device)
@@ -51,12 +54,13 @@ def ask(
     either = (torch.bincount(each.flatten(), minlength=classes + 1)[:classes] for each in (said, true))
     union = sum(either) - right
     of_classes = class_signals(posteriors, labels, ignore_index)[0].tolist()
-    return Answer(
+    answer = Answer(
         {name: _or_none(value) for name, value in found.items()},
         [_or_none(value) for value in of_classes],
         right.tolist(),
         union.tolist(),
     )
+    return answer, posteriors
 
 
 def mean_iou(answers: list[dict[str, Any]]) -> float:

@@ -15,13 +15,17 @@ from tessella.datasets import SegmentationDataset
 from tessella.datasets.loading import Batch, evaluation_loader
 from tessella.errors import InputError
 from tessella.membership_inference.answers import ask
-from tessella.membership_inference.black_box import BlackBox
+from tessella.membership_inference.black_box import BlackBox, Posteriors
 from tessella.membership_inference.blind import features
+from tessella.membership_inference.learned import describe
 from tessella.pictures import to_rgb8
 from tessella.scenes.files import write_bytes
 
 Progress = Callable[[Iterable[Batch], str, int], Iterable[Batch]]
 Row = dict[str, Any]
+
+MAP_SIZE = (45, 60)
+"""Of what the learned attack looks at: an eighth of CamVid's 360x480, as the authors' is of their images."""
 
 
 def silent(batches: Iterable[Batch], name: str, total: int) -> Iterable[Batch]:
@@ -63,16 +67,25 @@ def ask_all(
     *,
     side: str,
     label_only: bool,
+    maps: Path | None = None,
     progress: Progress = silent,
 ) -> list[Row]:
     """What ``Answer`` says of each image, with its id, a hash of its content, and what it shows ("seen").
 
-    side: a name for the data set. label_only: ask nine times more for the attack that needs labels alone.
+    side: a name for the data set. label_only: ask nine times more for the attack that needs labels alone. maps: a file
+    of NumPy's for what the learned attack looks at, [images, 2K + 2, ``MAP_SIZE``] float16.
     """
     rows = []
-    for batch in progress(evaluation_loader(dataset), side, len(dataset)):
+    drawn = None if maps is None else _open_maps(maps, len(dataset), len(dataset.classes), kept)
+    for place, batch in enumerate(progress(evaluation_loader(dataset), side, len(dataset))):
         key = {"side": side, "id": batch["id"][0], "content": _content(batch)}
-        rows.append(kept.find(key) or kept.add(key | _row(black_box, batch, label_only)))
+        row = kept.find(key)
+        if row is None:
+            answer, posteriors = _answer(black_box, batch, label_only)
+            if drawn is not None:
+                drawn[place] = describe(posteriors, batch["labels"], MAP_SIZE)[0].half().cpu().numpy()
+            row = kept.add(key | answer)
+        rows.append(row)
     return rows
 
 
@@ -95,11 +108,25 @@ def _content(batch: Batch) -> str:
     return hashlib.blake2b(batch["image"].numpy().tobytes(), digest_size=16).hexdigest()
 
 
-def _row(black_box: BlackBox, batch: Batch, label_only: bool) -> Row:
+def _open_maps(path: Path, images: int, classes: int, kept: Kept) -> np.ndarray:
+    """Those that are there, if answers are; else new ones."""
+    shape = (images, 2 * classes + 2, *MAP_SIZE)
+    if kept.known and path.exists():
+        found: np.ndarray = np.load(path, mmap_mode="r+")
+        if found.shape == shape:
+            return found
+    if kept.known:
+        raise InputError(
+            f"{path}: is missing or of other images; remove {kept.path.name} too and audit again"
+        )
+    return np.lib.format.open_memmap(path, "w+", np.float16, shape)
+
+
+def _answer(black_box: BlackBox, batch: Batch, label_only: bool) -> tuple[Row, Posteriors]:
     if "labels" not in batch:
         raise InputError(f"{batch['id'][0]} has no labels: these attacks compare answers with the truth")
     image = batch["image"]
     picture = to_rgb8(image[0].permute(1, 2, 0).contiguous().numpy())
     with torch.inference_mode():
-        answer = ask(black_box, image, batch["labels"], label_only)
-    return {**asdict(answer), "seen": [round(float(x), 4) for x in features(picture)]}
+        answer, posteriors = ask(black_box, image, batch["labels"], label_only)
+    return {**asdict(answer), "seen": [round(float(x), 4) for x in features(picture)]}, posteriors

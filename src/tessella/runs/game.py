@@ -166,11 +166,18 @@ def ask_model(game: Game, out: Path, model: int, checkpoint: Checkpoint, label_o
     pool = Joined([game.config.dataset(game.data, split) for split in _splits(game.config)])
     head = {"checkpoint": checkpoint, "weights": fingerprint(victim.network), "label_only": label_only}
     kept = Kept(answers_file(out, model, checkpoint), head)
-    return ask_all(checked(victim, len(pool.classes)), pool, kept, side="", label_only=label_only)
+    maps = maps_file(out, model) if checkpoint == "last" else None
+    black_box = checked(victim, len(pool.classes))
+    return ask_all(black_box, pool, kept, side="", label_only=label_only, maps=maps)
 
 
 def answers_file(out: Path, model: int, checkpoint: Checkpoint) -> Path:
     return _folder(out, model) / f"answers_{checkpoint}.jsonl"
+
+
+def maps_file(out: Path, model: int) -> Path:
+    """What the learned attack looks at, at the last checkpoint."""
+    return _folder(out, model) / "maps.npy"
 
 
 def _folder(out: Path, model: int) -> Path:

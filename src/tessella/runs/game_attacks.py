@@ -18,6 +18,7 @@ from tessella.membership_inference.statistics import histogram_similarity
 from tessella.runs.asking import Row, scores_of
 from tessella.runs.environment import environment, write_json
 from tessella.runs.game import CHECKPOINTS, Checkpoint, answers_file
+from tessella.runs.game_learned import KINDS, learned_scores
 
 SEVERAL = ("logit", "logit, lowest 5%", "logit at boundaries", "entropy")
 """What the likelihood ratio of several signals takes: the mean, the hardest pixels, edges, and how sure it is."""
@@ -25,8 +26,13 @@ SEVERAL = ("logit", "logit, lowest 5%", "logit at boundaries", "entropy")
 BLIND_DRAWS = 5
 
 
-def attack_game(out: Path) -> Row:
-    """Every attack with every model as its victim. Raises InputError where the game in ``out`` is not played out."""
+def attack_game(out: Path, attacker_steps: int = 1500) -> Row:
+    """Every attack with every model as its victim.
+
+    attacker_steps: of training the learned attack's network; 0 leaves it out.
+
+    Raises InputError where the game in ``out`` is not played out.
+    """
     try:
         game = json.loads((out / "game.json").read_text())
     except (OSError, ValueError) as error:
@@ -43,7 +49,8 @@ def attack_game(out: Path) -> Row:
         "images_in_no_model": int((block == DROPPED).sum()),
         "blocks": len(set(block[block != DROPPED])),
         "checkpoints": {
-            checkpoint: _attack(out, checkpoint, game["ids"], members, block) for checkpoint in CHECKPOINTS
+            checkpoint: _attack(out, checkpoint, game["ids"], members, block, attacker_steps)
+            for checkpoint in CHECKPOINTS
         },
         **environment(),
     }
@@ -51,13 +58,27 @@ def attack_game(out: Path) -> Row:
     return result
 
 
-def _attack(out: Path, checkpoint: Checkpoint, ids: list[str], members: np.ndarray, block: np.ndarray) -> Row:
+def _attack(
+    out: Path,
+    checkpoint: Checkpoint,
+    ids: list[str],
+    members: np.ndarray,
+    block: np.ndarray,
+    attacker_steps: int,
+) -> Row:
     answers = [_answers(answers_file(out, model, checkpoint), ids) for model in range(len(members))]
     of_name = {name: np.array([scores_of(rows, name) for rows in answers]) for name in SIGNALS}
     scores = dict(of_name)
     if STEADINESS in answers[0][0]["scores"]:
         scores[STEADINESS] = np.array([scores_of(rows, STEADINESS) for rows in answers])
     scores |= _with_references(of_name, members)
+    if checkpoint == "last" and attacker_steps:  # of the best there are no maps
+        for kind in KINDS:
+            images, patches = learned_scores(out, members, block, kind, steps=attacker_steps)
+            scores |= {
+                f"learned, {kind}": images,
+                f"learned, {kind}, one patch": patches[..., patches.shape[2] // 2],
+            }
     kept = block != DROPPED
     utility = [
         {name: mean_iou([row for row, yes in zip(rows, which, strict=True) if yes]) for name, which in sides}

@@ -1,0 +1,52 @@
+"""What the learned attack looks at."""
+
+import pytest
+import torch
+
+from tessella.errors import InputError
+from tessella.membership_inference.learned import Attacker, channels_of, describe, patches, score_images
+
+
+def test_maps_are_means_over_areas():
+    generator = torch.Generator().manual_seed(0)
+    posteriors = torch.randn(2, 3, 8, 12, generator=generator).softmax(1)
+    labels = torch.randint(0, 3, (2, 8, 12), generator=generator)
+    labels[0, :4, :6] = 255  # a whole cell
+    labels[1, 0, 0] = 255
+    maps = describe(posteriors, labels, (2, 2))
+    assert maps.shape == (2, 8, 2, 2)
+    torch.testing.assert_close(maps[1, 0, 1, 0], posteriors[1, 0, 4:, :6].mean())
+    torch.testing.assert_close(maps[1, 4, 1, 1], (labels[1, 4:, 6:] == 1).float().mean())
+    true = posteriors[1].gather(0, labels[1].where(labels[1] < 3, 0)[None])[0]
+    counted = labels[1, :4, :6] < 3
+    torch.testing.assert_close(maps[1, -2, 0, 0], -true[:4, :6][counted].log().mean())
+    torch.testing.assert_close(maps[1, -1, 0, 0], torch.tensor(23 / 24))
+    assert maps[0, 3:, 0, 0].eq(0).all()  # no label, no loss
+    assert maps[:, channels_of("posteriors", 3)].shape[1] == 6
+    assert maps[:, channels_of("loss", 3)].shape[1] == 2
+
+
+def test_any_size_of_image_gives_maps_of_one_size():
+    posteriors = torch.full((1, 4, 37, 53), 0.25)
+    assert describe(posteriors, torch.zeros(1, 37, 53, dtype=torch.long), (5, 7)).shape == (1, 10, 5, 7)
+
+
+def test_patches_cover_the_map():
+    maps = torch.arange(45 * 60.0).view(1, 1, 45, 60)
+    found = list(patches(maps, (24, 24)))
+    assert {patch.shape for patch in found} == {(1, 1, 24, 24)}
+    assert torch.equal(torch.cat([patch.flatten() for patch in found]).unique(), maps.flatten())
+    assert len(list(patches(maps, (45, 60)))) == 1
+    with pytest.raises(InputError, match="give smaller ones"):
+        list(patches(maps, (46, 10)))
+
+
+def test_image_scores_are_means_of_patch_scores():
+    torch.manual_seed(0)
+    attacker = Attacker(6, width=8).eval()
+    maps = torch.randn(3, 6, 45, 60)
+    image, patch = score_images(attacker, maps, (24, 24))
+    windows = list(patches(maps, (24, 24)))
+    assert patch.shape == (3, len(windows))
+    torch.testing.assert_close(patch[:, 2], attacker(windows[2]).detach())
+    torch.testing.assert_close(image, patch.mean(1))
