@@ -306,6 +306,13 @@ def _audit_game(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the coins")
     parser.add_argument("--label-only", action="store_true", help="ask nine times more for each image")
     parser.add_argument(
+        "--defence",
+        action="append",
+        default=[],
+        metavar="NAME[=STRENGTH][+...]",
+        help="ask every model once more behind it, as in tessella audit run; may be given more than once",
+    )
+    parser.add_argument(
         "--attacker-steps",
         type=int,
         default=1500,

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 from rich.progress import track
-from torch import nn
 
 from tessella.commands.data import find_dataset
 from tessella.commands.model import open_model
@@ -17,10 +16,10 @@ from tessella.datasets.file_dataset import FileDataset
 from tessella.datasets.loading import Batch
 from tessella.errors import InputError
 from tessella.membership_inference.black_box import BlackBox
-from tessella.membership_inference.defences import Argmax, Dropout, Gaussian, Rounded, Temperature, TopK
 from tessella.reports.audit import write_audit
 from tessella.runs.asking import fingerprint
 from tessella.runs.audit import Victim, audit
+from tessella.runs.defended import defended
 from tessella.runs.model import Model
 from tessella.runs.segmentation import open_split
 
@@ -36,7 +35,7 @@ def run(options: argparse.Namespace) -> None:
     out = options.out
     result = audit(
         Victim(
-            _defended(local, model.network, options.defence),
+            defended(local, model.network, options.defence),
             " behind ".join([options.model, *options.defence]),
             [label.name for label in model.classes],
             fingerprint(model.network),
@@ -73,28 +72,3 @@ def _open(where: str, model: Model, dataset: str | None) -> SegmentationDataset:
     if model.config is None:
         raise InputError("audit needs --dataset NAME for a model that was not trained here")
     return open_split(model.config, Path(path), split)
-
-
-def _defended(black_box: BlackBox, network: nn.Module, defences: list[str]) -> BlackBox:
-    """The first named stands nearest to the model."""
-    known: dict[str, tuple[Callable[..., BlackBox], Callable[[str], float]]] = {
-        "argmax": (Argmax, float),
-        "dropout": (lambda box, *ratio: Dropout(box, network, *ratio), float),
-        "gaussian": (Gaussian, float),
-        "rounded": (Rounded, int),
-        "temperature": (Temperature, float),
-        "topk": (TopK, int),
-    }
-    for text in defences:
-        name, equals, strength = text.partition("=")
-        if name not in known:
-            raise InputError(f"--defence {text}: choose {', '.join(known)}")
-        build, number = known[name]
-        if equals and build is Argmax:
-            raise InputError(f"--defence {text}: argmax has no strength")
-        try:
-            strengths = [number(strength)] if equals else []
-        except ValueError as error:
-            raise InputError(f"--defence {text}: {strength!r} is no strength of it") from error
-        black_box = build(black_box, *strengths)
-    return black_box

@@ -43,6 +43,7 @@ def run(options: argparse.Namespace) -> None:
                 out,
                 pool,
                 label_only=options.label_only,
+                defences=options.defence,
                 threads=threads,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(
             f"--processes {options.processes}: the system ended one, perhaps for lack of memory; give fewer"
         ) from error
-    result = attack_game(out, options.attacker_steps)
+    result = attack_game(out, options.attacker_steps, options.defence)
     for name, attack in result["checkpoints"]["last"]["attacks"].items():
         print(f"{name:32} AUC {attack['auc']['value']:.3f}")
     print(f"Report: {write_game(out)}")

@@ -6,7 +6,7 @@ every model can then be the victim, and the others what an attacker compares it 
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +22,7 @@ from tessella.membership_inference.black_box import checked
 from tessella.membership_inference.blocks import DROPPED, Frame, blocks, coin_flips
 from tessella.runs.asking import Kept, Row, ask_all, fingerprint
 from tessella.runs.configuration import to_json
+from tessella.runs.defended import defended
 from tessella.runs.environment import write_json
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import Segmentation, train
@@ -113,15 +114,17 @@ def play(
     executor: Executor,
     *,
     label_only: bool = False,
+    defences: Sequence[str] = (),
     threads: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Draw:
     """Train and ask every model, side by side on ``executor``; what is done is not done again.
 
-    threads: of each training. progress: called with models done and all.
+    defences: behind each of which every model is asked once more; NAME=STRENGTH, several joined by +, the first nearest
+    to the model. threads: of each training. progress: called with models done and all.
     """
     found = draw(game, out)
-    work = partial(train_and_ask, game, out, label_only=label_only, threads=threads)
+    work = partial(train_and_ask, game, out, label_only=label_only, defences=defences, threads=threads)
     futures: list[Future[None]] = [executor.submit(work, model=model) for model in range(game.models)]
     progress(0, game.models)
     for done, future in enumerate(as_completed(futures), 1):
@@ -130,8 +133,10 @@ def play(
     return found
 
 
-def train_and_ask(game: Game, out: Path, *, model: int, label_only: bool, threads: int) -> None:
-    """One model, at its last and its best checkpoint. Label-only attacks are on the last alone."""
+def train_and_ask(
+    game: Game, out: Path, *, model: int, label_only: bool, defences: Sequence[str], threads: int
+) -> None:
+    """One model, at its last and its best checkpoint. Label-only attacks and defences are on the last alone."""
     torch.set_num_threads(threads)
     folder = _folder(out, model)
     config = replace(
@@ -157,22 +162,27 @@ def train_and_ask(game: Game, out: Path, *, model: int, label_only: bool, thread
         (folder / "trained").touch()
     for checkpoint in CHECKPOINTS:
         ask_model(game, out, model, checkpoint, label_only and checkpoint == "last")
+    for defence in defences:
+        ask_model(game, out, model, "last", False, defence)
 
 
-def ask_model(game: Game, out: Path, model: int, checkpoint: Checkpoint, label_only: bool) -> list[Row]:
+def ask_model(
+    game: Game, out: Path, model: int, checkpoint: Checkpoint, label_only: bool, defence: str = ""
+) -> list[Row]:
     """What a model says of every image of the game, those dropped too."""
     file = _folder(out, model) / "checkpoints" / f"{checkpoint}.ckpt"
     victim = load_model(str(file))
     pool = Joined([game.config.dataset(game.data, split) for split in _splits(game.config)])
     head = {"checkpoint": checkpoint, "weights": fingerprint(victim.network), "label_only": label_only}
-    kept = Kept(answers_file(out, model, checkpoint), head)
-    maps = maps_file(out, model) if checkpoint == "last" else None
-    black_box = checked(victim, len(pool.classes))
+    kept = Kept(answers_file(out, model, checkpoint, defence), head)
+    maps = maps_file(out, model) if checkpoint == "last" and not defence else None
+    protected = defended(victim, victim.network, defence.split("+") if defence else [])
+    black_box = checked(protected, len(pool.classes))
     return ask_all(black_box, pool, kept, side="", label_only=label_only, maps=maps)
 
 
-def answers_file(out: Path, model: int, checkpoint: Checkpoint) -> Path:
-    return _folder(out, model) / f"answers_{checkpoint}.jsonl"
+def answers_file(out: Path, model: int, checkpoint: Checkpoint, defence: str = "") -> Path:
+    return _folder(out, model) / f"answers_{checkpoint}{'_' if defence else ''}{defence}.jsonl"
 
 
 def maps_file(out: Path, model: int) -> Path:

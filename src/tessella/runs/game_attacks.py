@@ -1,9 +1,9 @@
 """Attacks on the models of a game, from what they were asked: ``game_result.json``."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,10 +14,10 @@ from tessella.membership_inference.blocks import DROPPED
 from tessella.membership_inference.game import GameAssessment, assess_game
 from tessella.membership_inference.reference import lira, rmia
 from tessella.membership_inference.signals import SIGNALS
-from tessella.membership_inference.statistics import histogram_similarity
+from tessella.membership_inference.statistics import Estimate, histogram_similarity
 from tessella.runs.asking import Row, scores_of
 from tessella.runs.environment import environment, write_json
-from tessella.runs.game import CHECKPOINTS, Checkpoint, answers_file
+from tessella.runs.game import CHECKPOINTS, Checkpoint, Draw, answers_file
 from tessella.runs.game_learned import KINDS, learned_scores
 
 SEVERAL = ("logit", "logit, lowest 5%", "logit at boundaries", "entropy")
@@ -25,11 +25,14 @@ SEVERAL = ("logit", "logit, lowest 5%", "logit at boundaries", "entropy")
 
 BLIND_DRAWS = 5
 
+Answers = list[list[Row]]
+"""By model and image."""
 
-def attack_game(out: Path, attacker_steps: int = 1500) -> Row:
+
+def attack_game(out: Path, attacker_steps: int = 1500, defences: Sequence[str] = ()) -> Row:
     """Every attack with every model as its victim.
 
-    attacker_steps: of training the learned attack's network; 0 leaves it out.
+    attacker_steps: of training the learned attack's network; 0 leaves it out. defences: behind which models were asked.
 
     Raises InputError where the game in ``out`` is not played out.
     """
@@ -43,14 +46,23 @@ def attack_game(out: Path, attacker_steps: int = 1500) -> Row:
     members = np.zeros((game["models"], len(block)), bool)
     for row, places in zip(members, game["members"], strict=True):
         row[places] = True
+    draw = Draw(tuple(game["ids"]), block, members)
+    answers = {checkpoint: _answers(out, draw, checkpoint) for checkpoint in CHECKPOINTS}
+    checkpoints = {
+        checkpoint: {
+            **_attacked(draw, rows, learned(out, draw, attacker_steps) if checkpoint == "last" else {}),
+            "blind": [_blind(rows[0], draw, seed)._asdict() for seed in range(BLIND_DRAWS)],
+        }
+        for checkpoint, rows in answers.items()
+    }
     result = {
         **{name: game[name] for name in ("recipe", "data", "models", "length", "buffer", "seed")},
         "images": len(block),
         "images_in_no_model": int((block == DROPPED).sum()),
         "blocks": len(set(block[block != DROPPED])),
-        "checkpoints": {
-            checkpoint: _attack(out, checkpoint, game["ids"], members, block, attacker_steps)
-            for checkpoint in CHECKPOINTS
+        "checkpoints": checkpoints,
+        "defences": {
+            name: _behind(draw, _answers(out, draw, "last", name), answers["last"]) for name in defences
         },
         **environment(),
     }
@@ -58,74 +70,99 @@ def attack_game(out: Path, attacker_steps: int = 1500) -> Row:
     return result
 
 
-def _attack(
-    out: Path,
-    checkpoint: Checkpoint,
-    ids: list[str],
-    members: np.ndarray,
-    block: np.ndarray,
-    attacker_steps: int,
-) -> Row:
-    answers = [_answers(answers_file(out, model, checkpoint), ids) for model in range(len(members))]
-    of_name = {name: np.array([scores_of(rows, name) for rows in answers]) for name in SIGNALS}
-    scores = dict(of_name)
-    if STEADINESS in answers[0][0]["scores"]:
-        scores[STEADINESS] = np.array([scores_of(rows, STEADINESS) for rows in answers])
-    scores |= _with_references(of_name, members)
-    if checkpoint == "last" and attacker_steps:  # of the best there are no maps
-        for kind in KINDS:
-            images, patches = learned_scores(out, members, block, kind, steps=attacker_steps)
-            scores |= {
-                f"learned, {kind}": images,
-                f"learned, {kind}, one patch": patches[..., patches.shape[2] // 2],
-            }
-    kept = block != DROPPED
-    utility = [
-        {name: mean_iou([row for row, yes in zip(rows, which, strict=True) if yes]) for name, which in sides}
-        for rows, member in zip(answers, members, strict=True)
-        for sides in [(("members", member), ("nonmembers", ~member & kept))]
-    ]
+def learned(out: Path, draw: Draw, steps: int) -> dict[str, np.ndarray]:
+    """Scores of the learned attack, of images and of the patch in the middle of each."""
+    scores: dict[str, np.ndarray] = {}
+    for kind in KINDS if steps else ():
+        images, patches = learned_scores(out, draw.members, draw.block, kind, steps=steps)
+        middle = patches[..., patches.shape[2] // 2]
+        scores |= {f"learned, {kind}": images, f"learned, {kind}, one patch": middle}
+    return scores
+
+
+def _attacked(draw: Draw, answers: Answers, more: dict[str, np.ndarray]) -> Row:
+    """more: scores of other attacks, [models, images]."""
+    own = _signals(answers)
+    scores = own | _with_references(own, own, draw.members) | more
+    kept = draw.block != DROPPED
+    sides = [{"members": member, "nonmembers": ~member & kept} for member in draw.members]
     return {
-        "attacks": {name: _described(assess_game(values, members, block)) for name, values in scores.items()},
-        "blind": [_blind(answers[0], members, block, seed)._asdict() for seed in range(BLIND_DRAWS)],
+        "attacks": {
+            name: _described(assess_game(values, draw.members, draw.block)) for name, values in scores.items()
+        },
         "similarity_of_confidences": [
-            histogram_similarity(values[member], values[~member & kept])
-            for values, member in zip(of_name["confidence"], members, strict=True)
+            histogram_similarity(*(values[which] for which in side.values()))
+            for values, side in zip(own["confidence"], sides, strict=True)
         ],
-        "mean_iou": utility,
+        "mean_iou": [
+            {name: mean_iou([rows[place] for place in np.flatnonzero(which)]) for name, which in side.items()}
+            for rows, side in zip(answers, sides, strict=True)
+        ],
     }
 
 
-def _answers(file: Path, ids: list[str]) -> list[Row]:
-    lines = file.read_text().splitlines()[1:] if file.exists() else []
-    rows = {row["id"]: row for row in map(json.loads, lines)}
-    missing = [id_ for id_ in ids if id_ not in rows]
-    if missing:
-        raise InputError(f"{file}: has no answer about {missing[0]}; play the game to its end")
-    return [rows[id_] for id_ in ids]
-
-
-def _with_references(of_name: dict[str, np.ndarray], members: np.ndarray) -> dict[str, np.ndarray]:
-    """Attacks that compare the victim with all other models."""
-    logit, several = of_name["logit"][..., None], np.stack([of_name[name] for name in SEVERAL], axis=2)
-    victims = range(len(members))
+def _behind(draw: Draw, answers: Answers, undefended: Answers) -> Row:
+    """Attacks whose references are defended as the victim is, and, "unaware", those whose references are not."""
+    unaware = _with_references(_signals(answers), _signals(undefended), draw.members)
     return {
-        "LiRA": np.array([lira(logit, members, v) for v in victims]),
-        "LiRA, several signals": np.array([lira(several, members, v) for v in victims]),
-        "LiRA, offline": np.array([lira(logit, members, v, online=False) for v in victims]),
-        "RMIA": np.array([rmia(of_name["loss"], members, v) for v in victims]),
-        "RMIA, offline": np.array([rmia(of_name["loss"], members, v, online=False) for v in victims]),
+        **_attacked(draw, answers, {}),
+        "unaware": {
+            name: assess_game(values, draw.members, draw.block).auc._asdict()
+            for name, values in unaware.items()
+        },
     }
 
 
-def _blind(answers: list[Row], members: np.ndarray, block: np.ndarray, seed: int) -> Any:
+def _signals(answers: Answers) -> dict[str, np.ndarray]:
+    """[models, images] of each attack that needs nothing but a victim's answer."""
+    names = [name for name in (*SIGNALS, STEADINESS) if name in answers[0][0]["scores"]]
+    return {name: np.array([scores_of(rows, name) for rows in answers]) for name in names}
+
+
+def _answers(out: Path, draw: Draw, checkpoint: Checkpoint, defence: str = "") -> Answers:
+    found = []
+    for model in range(len(draw.members)):
+        file = answers_file(out, model, checkpoint, defence)
+        lines = file.read_text().splitlines()[1:] if file.exists() else []
+        rows = {row["id"]: row for row in map(json.loads, lines)}
+        missing = [id_ for id_ in draw.ids if id_ not in rows]
+        if missing:
+            raise InputError(f"{file}: has no answer about {missing[0]}; play the game to its end")
+        found.append([rows[id_] for id_ in draw.ids])
+    return found
+
+
+def _with_references(
+    own: dict[str, np.ndarray], others: dict[str, np.ndarray], members: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Attacks that compare a victim, its signals from ``own``, with all other models, theirs from ``others``."""
+    found: dict[str, list[np.ndarray]] = {}
+    for victim in range(len(members)):
+        mixed = {
+            name: np.where(np.arange(len(members))[:, None] == victim, own[name], others[name])
+            for name in SIGNALS
+        }
+        logit, loss = mixed["logit"][..., None], mixed["loss"]
+        several = np.stack([mixed[name] for name in SEVERAL], axis=2)
+        for name, scores in {
+            "LiRA": lira(logit, members, victim),
+            "LiRA, several signals": lira(several, members, victim),
+            "LiRA, offline": lira(logit, members, victim, online=False),
+            "RMIA": rmia(loss, members, victim),
+            "RMIA, offline": rmia(loss, members, victim, online=False),
+        }.items():
+            found.setdefault(name, []).append(scores)
+    return {name: np.array(rows) for name, rows in found.items()}
+
+
+def _blind(answers: list[Row], draw: Draw, seed: int) -> Estimate:
     """What the pictures alone tell of each model's members; the answers are not looked at."""
-    kept = block != DROPPED
+    kept = draw.block != DROPPED
     described = np.array([row["seen"] for row in answers])[kept]
-    scores = np.full(members.shape, np.nan)
-    for row, member in zip(scores, members, strict=True):
-        row[kept] = blind_scores(described, member[kept], block[kept].tolist(), seed=seed)
-    return assess_game(scores, members, block).auc
+    scores = np.full(draw.members.shape, np.nan)
+    for row, member in zip(scores, draw.members, strict=True):
+        row[kept] = blind_scores(described, member[kept], draw.block[kept].tolist(), seed=seed)
+    return assess_game(scores, draw.members, draw.block).auc
 
 
 def _described(found: GameAssessment) -> Row:

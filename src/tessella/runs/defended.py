@@ -1,0 +1,37 @@
+"""Defences by the names that users give."""
+
+from collections.abc import Callable, Sequence
+
+from torch import nn
+
+from tessella.errors import InputError
+from tessella.membership_inference.black_box import BlackBox
+from tessella.membership_inference.defences import Argmax, Dropout, Gaussian, Rounded, Temperature, TopK
+
+
+def defended(black_box: BlackBox, network: nn.Module, defences: Sequence[str]) -> BlackBox:
+    """``black_box`` behind defences, each NAME or NAME=STRENGTH; the first stands nearest to the model.
+
+    network: that answers, whose dropout is a defence. Raises InputError for a name or strength that there is not.
+    """
+    known: dict[str, tuple[Callable[..., BlackBox], Callable[[str], float]]] = {
+        "argmax": (Argmax, float),
+        "dropout": (lambda box, *ratio: Dropout(box, network, *ratio), float),
+        "gaussian": (Gaussian, float),
+        "rounded": (Rounded, int),
+        "temperature": (Temperature, float),
+        "topk": (TopK, int),
+    }
+    for text in defences:
+        name, equals, strength = text.partition("=")
+        if name not in known:
+            raise InputError(f"--defence {text}: choose {', '.join(known)}")
+        build, number = known[name]
+        if equals and build is Argmax:
+            raise InputError(f"--defence {text}: argmax has no strength")
+        try:
+            strengths = [number(strength)] if equals else []
+        except ValueError as error:
+            raise InputError(f"--defence {text}: {strength!r} is no strength of it") from error
+        black_box = build(black_box, *strengths)
+    return black_box
