@@ -21,6 +21,7 @@ from tessella.datasets.prepared_folder import PreparedFolder
 from tessella.pictures import colorize, contact_sheet, legend
 from tessella.reports.region_statistics import count_regions, draw_regions
 from tessella.reports.style import SERIES, figure_and_axes
+from tessella.runs.configuration import override
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import open_test_split
 
@@ -58,23 +59,37 @@ def regions(prepared: Path) -> None:
     print(f"{len(statistics.sizes)} regions, {statistics.covered:.3f} of the pixels found in another frame")
 
 
-def panel(out: Path, single: Path, views: Path, data: Path, split: str, pictures: int) -> None:
+def panel(
+    out: Path, single: Path, views: Path, data: Path, split: str, pictures: int, prepared: Path | None
+) -> None:
     """Some images of a split as they are labelled, and as networks without and with pooling see them."""
-    alone, pooled = load_model(str(single)).with_views(0), load_model(str(views))
-    assert pooled.config is not None
-    test = open_test_split(pooled.config, data, split)
-    models = {"network": alone, "superpixel+": pooled.with_views(1), "full": pooled}
-    colors = np.array([label.color for label in test.classes], np.uint8)
+    pooled = load_model(str(views))
+    models = {
+        "network": load_model(str(single)).with_views(0),
+        "superpixel+": pooled.with_views(1),
+        "full": pooled,
+    }
+    tests = {}
+    for name, model in models.items():
+        assert model.config is not None
+        config = model.config
+        if prepared is not None:
+            config = override(
+                config, {"dataset.folder": str(prepared), "dataset.dataset.neighbours": tuple(range(-50, 51))}
+            )
+        tests[name] = open_test_split(config, data, split)
+    classes, count = tests["full"].classes, len(tests["full"])
+    colors = np.array([label.color for label in classes], np.uint8)
     rows = []
-    for index in np.unique(np.linspace(0, len(test) - 1, pictures).round().astype(int)):
-        sample = test[int(index)]
-        batch = collate([sample])
+    for index in np.unique(np.linspace(0, count - 1, pictures).round().astype(int)):
+        sample = tests["full"][int(index)]
         said = [
-            model.on_batches(torch.device("cpu"))(batch)[0].argmax(0).numpy() for model in models.values()
+            model.on_batches(torch.device("cpu"))(collate([tests[name][int(index)]]))[0].argmax(0).numpy()
+            for name, model in models.items()
         ]
         rows.append([sample.image[..., :3], *(colorize(labels, colors) for labels in (sample.labels, *said))])
     sheet = contact_sheet(rows, titles=["image", "truth", *models])
-    Image.fromarray(np.concatenate([sheet, legend(test.classes, sheet.shape[1])])).save(out)
+    Image.fromarray(np.concatenate([sheet, legend(classes, sheet.shape[1])])).save(out)
 
 
 def main() -> None:
@@ -89,6 +104,7 @@ def main() -> None:
         panels.add_argument(name, type=Path)
     panels.add_argument("--split", default="test")
     panels.add_argument("--pictures", type=int, default=6)
+    panels.add_argument("--prepared", type=Path, help="of another data set than the runs were trained on")
     options = vars(parser.parse_args())
     {"distance": distance, "regions": regions, "panel": panel}[options.pop("figure")](**options)
 

@@ -11,7 +11,7 @@ from tessella.errors import InputError
 from tessella.reports.audit import draw_curves
 from tessella.reports.embed import inline_svg
 from tessella.reports.page import flatten, save_page
-from tessella.reports.style import INK, LINE, MUTED, SERIES, SMALL, figure_and_axes
+from tessella.reports.style import INK, MUTED, SERIES, SMALL, figure_and_axes
 
 SHOWN = 5
 """Attacks whose curves are drawn: the best ones."""
@@ -26,6 +26,7 @@ def write_game(folder: Path) -> Path:
         result = json.loads(file.read_text())
         checkpoints = result["checkpoints"]
         attacks = sorted(checkpoints["last"]["attacks"].items(), key=_area, reverse=True)
+        defences = _defences(result)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{file}: is missing or damaged ({error}); play the game again") from error
     drawn = attacks[:SHOWN]
@@ -39,6 +40,8 @@ def write_game(folder: Path) -> Path:
         curves=inline_svg(curves, "True against false positive rate of the best attacks"),
         areas=inline_svg(draw_areas(checkpoints, [name for name, _ in attacks]), "AUC of every attack"),
         drawn=[name for name, _ in drawn],
+        defences=defences,
+        tradeoff=inline_svg(draw_tradeoff(defences), "AUC against mean IoU") if len(defences) > 1 else "",
         environment=flatten(result["versions"]),
     )
 
@@ -52,7 +55,7 @@ def draw_areas(checkpoints: dict[str, Any], order: list[str]) -> Figure:
             if found is None:
                 continue
             y, area = row + shift, found["auc"]
-            axes.scatter(found["aucs"], [y] * len(found["aucs"]), s=7, color=LINE, zorder=1)
+            axes.scatter(found["aucs"], [y] * len(found["aucs"]), s=6, color=MUTED, alpha=0.5, linewidths=0)
             axes.plot([area["low"], area["high"]], [y, y], color=color, linewidth=1.4)
             axes.scatter(
                 [area["value"]], [y], s=18, color=color, label=NAMES[name] if row == 0 else None, zorder=3
@@ -63,6 +66,45 @@ def draw_areas(checkpoints: dict[str, Any], order: list[str]) -> Figure:
     axes.set_xlabel("AUC")
     axes.legend(frameon=False, fontsize=SMALL, labelcolor=INK, loc="lower right")
     return figure
+
+
+def draw_tradeoff(defences: list[dict[str, Any]]) -> Figure:
+    """What a defence costs, and what an attacker who knows of it still finds (figures 7.11 and 7.12)."""
+    figure, axes = figure_and_axes(5.2, 3.2)
+    for row, color in zip(defences, SERIES, strict=False):
+        area = row["best"]["auc"]
+        place = 100 * row["mean_iou"]
+        axes.plot([place, place], [area["low"], area["high"]], color=color, linewidth=1.4)
+        axes.scatter([place], [area["value"]], s=26, color=color)
+        axes.annotate(
+            row["name"], (place, area["value"]), (6, 4), textcoords="offset points", fontsize=SMALL, color=INK
+        )
+    axes.axhline(0.5, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    axes.margins(x=0.2)
+    axes.set_xlabel("Mean IoU of non-members")
+    axes.set_ylabel("AUC of the best attack")
+    return figure
+
+
+def _defences(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Without any first; attacks that a defence was not asked by are left out of all, so that rows compare."""
+    behind = {"none": result["checkpoints"]["last"], **result["defences"]}
+    common = set.intersection(*(set(found["attacks"]) for found in behind.values()))
+    rows = []
+    for name, found in behind.items():
+        attacks = {attack: row for attack, row in found["attacks"].items() if attack in common}
+        best, described = max(attacks.items(), key=_area)
+        each = [row["nonmembers"] for row in found["mean_iou"]]
+        rows.append(
+            {
+                "name": name,
+                "mean_iou": float(np.mean(each)),
+                "best": {"name": best, **described},
+                "attacks": attacks,
+                "unaware": found.get("unaware"),
+            }
+        )
+    return rows
 
 
 def _area(entry: tuple[str, Any]) -> float:

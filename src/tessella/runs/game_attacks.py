@@ -56,7 +56,7 @@ def attack_game(out: Path, attacker_steps: int = 1500, defences: Sequence[str] =
         for checkpoint, rows in answers.items()
     }
     result = {
-        **{name: game[name] for name in ("recipe", "data", "models", "length", "buffer", "seed")},
+        **{name: game[name] for name in ("recipe", "models", "length", "buffer", "seed")},
         "images": len(block),
         "images_in_no_model": int((block == DROPPED).sum()),
         "blocks": len(set(block[block != DROPPED])),
