@@ -52,7 +52,18 @@ def played(data, tmp_path_factory):
 
 def command(data, out, *more, models=4, recipe="camvid"):
     # A video of three frames is a block: cut at three, of which the third is dropped.
-    blocks = ("--models", models, "--block", "3", "--buffer", "1", "--attacker-steps", "5", "--defence", "argmax")
+    blocks = (
+        "--models",
+        models,
+        "--block",
+        "3",
+        "--buffer",
+        "1",
+        "--attacker-steps",
+        "5",
+        "--defence",
+        "argmax",
+    )
     return run("audit", "game", recipe, "--data", data, "--out", out, *blocks, *OVERFITTED, *more)
 
 
