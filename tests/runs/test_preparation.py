@@ -1,5 +1,6 @@
 """Preparing videos: every file is what the functions give directly, once, whoever does the work."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -29,7 +30,7 @@ from tests.datasets.fabricate import (
 )
 
 from tessella.cli import main
-from tessella.commands.executor import was_interrupted
+from tessella.commands.executor import executor
 from tessella.datasets import SUN3D, CamVid, Cityscapes, NYUDv2, NYUDv2Frames, Prepared
 from tessella.datasets.kinect import COLOR_CAMERA, camera_matrix
 from tessella.datasets.prepared_folder import PreparedFolder, encode_flow
@@ -456,8 +457,15 @@ def test_layout_of_a_frame_among_frames_of_another_kind(tmp_path: Path) -> None:
     assert not set(usual) & set(folder.flows("train/a/1", "train/0007"))
 
 
+def lose_an_interruption() -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+    raise BrokenProcessPool("what Ctrl-C did to the processes")
+
+
 def test_an_interruption_is_one_whichever_is_noticed_first() -> None:
-    later = BrokenProcessPool("while cleaning up")
-    later.__context__ = KeyboardInterrupt()
-    assert was_interrupted(later)
-    assert not was_interrupted(BrokenProcessPool("out of memory"))
+    with pytest.raises(InputError, match="--workers 1: the system ended one"), executor(1, None):
+        raise BrokenProcessPool("out of memory")
+    with pytest.raises(KeyboardInterrupt), executor(1, None):
+        lose_an_interruption()

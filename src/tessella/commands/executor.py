@@ -6,30 +6,20 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from tessella.errors import InputError
-
-
-def was_interrupted(error: BaseException | None) -> bool:
-    """Ctrl-C reaches us and the workers in any order: their end may be noticed first, or while we clean up."""
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        error = error.__context__
-    try:
-        time.sleep(0.5)
-    except KeyboardInterrupt:
-        return True
-    return False
 
 
 @contextmanager
 def executor(workers: int, scheduler: str | None, option: str = "--workers") -> Iterator[Executor]:
     """So many processes of this machine, or a Dask cluster by its address.
 
-    option: that ``workers`` comes from. InputError where neither is to be had.
+    option: that ``workers`` comes from. InputError where neither is to be had, or the system ended a process. Ctrl-C
+    is a KeyboardInterrupt whatever is noticed first: it, or the end of the processes, which it reaches too.
     """
     if scheduler:
         with _client(scheduler) as client:
@@ -45,14 +35,29 @@ def executor(workers: int, scheduler: str | None, option: str = "--workers") -> 
     # A fresh interpreter per worker: forking is not safe once other libraries have started threads.
     context = multiprocessing.get_context("spawn")
     local = ProcessPoolExecutor(workers, context, _start_worker)
+    pressed = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        pressed.append(number)  # an exception that is raised in clean-up code gets lost
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which workers inherit until they have started
     try:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which workers inherit until they have started
         for _ in range(workers):
             local.submit(int)  # starts one
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, interrupt)
         yield local
+    except BrokenProcessPool as error:
+        if not pressed:
+            time.sleep(0.5)
+        if pressed:
+            raise KeyboardInterrupt from None
+        raise InputError(
+            f"{option} {workers}: the system ended one, perhaps for lack of memory; give fewer and run again"
+        ) from error
     finally:
         local.shutdown(cancel_futures=True)
+        signal.signal(signal.SIGINT, before)
 
 
 def _start_worker() -> None:

@@ -3,13 +3,11 @@
 import argparse
 import os
 import sys
-from concurrent.futures.process import BrokenProcessPool
 
 from rich.progress import MofNCompleteColumn, Progress
 
-from tessella.commands.executor import executor, was_interrupted
+from tessella.commands.executor import executor
 from tessella.commands.train import changes
-from tessella.errors import InputError
 from tessella.recipes import find_recipe
 from tessella.reports.game import write_game
 from tessella.runs.configuration import override
@@ -47,13 +45,9 @@ def run(options: argparse.Namespace) -> None:
                 threads=threads,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
-    except (KeyboardInterrupt, BrokenProcessPool) as error:
-        if was_interrupted(error):
-            print("tessella: what is finished stays; the same command goes on from there", file=sys.stderr)
-            raise KeyboardInterrupt from None
-        raise InputError(
-            f"--processes {options.processes}: the system ended one, perhaps for lack of memory; give fewer"
-        ) from error
+    except KeyboardInterrupt:
+        print("tessella: what is finished stays; the same command goes on from there", file=sys.stderr)
+        raise
     result = attack_game(out, options.attacker_steps, options.defence)
     for name, attack in result["checkpoints"]["last"]["attacks"].items():
         print(f"{name:32} AUC {attack['auc']['value']:.3f}")

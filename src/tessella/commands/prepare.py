@@ -2,15 +2,13 @@
 
 import argparse
 import sys
-from concurrent.futures.process import BrokenProcessPool
 
 from rich.progress import MofNCompleteColumn, Progress
 
-from tessella.commands.executor import executor, was_interrupted
+from tessella.commands.executor import executor
 from tessella.datasets import NYUDv2
 from tessella.datasets.file_dataset import FileDataset
 from tessella.datasets.prepared_folder import PreparedFolder
-from tessella.errors import InputError
 from tessella.reports.region_statistics import count_regions, draw_regions
 from tessella.runs.preparation import Settings, prepare
 
@@ -37,13 +35,9 @@ def run(options: argparse.Namespace, reader: type[FileDataset]) -> None:
                 settings,
                 lambda done, total: bar.update(task, completed=done, total=total),
             )
-    except (KeyboardInterrupt, BrokenProcessPool) as error:
-        if was_interrupted(error):
-            print("tessella: what is finished stays; the same command goes on from there", file=sys.stderr)
-            raise KeyboardInterrupt from None
-        raise InputError(
-            f"--workers {options.workers}: the system ended one, perhaps for lack of memory; give fewer and run again"
-        ) from error
+    except KeyboardInterrupt:
+        print("tessella: what is finished stays; the same command goes on from there", file=sys.stderr)
+        raise
     print(f"Prepared {', '.join(splits)} in {out}")
     if settings.window > 0 and settings.match == "regions":
         statistics = count_regions(PreparedFolder(out))
