@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tessella import __version__
+from tessella.commands.audit_arguments import add_game_arguments, add_run_arguments
 from tessella.errors import InputError
 
 
@@ -163,16 +164,16 @@ def _parser() -> argparse.ArgumentParser:
 
     audit = add("audit", "find out whether a model gives away which images it was trained on")
     actions = audit.add_subparsers(metavar="ACTION", required=True)
-    _audit_run(
-        _add(
-            actions,
-            "run",
-            "attack one model; writes audit.html and audit.json",
-            "tessella audit run runs/camvid --members ~/camvid:train --nonmembers ~/held_out:test --out audit",
-            command="audit",
-        )
+    audit_run = _add(
+        actions,
+        "run",
+        "attack one model; writes audit.html and audit.json",
+        "tessella audit run runs/camvid --members ~/camvid:train --nonmembers ~/held_out:test --out audit",
+        command="audit",
     )
-    _audit_game(
+    _model_arguments(audit_run)
+    add_run_arguments(audit_run)
+    add_game_arguments(
         _add(
             actions,
             "game",
@@ -247,83 +248,6 @@ def _add(
     )
     sub.set_defaults(command=command or name)
     return sub
-
-
-def _audit_run(parser: argparse.ArgumentParser) -> None:
-    _model_arguments(parser)
-    where = "PATH:SPLIT"
-    parser.add_argument("--members", metavar=where, required=True, help="images that it was trained on")
-    parser.add_argument(
-        "--nonmembers",
-        metavar=where,
-        required=True,
-        help="images of the same kind that it was not trained on",
-    )
-    parser.add_argument(
-        "--owner",
-        nargs=2,
-        metavar=where,
-        help="images that their owner suspects to have been used, and others of his that cannot have been",
-    )
-    parser.add_argument("--dataset", help="name of the data set, for a model that was not trained here")
-    parser.add_argument(
-        "--defence",
-        action="append",
-        default=[],
-        metavar="NAME[=STRENGTH]",
-        help="argmax, dropout, gaussian, rounded, temperature or topk before the answers; may be given more than once",
-    )
-    parser.add_argument(
-        "--no-label-only",
-        action="store_true",
-        help="leave out the attack that asks nine times for each image",
-    )
-    parser.add_argument(
-        "--chosen", default="", help="how members and non-members were chosen, for the report"
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, help="folder for the report; goes on with what is there"
-    )
-
-
-def _audit_game(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe", help="a name that tessella recipes lists, or your own as file.py:function")
-    parser.add_argument(
-        "--data", type=Path, required=True, help="the data set's folder; all splits are put together"
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, help="the game's folder; goes on with what is there"
-    )
-    parser.add_argument("--models", type=int, default=8, help="how many are trained")
-    parser.add_argument(
-        "--block",
-        type=float,
-        default=300,
-        help="length of the blocks of video that coins are flipped for, by the last "
-        "number in an image's name",
-    )
-    parser.add_argument("--buffer", type=float, default=30, help="what is left out before each cut")
-    parser.add_argument("--seed", type=int, default=0, help="of the coins")
-    parser.add_argument("--label-only", action="store_true", help="ask nine times more for each image")
-    parser.add_argument(
-        "--defence",
-        action="append",
-        default=[],
-        metavar="NAME[=STRENGTH][+...]",
-        help="ask every model once more behind it, as in tessella audit run; may be given more than once",
-    )
-    parser.add_argument(
-        "--attacker-steps",
-        type=int,
-        default=1500,
-        help="updates of the network of the learned attack; 0 leaves it out",
-    )
-    parser.add_argument("--processes", type=int, default=1, help="models trained at a time")
-    parser.add_argument(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="train on a Dask cluster, as tcp://host:8786, in place of --processes",
-    )
 
 
 def _model_arguments(parser: argparse.ArgumentParser) -> None:

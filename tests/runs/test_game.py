@@ -94,9 +94,6 @@ def test_a_game_goes_on_where_it_stopped(played, data, tmp_path):
     kept = answers_file(out, 1, "last")
     kept.write_text(kept.read_text()[:-50])
     shutil.rmtree(out / "model_03")
-    for model in range(3):  # lists say where they are
-        for file in (out / f"model_{model:02d}").glob("answers_*.jsonl"):
-            assert file.exists()
     before = (out / "model_00" / "checkpoints" / "last.ckpt").stat().st_mtime_ns
     assert command(data, out) == 0
     assert (out / "model_00" / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
@@ -118,6 +115,12 @@ def test_models_can_be_audited_one_by_one(played, data, tmp_path):
 def test_too_small_a_game(data, tmp_path, capsys):
     assert command(data, tmp_path, models=2) == 2
     assert "2 models and 11 blocks; at least 3 and 4 are needed" in capsys.readouterr().err
+
+
+def test_a_defence_that_there_is_not_is_noticed_before_training(data, tmp_path, capsys):
+    assert command(data, tmp_path, "--defence", "argmax+hope") == 2
+    assert "--defence hope: choose argmax" in capsys.readouterr().err
+    assert not list(tmp_path.glob("model_*/checkpoints"))
 
 
 def test_a_game_that_is_not_there(tmp_path):

@@ -124,6 +124,7 @@ def play(
     to the model. threads: of each training. progress: called with models done and all.
     """
     found = draw(game, out)
+    _require_defences(game, defences)
     work = partial(train_and_ask, game, out, label_only=label_only, defences=defences, threads=threads)
     futures: list[Future[None]] = [executor.submit(work, model=model) for model in range(game.models)]
     progress(0, game.models)
@@ -131,6 +132,13 @@ def play(
         future.result()
         progress(done, game.models)
     return found
+
+
+def _require_defences(game: Game, defences: Sequence[str]) -> None:
+    """Before hours of training: InputError for a defence that there is not, or that the network does not allow."""
+    network = game.config.network(2, 3)
+    for defence in defences:
+        defended(lambda images: images, network, defence.split("+"))
 
 
 def train_and_ask(
