@@ -52,7 +52,7 @@ def played(data, tmp_path_factory):
 
 def command(data, out, *more, models=4, recipe="camvid"):
     # A video of three frames is a block; nothing follows that had to be dropped, so one block is held back.
-    blocks = ["--models", models, "--block", "3", "--buffer", "1"]
+    blocks = ["--models", models, "--block", "3", "--buffer", "1", "--processes", 2]
     attacks = ["--attacker-steps", "5", "--defence", "argmax"]
     return run("audit", "game", recipe, "--data", data, "--out", out, *blocks, *attacks, *OVERFITTED, *more)
 
@@ -97,8 +97,15 @@ def test_a_game_goes_on_where_it_stopped(played, data, tmp_path):
     before = (out / "model_00" / "checkpoints" / "last.ckpt").stat().st_mtime_ns
     assert command(data, out) == 0
     assert (out / "model_00" / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
-    results = [json.loads((folder / "game_result.json").read_text()) for folder in (played, out)]
-    assert results[0]["checkpoints"] == results[1]["checkpoints"]
+    whole, ours = ((folder / "model_01" / kept.name).read_text().splitlines() for folder in (played, out))
+    assert ours[:-1] == whole[:-1]
+    last, again = (json.loads(lines[-1]) for lines in (whole, ours))
+    assert again["id"] == last["id"]
+    assert again["scores"] == pytest.approx(last["scores"], rel=1e-3)
+    # A training is not repeated to the last bit on every machine: what the new model was trained on is the same.
+    lists = [(folder / "model_03" / "lists" / "members.txt").read_text() for folder in (played, out)]
+    assert lists[0] == lists[1]
+    assert json.loads((out / "game_result.json").read_text())["models"] == 4
 
 
 def test_another_game_in_the_same_folder(played, data, capsys):
