@@ -7,10 +7,13 @@ import pytest
 import torch
 
 from tessella.membership_inference.signals import (
+    AT_POINTS,
     FLOOR,
+    POINTS,
     SIGNALS,
     boundaries,
     class_signals,
+    points,
     signals,
 )
 
@@ -103,3 +106,16 @@ def test_boundaries_are_a_band():
     labels[:, :, 4:] = 1
     assert boundaries(labels)[0, 3].tolist() == [False, False, True, True, True, True, False, False]
     assert not boundaries(torch.ones(1, 5, 5, dtype=torch.long)).any()
+
+
+def test_the_loss_at_a_few_points():
+    posteriors, labels = some_images(height=60, width=80)
+    chosen = points(labels != 255)
+    assert (chosen.sum((1, 2)) <= POINTS).all()
+    assert (chosen.sum((1, 2)) >= POINTS - 2).all()
+    assert not (chosen & (labels == 255)).any()
+    torch.testing.assert_close(chosen, points(labels != 255))
+    of_these = signals(posteriors, labels.where(chosen, 255))[:, SIGNALS.index("loss")]
+    found = signals(posteriors, labels)[:, SIGNALS.index(AT_POINTS)]
+    torch.testing.assert_close(found, of_these)
+    assert not points(torch.zeros(1, 4, 4, dtype=torch.bool)).any()

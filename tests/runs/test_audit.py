@@ -13,6 +13,7 @@ from tests.runs.test_end_to_end import TINY, run
 
 from tessella.datasets import LabelClass, Sample
 from tessella.errors import InputError
+from tessella.membership_inference.answers import STEADINESS
 from tessella.membership_inference.defences import Argmax
 from tessella.reports.audit import write_audit
 from tessella.runs.audit import Victim, audit, blocks_of
@@ -146,8 +147,19 @@ def test_it_goes_on_where_it_stopped(sides, tmp_path):
     asked = victim.asked
     audit(named(victim), *sides, tmp_path / "parts")
     assert victim.asked == asked + 10
-    with pytest.raises(InputError, match="of another audit"):
-        audit(named(victim), *sides, tmp_path / "parts", label_only=False)
+    audit(named(victim), *sides, tmp_path / "parts", label_only=False)
+    assert victim.asked == asked + 10
+
+
+def test_labels_alone_are_asked_for_later(sides, tmp_path):
+    victim = Victim_(*sides, by_heart=sides[:1])
+    first = audit(named(victim), *sides, tmp_path, label_only=False)
+    assert first["not_run"][STEADINESS] == "it was not asked for"
+    images = victim.asked
+    then = audit(named(victim), *sides, tmp_path)
+    assert victim.asked == 11 * images
+    assert then["attacks"].keys() == {*first["attacks"], STEADINESS}
+    assert then["attacks"]["logit"]["auc"] == first["attacks"]["logit"]["auc"]
 
 
 def test_the_owners_test(sides, tmp_path):

@@ -63,12 +63,16 @@ def test_models_that_learn_by_heart_are_caught(played):
     assert attacks["loss"]["auc"]["value"] > 0.9
     assert attacks["RMIA"]["auc"]["value"] > 0.8  # four models are few to compare with
     assert result["models"] == 4
-    assert {"learned, posteriors", "learned, loss, one patch"} <= attacks.keys()
+    assert {"learned, posteriors", "learned, posteriors alone", "learned, loss, one patch"} <= attacks.keys()
     assert all(draw["low"] < 0.55 for draw in result["checkpoints"]["last"]["blind"])
     behind = result["defences"]["argmax"]
     assert behind["mean_iou"] == result["checkpoints"]["last"]["mean_iou"]
     assert behind["attacks"]["correct"] == attacks["correct"]
-    assert behind["unaware"].keys() == {name for name in attacks if name.startswith(("LiRA", "RMIA"))}
+    compared = {name for name in attacks if name.startswith(("LiRA", "RMIA"))}
+    assert behind["unaware"].keys() == {*compared, "learned, posteriors", "learned, posteriors, one patch"}
+    assert behind["attacks"].keys() == {
+        name for name in attacks if "alone" not in name and ", loss" not in name
+    }
     page = (played / "game.html").read_text()
     assert "RMIA, unaware" in page
     assert "Membership game" in page

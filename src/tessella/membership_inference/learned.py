@@ -12,7 +12,7 @@ from tessella.errors import InputError
 from tessella.membership_inference.signals import FLOOR
 from tessella.networks import ResNet
 
-Kind = Literal["posteriors", "loss"]
+Kind = Literal["posteriors", "posteriors alone", "loss"]
 Maps = Float[Tensor, "batch channels height width"]
 
 
@@ -39,8 +39,13 @@ def describe(
 
 
 def channels_of(kind: Kind, classes: int) -> slice:
-    """Those of ``describe`` that a kind of attack sees: posteriors and labels, as published, or the loss map."""
-    return slice(0, 2 * classes) if kind == "posteriors" else slice(2 * classes, 2 * classes + 2)
+    """Those of ``describe`` that a kind of attack sees.
+
+    Posteriors and labels, as published; posteriors alone, where there are no labels; or the loss map.
+    """
+    if kind == "loss":
+        return slice(2 * classes, 2 * classes + 2)
+    return slice(0, 2 * classes if kind == "posteriors" else classes)
 
 
 class Attacker(nn.Module):

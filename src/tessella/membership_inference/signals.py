@@ -20,6 +20,11 @@ FLOOR = 1e-7
 QUANTILES = (0.01, 0.05, 0.25)
 """Of the logits of an image's pixels: its hardest pixels tell more than the many easy ones."""
 
+POINTS = 20
+"""So many labelled pixels of an image: whoever has only these can attack too (thesis, section 7.5.2)."""
+
+AT_POINTS = f"loss at {POINTS} points"
+
 SIGNALS = (
     "loss",
     "confidence",
@@ -28,6 +33,7 @@ SIGNALS = (
     "logit",
     *(f"logit, lowest {100 * q:g}%" for q in QUANTILES),
     "logit at boundaries",
+    AT_POINTS,
     "correct",
 )
 
@@ -49,8 +55,9 @@ def signals(
     entropy, modified = _entropies(posteriors, labels, true, loss)
     means = [_mean(row, counted) for row in (loss, posteriors.amax(1), -entropy, -modified, logit)]
     edges = _mean(logit, counted & boundaries(labels))
+    few = _mean(loss, points(counted))
     right = _mean((predicted_labels(posteriors) == labels).float(), counted)
-    return torch.stack([*means, *_lowest(logit, counted), edges, right], dim=1)
+    return torch.stack([*means, *_lowest(logit, counted), edges, few, right], dim=1)
 
 
 def class_signals(
@@ -83,6 +90,17 @@ def boundaries(
         largest = reduce(torch.maximum, [window(largest) for window in windows])
         smallest = reduce(torch.minimum, [window(smallest) for window in windows])
     return largest != smallest
+
+
+def points(counted: Bool[Tensor, "batch height width"]) -> Bool[Tensor, "batch height width"]:
+    """At most ``POINTS`` of each image's counted pixels by chance, the same whenever the same pixels are counted."""
+    chosen = torch.zeros_like(counted)
+    for image, inside in zip(chosen, counted, strict=True):
+        places = inside.flatten().nonzero()[:, 0]
+        # With replacement: a permutation of all pixels would take longer than the model.
+        drawn = np.random.default_rng(0).integers(0, max(len(places), 1), POINTS)[: len(places)]
+        image.view(-1)[places[torch.from_numpy(drawn)]] = True
+    return chosen
 
 
 def _of_class(posteriors: Tensor, classes: Tensor) -> Tensor:

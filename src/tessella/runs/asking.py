@@ -14,7 +14,7 @@ from torch import nn
 from tessella.datasets import SegmentationDataset
 from tessella.datasets.loading import Batch, evaluation_loader
 from tessella.errors import InputError
-from tessella.membership_inference.answers import ask
+from tessella.membership_inference.answers import STEADINESS, ask
 from tessella.membership_inference.black_box import BlackBox, Posteriors
 from tessella.membership_inference.blind import features
 from tessella.membership_inference.learned import describe
@@ -49,7 +49,7 @@ class Kept:
             raise InputError(f"{path}: is damaged; remove it and audit again") from error
         if first != head:
             raise InputError(f"{path}: is of another audit; give another --out")
-        write_bytes(path, "".join(json.dumps(row) + "\n" for row in (head, *rows)).encode())
+        write_bytes(path, "".join(json.dumps(row) + "\n" for row in (head, *self.known.values())).encode())
 
     def find(self, key: Row) -> Row | None:
         return self.known.get((key["side"], key["id"], key["content"]))
@@ -76,11 +76,11 @@ def ask_all(
     of NumPy's for what the learned attack looks at, [images, 2K + 2, ``MAP_SIZE``] float16.
     """
     rows = []
-    drawn = None if maps is None else _open_maps(maps, len(dataset), len(dataset.classes), kept)
+    drawn = None if maps is None else _open_maps(maps, len(dataset), len(dataset.classes), kept, side)
     for place, batch in enumerate(progress(evaluation_loader(dataset), side, len(dataset))):
         key = {"side": side, "id": batch["id"][0], "content": _content(batch)}
         row = kept.find(key)
-        if row is None:
+        if row is None or (label_only and STEADINESS not in row["scores"]):
             answer, posteriors = _answer(black_box, batch, label_only)
             if drawn is not None:
                 drawn[place] = describe(posteriors, batch["labels"], MAP_SIZE)[0].half().cpu().numpy()
@@ -108,14 +108,15 @@ def _content(batch: Batch) -> str:
     return hashlib.blake2b(batch["image"].numpy().tobytes(), digest_size=16).hexdigest()
 
 
-def _open_maps(path: Path, images: int, classes: int, kept: Kept) -> np.ndarray:
+def _open_maps(path: Path, images: int, classes: int, kept: Kept, side: str) -> np.ndarray:
     """Those that are there, if answers are; else new ones."""
     shape = (images, 2 * classes + 2, *MAP_SIZE)
-    if kept.known and path.exists():
+    begun = any(known == side for known, _, _ in kept.known)
+    if begun and path.exists():
         found: np.ndarray = np.load(path, mmap_mode="r+")
         if found.shape == shape:
             return found
-    if kept.known:
+    if begun:
         raise InputError(
             f"{path}: is missing or of other images; remove {kept.path.name} too and audit again"
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def audit(
                 f"{name}: labels of {len(dataset.classes)} classes where the model has {len(victim.classes)}"
             )
     black_box = checked(victim.black_box, len(victim.classes))
-    head = {"victim": victim.description, "weights": victim.fingerprint, "label_only": label_only}
+    head = {"victim": victim.description, "weights": victim.fingerprint}
     kept = Kept(out / "answers.jsonl", head)
     rows = {
         name: ask_all(black_box, dataset, kept, side=name, label_only=label_only, progress=progress)
@@ -108,7 +109,7 @@ def _require_apart(rows: dict[str, list[Row]], one: str, other: str) -> None:
 def _judge(victim: Victim, rows: dict[str, list[Row]], chosen: str, command: str) -> Row:
     sides = rows["members"], rows["nonmembers"]
     blocks = [blocks_of([row["id"] for row in side]) for side in sides]
-    names = [name for name in (*SIGNALS, STEADINESS) if name in sides[0][0]["scores"]]
+    names = [name for name in (*SIGNALS, STEADINESS) if all(name in row["scores"] for row in chain(*sides))]
     left_out = dict(NOT_RUN) if STEADINESS in names else {**NOT_RUN, STEADINESS: "it was not asked for"}
     # Of so many attacks one finds something by chance: for the verdict each must be surer.
     among = 1 - 0.05 / len(names)

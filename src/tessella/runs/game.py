@@ -6,6 +6,7 @@ every model can then be the victim, and the others what an attacker compares it 
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass, replace
@@ -178,12 +179,15 @@ def ask_model(
     game: Game, out: Path, model: int, checkpoint: Checkpoint, label_only: bool, defence: str = ""
 ) -> list[Row]:
     """What a model says of every image of the game, those dropped too."""
-    file = _folder(out, model) / "checkpoints" / f"{checkpoint}.ckpt"
-    victim = load_model(str(file))
+    file = answers_file(out, model, checkpoint, defence)
+    victim = load_model(str(_folder(out, model) / "checkpoints" / f"{checkpoint}.ckpt"))
     pool = Joined([game.config.dataset(game.data, split) for split in _splits(game.config)])
-    head = {"checkpoint": checkpoint, "weights": fingerprint(victim.network), "label_only": label_only}
-    kept = Kept(answers_file(out, model, checkpoint, defence), head)
-    maps = maps_file(out, model) if checkpoint == "last" and not defence else None
+    head = {"weights": fingerprint(victim.network)}
+    twin = answers_file(out, model, "last")
+    if checkpoint == "best" and not file.exists() and twin.read_text().startswith(json.dumps(head) + "\n"):
+        shutil.copyfile(twin, file)  # the best was the last
+    kept = Kept(file, head)
+    maps = maps_file(out, model, defence) if checkpoint == "last" else None
     protected = defended(victim, victim.network, defence.split("+") if defence else [])
     black_box = checked(protected, len(pool.classes))
     return ask_all(black_box, pool, kept, side="", label_only=label_only, maps=maps)
@@ -193,9 +197,9 @@ def answers_file(out: Path, model: int, checkpoint: Checkpoint, defence: str = "
     return _folder(out, model) / f"answers_{checkpoint}{'_' if defence else ''}{defence}.jsonl"
 
 
-def maps_file(out: Path, model: int) -> Path:
+def maps_file(out: Path, model: int, defence: str = "") -> Path:
     """What the learned attack looks at, at the last checkpoint."""
-    return _folder(out, model) / "maps.npy"
+    return _folder(out, model) / f"maps{'_' if defence else ''}{defence}.npy"
 
 
 def _folder(out: Path, model: int) -> Path:

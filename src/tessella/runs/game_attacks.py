@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +13,22 @@ from tessella.membership_inference.answers import STEADINESS, mean_iou
 from tessella.membership_inference.blind import blind_scores
 from tessella.membership_inference.blocks import DROPPED
 from tessella.membership_inference.game import GameAssessment, assess_game
+from tessella.membership_inference.learned import Kind
 from tessella.membership_inference.reference import lira, rmia
-from tessella.membership_inference.signals import SIGNALS
+from tessella.membership_inference.signals import AT_POINTS, POINTS, SIGNALS
 from tessella.membership_inference.statistics import Estimate, histogram_similarity
 from tessella.runs.asking import Row, scores_of
 from tessella.runs.environment import environment, write_json
 from tessella.runs.game import CHECKPOINTS, Checkpoint, Draw, answers_file
-from tessella.runs.game_learned import KINDS, learned_scores
+from tessella.runs.game_learned import learned_scores
 
 SEVERAL = ("logit", "logit, lowest 5%", "logit at boundaries", "entropy")
 """What the likelihood ratio of several signals takes: the mean, the hardest pixels, edges, and how sure it is."""
+
+KINDS: tuple[Kind, ...] = ("posteriors", "posteriors alone", "loss")
+
+KINDS_BEHIND: tuple[Kind, ...] = ("posteriors",)
+"""Behind defences; each kind is another network to train."""
 
 BLIND_DRAWS = 5
 
@@ -50,7 +57,7 @@ def attack_game(out: Path, attacker_steps: int = 1500, defences: Sequence[str] =
     answers = {checkpoint: _answers(out, draw, checkpoint) for checkpoint in CHECKPOINTS}
     checkpoints = {
         checkpoint: {
-            **_attacked(draw, rows, learned(out, draw, attacker_steps) if checkpoint == "last" else {}),
+            **_attacked(draw, rows, _learned(out, draw, attacker_steps) if checkpoint == "last" else {}),
             "blind": [_blind(rows[0], draw, seed)._asdict() for seed in range(BLIND_DRAWS)],
         }
         for checkpoint, rows in answers.items()
@@ -61,22 +68,22 @@ def attack_game(out: Path, attacker_steps: int = 1500, defences: Sequence[str] =
         "images_in_no_model": int((block == DROPPED).sum()),
         "blocks": len(set(block[block != DROPPED])),
         "checkpoints": checkpoints,
-        "defences": {
-            name: _behind(draw, _answers(out, draw, "last", name), answers["last"]) for name in defences
-        },
+        "defences": {name: _behind(out, draw, name, answers["last"], attacker_steps) for name in defences},
         **environment(),
     }
     write_json(out / "game_result.json", result)
     return result
 
 
-def learned(out: Path, draw: Draw, steps: int) -> dict[str, np.ndarray]:
+def _learned(
+    out: Path, draw: Draw, steps: int, kinds: Sequence[Kind] = KINDS, defence: str = "", aware: bool = True
+) -> dict[str, np.ndarray]:
     """Scores of the learned attack, of images and of the patch in the middle of each."""
     scores: dict[str, np.ndarray] = {}
-    for kind in KINDS if steps else ():
-        images, patches = learned_scores(out, draw.members, draw.block, kind, steps=steps)
-        middle = patches[..., patches.shape[2] // 2]
-        scores |= {f"learned, {kind}": images, f"learned, {kind}, one patch": middle}
+    for kind in kinds if steps else ():
+        found = learned_scores(out, draw.members, draw.block, kind, steps=steps, defence=defence, aware=aware)
+        middle = found.patches[..., found.patches.shape[2] // 2]
+        scores |= {f"learned, {kind}": found.images, f"learned, {kind}, one patch": middle}
     return scores
 
 
@@ -101,11 +108,15 @@ def _attacked(draw: Draw, answers: Answers, more: dict[str, np.ndarray]) -> Row:
     }
 
 
-def _behind(draw: Draw, answers: Answers, undefended: Answers) -> Row:
-    """Attacks whose references are defended as the victim is, and, "unaware", those whose references are not."""
+def _behind(out: Path, draw: Draw, defence: str, undefended: Answers, steps: int) -> Row:
+    """Attacks whose references and shadows are defended as the victim is, and, "unaware", those of an attacker who does
+    not know of it.
+    """
+    answers = _answers(out, draw, "last", defence)
     unaware = _with_references(_signals(answers), _signals(undefended), draw.members)
+    unaware |= _learned(out, draw, steps, KINDS_BEHIND, defence, aware=False)
     return {
-        **_attacked(draw, answers, {}),
+        **_attacked(draw, answers, _learned(out, draw, steps, KINDS_BEHIND, defence)),
         "unaware": {
             name: assess_game(values, draw.members, draw.block).auc._asdict()
             for name, values in unaware.items()
@@ -115,7 +126,7 @@ def _behind(draw: Draw, answers: Answers, undefended: Answers) -> Row:
 
 def _signals(answers: Answers) -> dict[str, np.ndarray]:
     """[models, images] of each attack that needs nothing but a victim's answer."""
-    names = [name for name in (*SIGNALS, STEADINESS) if name in answers[0][0]["scores"]]
+    names = [name for name in (*SIGNALS, STEADINESS) if all(name in row["scores"] for row in chain(*answers))]
     return {name: np.array([scores_of(rows, name) for rows in answers]) for name in names}
 
 
@@ -150,6 +161,7 @@ def _with_references(
             "LiRA, offline": lira(logit, members, victim, online=False),
             "RMIA": rmia(loss, members, victim),
             "RMIA, offline": rmia(loss, members, victim, online=False),
+            f"RMIA at {POINTS} points": rmia(mixed[AT_POINTS], members, victim),
         }.items():
             found.setdefault(name, []).append(scores)
     return {name: np.array(rows) for name, rows in found.items()}

@@ -1,57 +1,88 @@
 """The learned attack in a game: its shadows are half of the models, its victims the other half, and the reverse."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from tessella.membership_inference.blocks import DROPPED
-from tessella.membership_inference.learned import Attacker, Kind, channels_of, score_images
-from tessella.runs.game import maps_file
+from tessella.membership_inference.learned import Attacker, Kind
+from tessella.runs.game import answers_file, maps_file
+from tessella.runs.learned import Scores, Shadow, attacker_of, new_attacker, scores_by
 from tessella.scenes.files import npz, write_bytes
-from tessella.training.attacker import train_attacker
-
-CROP = (24, 24)
-"""Of a patch, in cells of 8 x 8 pixels."""
-
-KINDS: tuple[Kind, ...] = ("posteriors", "loss")
 
 
 def learned_scores(
-    out: Path, members: np.ndarray, block: np.ndarray, kind: Kind, *, steps: int, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
+    out: Path,
+    members: np.ndarray,
+    block: np.ndarray,
+    kind: Kind,
+    *,
+    steps: int,
+    defence: str = "",
+    aware: bool = True,
+) -> Scores:
     """Image-level scores [models, images], and patch-level ones [models, images, patches].
 
-    steps: of training. What was trained and scored lies in ``learned_KIND_STEPS.npz`` and is not done again.
+    steps: of training. defence: behind which victims are; and shadows too if ``aware`` of it. What was trained and
+    scored lies in the folder ``learned`` and is not done again.
     """
-    file = out / f"learned_{kind}_{steps}.npz"
+    heads = np.array([_head(out, model, each) for model in range(len(members)) for each in ("", defence)])
+    name = f"{kind}_{steps}{'_' if defence else ''}{defence}"
+    file = out / "learned" / f"{name}{'' if aware else '_unaware'}.npz"
     if file.exists():
         with np.load(file) as found:
-            return found["images"], found["patches"]
-    maps = [np.load(maps_file(out, model), mmap_mode="r") for model in range(len(members))]
-    channels = channels_of(kind, maps[0].shape[1] // 2 - 1)
-    seen = [each[:, channels] for each in maps]
+            if np.array_equal(found["heads"], heads):
+                return Scores(found["images"], found["patches"])
     kept = block != DROPPED
-    images = np.full(members.shape, np.nan)
-    patches: list[np.ndarray] = [np.empty(0)] * len(members)
+    found_scores: list[Scores | None] = [None] * len(members)
     for half in (0, 1):
-        shadows = range(half, len(members), 2)
-        torch.manual_seed(seed)
-        attacker = train_attacker(
-            Attacker(seen[0].shape[1]),
-            [seen[shadow] for shadow in shadows],
-            [np.flatnonzero(members[shadow] & kept) for shadow in shadows],
-            [np.flatnonzero(~members[shadow] & kept) for shadow in shadows],
-            crop=CROP,
-            steps=steps,
-            seed=seed,
-        )
+        attacker = trained(out, members, kept, kind, steps, half, defence if aware else "")
         for victim in range(1 - half, len(members), 2):
-            scores = [
-                score_images(attacker, torch.from_numpy(batch.astype(np.float32)), CROP)
-                for batch in np.array_split(seen[victim], max(1, len(seen[victim]) // 32))
-            ]
-            images[victim] = torch.cat([image for image, _ in scores]).numpy()
-            patches[victim] = torch.cat([patch for _, patch in scores]).numpy()
-    write_bytes(file, npz([("images", images), ("patches", np.array(patches))]))
-    return images, np.array(patches)
+            found_scores[victim] = scores_by(attacker, kind, _maps(out, victim, defence))
+    scores = Scores(*(np.array(each) for each in zip(*found_scores, strict=True)))
+    write_bytes(file, npz([("heads", heads), ("images", scores.images), ("patches", scores.patches)]))
+    return scores
+
+
+def trained(
+    out: Path, members: np.ndarray, kept: np.ndarray, kind: Kind, steps: int, half: int, defence: str = ""
+) -> Attacker:
+    """The attacker whose shadows are every second model from ``half`` on, taken from the disk if it is there."""
+    models = range(half, len(members), 2)
+    heads = [_head(out, model, defence) for model in models]
+    file = out / "learned" / f"{kind}_{steps}{'_' if defence else ''}{defence}_{half}.pt"
+    if file.exists():
+        saved = torch.load(file, weights_only=True)
+        if saved["heads"] == heads:
+            attacker = new_attacker(kind, _maps(out, half, defence).shape[1])
+            attacker.load_state_dict(saved["state"])
+            return attacker.eval()
+    attacker = attacker_of(
+        [
+            Shadow(
+                _maps(out, model, defence),
+                np.flatnonzero(members[model] & kept),
+                np.flatnonzero(~members[model] & kept),
+            )
+            for model in models
+        ],
+        kind,
+        steps,
+    )
+    content = BytesIO()
+    torch.save({"heads": heads, "state": attacker.state_dict()}, content)
+    write_bytes(file, content.getvalue())
+    return attacker
+
+
+def _maps(out: Path, model: int, defence: str) -> np.ndarray:
+    found: np.ndarray = np.load(maps_file(out, model, defence), mmap_mode="r")
+    return found
+
+
+def _head(out: Path, model: int, defence: str) -> str:
+    """Names the weights: what was scored of a model that has been trained anew since is of no use."""
+    with answers_file(out, model, "last", defence).open() as lines:
+        return lines.readline()

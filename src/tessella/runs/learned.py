@@ -1,0 +1,68 @@
+"""The learned attack: trained on shadow models whose members are known, then asked about another model's answers."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from tessella.membership_inference.learned import Attacker, Kind, channels_of, score_images
+from tessella.training.attacker import train_attacker
+
+CROP = (24, 24)
+"""Of a patch, in cells of 8 x 8 pixels."""
+
+BATCH = 32
+
+
+class Shadow(NamedTuple):
+    """maps: [images, 2K + 2, height, width] of ``describe``, may be on disk. members, nonmembers: which images."""
+
+    maps: np.ndarray
+    members: np.ndarray
+    nonmembers: np.ndarray
+
+
+class Scores(NamedTuple):
+    """images: [N]. patches: [N, patches]."""
+
+    images: np.ndarray
+    patches: np.ndarray
+
+
+def new_attacker(kind: Kind, channels: int) -> Attacker:
+    """channels: of the maps."""
+    seen = channels_of(kind, channels // 2 - 1)
+    return Attacker(seen.stop - seen.start)
+
+
+def attacker_of(shadows: Sequence[Shadow], kind: Kind, steps: int, seed: int = 0) -> Attacker:
+    """Trained for so many steps on all shadows alike."""
+    torch.manual_seed(seed)
+    attacker = new_attacker(kind, shadows[0].maps.shape[1])
+    train_attacker(
+        attacker,
+        [_seen(shadow.maps, kind) for shadow in shadows],
+        [shadow.members for shadow in shadows],
+        [shadow.nonmembers for shadow in shadows],
+        crop=CROP,
+        steps=steps,
+        seed=seed,
+    )
+    return attacker
+
+
+def scores_by(attacker: Attacker, kind: Kind, maps: np.ndarray) -> Scores:
+    """Of each image, and of the patches that cover it."""
+    seen = _seen(maps, kind)
+    batches = [
+        score_images(attacker, torch.from_numpy(seen[start : start + BATCH].astype(np.float32)), CROP)
+        for start in range(0, len(seen), BATCH)
+    ]
+    return Scores(
+        torch.cat([image for image, _ in batches]).numpy(), torch.cat([patch for _, patch in batches]).numpy()
+    )
+
+
+def _seen(maps: np.ndarray, kind: Kind) -> np.ndarray:
+    return maps[:, channels_of(kind, maps.shape[1] // 2 - 1)]
