@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tessella import __version__
-from tessella.commands.audit_arguments import add_game_arguments, add_run_arguments
+from tessella.commands.audit_arguments import add_audits
 from tessella.errors import InputError
 
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "command" not in options:
         parser.print_help()
         return 0
-    if options.command in ("train", "game"):
+    if options.command in ("train", "game", "shadow"):
         options.changes = rest  # the recipe decides which fields there are
     elif rest:
         parser.error(f"unknown argument {rest[0]}; tessella {options.command} --help lists what there is")
@@ -163,26 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     audit = add("audit", "find out whether a model gives away which images it was trained on")
-    actions = audit.add_subparsers(metavar="ACTION", required=True)
-    audit_run = _add(
-        actions,
-        "run",
-        "attack one model; writes audit.html and audit.json",
-        "tessella audit run runs/camvid --members ~/camvid:train --nonmembers ~/held_out:test --out audit",
-        command="audit",
-    )
-    _model_arguments(audit_run)
-    add_run_arguments(audit_run)
-    add_game_arguments(
-        _add(
-            actions,
-            "game",
-            "train many models, each on its own half of the images, and attack each with the help of the others; "
-            "further arguments are fields of the recipe, as in tessella train",
-            "tessella audit game camvid_game --data ~/camvid --models 8 --out game --processes 2",
-            command="game",
-        )
-    )
+    add_audits(audit.add_subparsers(metavar="ACTION", required=True), _add, _model_arguments)
 
     predict = add(
         "predict",

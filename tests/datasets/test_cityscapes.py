@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from tests.datasets.fabricate import fabricate_cityscapes, write_labels
 
-from tessella.datasets.cityscapes import CLASSES, Cityscapes, CityscapesVideo
+from tessella.datasets import camvid
+from tessella.datasets.cityscapes import CAMVID_MEMBERS, CLASSES, Cityscapes, CityscapesVideo
 from tessella.errors import InputError
 
 NAME = "aachen_000000_000019"
@@ -37,6 +38,21 @@ def test_each_of_the_34_ids(tmp_path: Path) -> None:
         32: "motorcycle",
         33: "bicycle",
     }
+
+
+def test_merge_to_camvid(tmp_path: Path) -> None:
+    fabricate_cityscapes(tmp_path)
+    ids = write_labels(tmp_path / f"gtFine/train/aachen/{NAME}_gtFine_labelIds.png", range(34))
+    fine, merged = (Cityscapes(tmp_path, "train", classes=number) for number in (19, 11))
+    assert merged.classes == camvid.CLASSES
+    for id_ in range(34):
+        name = "" if fine[0].labels[ids == id_][0] == 255 else CLASSES[fine[0].labels[ids == id_][0]].name
+        expected = [i for i, label in enumerate(merged.classes) if name in CAMVID_MEMBERS[label.name]]
+        assert np.unique(merged[0].labels[ids == id_]).tolist() == (expected or [255])
+    members = [name for names in CAMVID_MEMBERS.values() for name in names]
+    assert sorted(members) == sorted({label.name for label in CLASSES} - {"terrain"})
+    with pytest.raises(InputError, match="Cityscapes has 19, or 11 merged to CamVid's labels"):
+        Cityscapes(tmp_path, "train", classes=12)
 
 
 def test_train_ids_are_read_where_they_are_alone(tmp_path: Path) -> None:

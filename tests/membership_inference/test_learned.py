@@ -4,7 +4,16 @@ import pytest
 import torch
 
 from tessella.errors import InputError
-from tessella.membership_inference.learned import Attacker, channels_of, describe, patches, score_images
+from tessella.membership_inference.learned import (
+    Attacker,
+    channels_of,
+    describe,
+    matching_temperature,
+    mean_confidence,
+    patches,
+    score_images,
+    tempered,
+)
 
 
 def test_maps_are_means_over_areas():
@@ -23,6 +32,7 @@ def test_maps_are_means_over_areas():
     torch.testing.assert_close(maps[1, -1, 0, 0], torch.tensor(23 / 24))
     assert maps[0, 3:, 0, 0].eq(0).all()  # no label, no loss
     assert maps[:, channels_of("posteriors", 3)].shape[1] == 6
+    assert maps[:, channels_of("posteriors alone", 3)].shape[1] == 3
     assert maps[:, channels_of("loss", 3)].shape[1] == 2
 
 
@@ -50,3 +60,22 @@ def test_image_scores_are_means_of_patch_scores():
     assert patch.shape == (3, len(windows))
     torch.testing.assert_close(patch[:, 2], attacker(windows[2]).detach())
     torch.testing.assert_close(image, patch.mean(1))
+
+
+def some_maps(sharpness):
+    generator = torch.Generator().manual_seed(0)
+    posteriors = (sharpness * torch.randn(4, 3, 8, 12, generator=generator)).softmax(1)
+    return describe(posteriors, torch.randint(0, 3, (4, 8, 12), generator=generator), (4, 6))
+
+
+def test_one_model_is_made_as_sure_as_another():
+    sure, unsure = some_maps(3.0), some_maps(1.0)
+    temperature = matching_temperature(sure, mean_confidence(unsure))
+    assert temperature > 1.5
+    aligned = tempered(sure, temperature)
+    assert mean_confidence(aligned) == pytest.approx(mean_confidence(unsure), abs=1e-3)
+    torch.testing.assert_close(aligned[:, :3].sum(1), torch.ones(4, 4, 6))
+    assert torch.equal(aligned[:, :3].argmax(1), sure[:, :3].argmax(1))
+    assert torch.equal(aligned[:, 3:], sure[:, 3:])
+    torch.testing.assert_close(tempered(sure, 1.0), sure)
+    assert matching_temperature(sure, 1.0) < 0.07  # the nearest there is

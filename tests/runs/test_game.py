@@ -123,6 +123,38 @@ def test_models_can_be_audited_one_by_one(played, data, tmp_path):
     assert json.loads((tmp_path / "audit.json").read_text())["attacks"]["logit"]["auc"]["value"] > 0.8
 
 
+def test_one_model_is_audited_with_the_help_of_the_others(played, data, tmp_path):
+    sides = f"{data}:members", f"{data}:nonmembers"
+    shadows = [word for model in (1, 2, 3) for word in ("--shadow", played / f"model_{model:02d}", *sides)]
+    where = [f"--members={sides[0]}", f"--nonmembers={sides[1]}", "--no-label-only", "--attacker-steps=5"]
+    assert run("audit", "run", played / "model_00", *where, *shadows, "--out", tmp_path) == 0
+    result = json.loads((tmp_path / "audit.json").read_text())
+    assert result["attacks"]["RMIA"]["auc"]["value"] > 0.8
+    assert "learned, posteriors, aligned" in result["attacks"]
+    assert set(result["not_run"]) == {"steadiness of labels"}
+
+
+def test_an_attacker_who_may_ask_trains_on_what_the_model_is_sure_of(played, data, tmp_path, capsys):
+    out = tmp_path / "shadow"
+    command = ("audit", "shadow", "camvid", played / "model_00", "--queries", f"{data}:val", "--out", out)
+    assert run(*command, *OVERFITTED, "--steps", "3", "--validate_every", "3", "--share", "0.25") == 0
+    assert "--shadow" in capsys.readouterr().out
+    asked = [json.loads(line) for line in (out / "queries.jsonl").read_text().splitlines()[1:]]
+    sure = {row["id"]: row["scores"]["confidence"] for row in asked}
+    members, others = (
+        (out / "lists" / f"{side}.txt").read_text().split() for side in ("members", "nonmembers")
+    )
+    assert len(members) == 3
+    assert len(others) == 9
+    assert min(sure[id_] for id_ in members) >= max(sure[id_] for id_ in others)
+    sides = f"--members={data}:members", f"--nonmembers={data}:nonmembers", "--no-label-only"
+    helped = ("--shadow", out, f"{data}:members", f"{data}:nonmembers", "--attacker-steps", "2")
+    assert run("audit", "run", played / "model_00", *sides, *helped, "--out", tmp_path / "audit") == 0
+    assert "learned, loss" in json.loads((tmp_path / "audit" / "audit.json").read_text())["attacks"]
+    assert run(*command[:-1], tmp_path / "none", *OVERFITTED, "--share", "0.01") == 2
+    assert "share: 0.01 of 12 images" in capsys.readouterr().err
+
+
 def test_too_small_a_game(data, tmp_path, capsys):
     assert command(data, tmp_path, models=2) == 2
     assert "2 models and 11 blocks; at least 3 and 4 are needed" in capsys.readouterr().err

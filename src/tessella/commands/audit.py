@@ -3,10 +3,11 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+import torch
 from rich.progress import track
 
 from tessella.commands.data import find_dataset
@@ -22,32 +23,30 @@ from tessella.runs.audit import Victim, audit
 from tessella.runs.defended import defended
 from tessella.runs.model import Model
 from tessella.runs.segmentation import open_split
+from tessella.runs.shadows import ShadowModel
 
 
 def run(options: argparse.Namespace) -> None:
     model, device = open_model(options)
-    if model.classes is None:
-        raise InputError(
-            f"{options.model}: does not name its classes; audit a run, a checkpoint or an exported file"
-        )
     open_ = partial(_open, model=model, dataset=options.dataset)
-    local: BlackBox = lambda images: model(images.to(device))  # noqa: E731
     out = options.out
     result = audit(
         Victim(
-            defended(local, model.network, options.defence),
+            black_box_of(model, device, options.defence),
             " behind ".join([options.model, *options.defence]),
-            [label.name for label in model.classes],
+            known_classes(model, options.model),
             fingerprint(model.network),
         ),
         open_(options.members),
         open_(options.nonmembers),
         out,
         owner=(open_(options.owner[0]), open_(options.owner[1])) if options.owner else None,
+        shadows=[_shadow(options, *each) for each in options.shadow],
+        attacker_steps=options.attacker_steps,
         label_only=not options.no_label_only,
         chosen=options.chosen,
         command=shlex.join(["tessella", *sys.argv[1:]]),
-        progress=_progress,
+        progress=asking_about,
     )
     print(result["verdict"])
     if "owners_test" in result:
@@ -57,8 +56,35 @@ def run(options: argparse.Namespace) -> None:
     print(f"Report: {write_audit(out)}")
 
 
-def _progress(batches: Iterable[Batch], name: str, total: int) -> Iterable[Batch]:
+def black_box_of(model: Model, device: torch.device, defences: Sequence[str]) -> BlackBox:
+    """The model on its device, behind defences."""
+    return defended(lambda images: model(images.to(device)), model.network, defences)
+
+
+def known_classes(model: Model, source: str) -> list[str]:
+    """InputError where the model does not name them."""
+    if model.classes is None:
+        raise InputError(
+            f"{source}: does not name its classes; audit a run, a checkpoint or an exported file"
+        )
+    return [label.name for label in model.classes]
+
+
+def asking_about(batches: Iterable[Batch], name: str, total: int) -> Iterable[Batch]:
+    """A progress bar."""
     return track(batches, f"Asking about {name}", total=total)
+
+
+def _shadow(options: argparse.Namespace, source: str, members: str, nonmembers: str) -> ShadowModel:
+    """Behind the victim's defences: an attacker who knows of them puts them before his own models too."""
+    model, device = open_model(argparse.Namespace(**{**vars(options), "model": source}))
+    return ShadowModel(
+        black_box_of(model, device, options.defence),
+        " behind ".join([source, *options.defence]),
+        fingerprint(model.network),
+        _open(members, model, options.dataset),
+        _open(nonmembers, model, options.dataset),
+    )
 
 
 def _open(where: str, model: Model, dataset: str | None) -> SegmentationDataset:
@@ -66,7 +92,7 @@ def _open(where: str, model: Model, dataset: str | None) -> SegmentationDataset:
     path, colon, split = where.rpartition(":")
     if not colon:
         raise InputError(f"{where}: give a data set's folder and a split of it, as {where}:train")
-    if dataset is not None:
+    if model.config is None and dataset is not None:
         reader: Callable[..., FileDataset] = find_dataset(dataset)
         return reader(Path(path), split)
     if model.config is None:

@@ -1,11 +1,55 @@
 """What ``tessella audit`` takes."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+RECIPE = "a name that tessella recipes lists, or your own as file.py:function"
+
+STEPS = "updates of the network of the learned attack; 0 leaves it out"
+
+DEFENCES = "argmax, dropout, gaussian, rounded, temperature or topk"
 
 
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Of ``tessella audit run``, but for those that say which model."""
+def add_audits(
+    actions: Any,
+    add: Callable[..., argparse.ArgumentParser],
+    add_model_arguments: Callable[[argparse.ArgumentParser], None],
+) -> None:
+    """The three kinds. add: makes the parser of one, from its name, help and an example."""
+    one = add(
+        actions,
+        "run",
+        "attack one model; writes audit.html and audit.json",
+        "tessella audit run runs/camvid --members ~/camvid:train --nonmembers ~/held_out:test --out audit",
+        command="audit",
+    )
+    add_model_arguments(one)
+    _add_run_arguments(one)
+    game = add(
+        actions,
+        "game",
+        "train many models, each on its own half of the images, and attack each with the help of the others; "
+        "further arguments are fields of the recipe, as in tessella train",
+        "tessella audit game camvid_game --data ~/camvid --models 8 --out game --processes 2",
+        command="game",
+    )
+    _add_game_arguments(game)
+    shadow = add(
+        actions,
+        "shadow",
+        "train a model as an attacker would who may ask another: on those of his images that it is surest of; "
+        "further arguments are fields of the recipe, as in tessella train",
+        "tessella audit shadow camvid_game runs/camvid --queries ~/camvid:val --out shadow",
+        command="shadow",
+    )
+    shadow.add_argument("recipe", help=RECIPE)
+    add_model_arguments(shadow)
+    _add_shadow_arguments(shadow)
+
+
+def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     where = "PATH:SPLIT"
     parser.add_argument("--members", metavar=where, required=True, help="images that it was trained on")
     parser.add_argument(
@@ -20,13 +64,23 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=where,
         help="images that their owner suspects to have been used, and others of his that cannot have been",
     )
+    parser.add_argument(
+        "--shadow",
+        nargs=3,
+        action="append",
+        default=[],
+        metavar=("MODEL", where, where),
+        help="another model, images that it was trained on and others that it was not, for attacks that learn or "
+        "compare; may be given more than once, and the comparing ones need two",
+    )
+    parser.add_argument("--attacker-steps", type=int, default=1500, help=STEPS)
     parser.add_argument("--dataset", help="name of the data set, for a model that was not trained here")
     parser.add_argument(
         "--defence",
         action="append",
         default=[],
         metavar="NAME[=STRENGTH]",
-        help="argmax, dropout, gaussian, rounded, temperature or topk before the answers; may be given more than once",
+        help=f"{DEFENCES} before the answers of the model and its shadows; may be given more than once",
     )
     parser.add_argument(
         "--no-label-only",
@@ -41,9 +95,8 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_game_arguments(parser: argparse.ArgumentParser) -> None:
-    """Of ``tessella audit game``."""
-    parser.add_argument("recipe", help="a name that tessella recipes lists, or your own as file.py:function")
+def _add_game_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", help=RECIPE)
     parser.add_argument(
         "--data", type=Path, required=True, help="the data set's folder; all splits are put together"
     )
@@ -72,7 +125,7 @@ def add_game_arguments(parser: argparse.ArgumentParser) -> None:
         "--attacker-steps",
         type=int,
         default=1500,
-        help="updates of the network of the learned attack; 0 leaves it out",
+        help=STEPS,
     )
     parser.add_argument("--processes", type=int, default=1, help="models trained at a time")
     parser.add_argument(
@@ -80,3 +133,26 @@ def add_game_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="train on a Dask cluster, as tcp://host:8786, in place of --processes",
     )
+
+
+def _add_shadow_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--queries", metavar="PATH:SPLIT", required=True, help="labelled images that the attacker has"
+    )
+    parser.add_argument(
+        "--share",
+        type=float,
+        default=0.5,
+        help="of these that the shadow is trained on: those that the model is surest of",
+    )
+    parser.add_argument(
+        "--defence",
+        action="append",
+        default=[],
+        metavar="NAME[=STRENGTH]",
+        help=f"{DEFENCES} before the model's answers; may be given more than once",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="the shadow's run; goes on with what is there"
+    )
+    parser.add_argument("--no-progress", action="store_true", help="no progress bar while it is trained")

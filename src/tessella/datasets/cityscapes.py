@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from tessella.datasets import camvid
 from tessella.datasets.file_dataset import (
     FileDataset,
     Record,
@@ -49,6 +50,30 @@ INDEX_OF_ID = label_table(
 )
 INDEX_OF_TRAIN_ID = label_table({i: i for i in range(len(CLASSES))} | {255: IGNORE_INDEX})
 
+CAMVID_MEMBERS: dict[str, tuple[str, ...]] = {
+    "sky": ("sky",),
+    "building": ("building", "wall"),
+    "pole": ("pole",),
+    "road": ("road",),
+    "pavement": ("sidewalk",),
+    "tree": ("vegetation",),
+    "sign": ("traffic light", "traffic sign"),
+    "fence": ("fence",),
+    "car": ("car", "truck", "bus", "train"),
+    "pedestrian": ("person",),
+    "bicyclist": ("rider", "motorcycle", "bicycle"),
+}
+"""Our merge: CamVid's 11 classes, as it groups its own 32; terrain, which it has not, is void."""
+
+CAMVID_INDEX = label_table(
+    dict.fromkeys((*range(len(CLASSES)), 255), IGNORE_INDEX)
+    | {
+        [label.name for label in CLASSES].index(member): place
+        for place, label in enumerate(camvid.CLASSES)
+        for member in CAMVID_MEMBERS[label.name]
+    }
+)
+
 
 class Cityscapes(FileDataset):
     """``root/leftImg8bit/<split>/<city>/*_leftImg8bit.png``, labels in ``root/gtFine`` or ``root/gtCoarse``.
@@ -56,6 +81,7 @@ class Cityscapes(FileDataset):
     labels: "fine" or "coarse"; by default coarse for train_extra, which has no other, and fine elsewhere.
     Read from ``*_labelIds.png``; where a split has none, from ``*_labelTrainIds.png``. The test split goes
     without labels where its folder is missing; the published one labels every pixel as void.
+    classes: 19, or 11 for CamVid's labels (``CAMVID_MEMBERS``).
     neighbours: offsets in frames, such as (-2, 2), of video frames in ``root/leftImg8bit_sequence`` that come
     with each image; those beyond either end of a video are left out.
     depth: whether to read depth in metres from ``root/disparity`` and ``root/camera``.
@@ -71,11 +97,14 @@ class Cityscapes(FileDataset):
         split: str,
         *,
         labels: Literal["fine", "coarse"] | None = None,
+        classes: Literal[19, 11] = 19,
         neighbours: Sequence[int] = (),
         depth: bool = False,
         skip_orphans: bool = False,
     ) -> None:
         require_split("Cityscapes", split, self.splits)
+        if classes not in (19, 11):
+            raise InputError(f"classes: {classes} given; Cityscapes has 19, or 11 merged to CamVid's labels")
         if labels not in (None, "fine", "coarse"):
             raise InputError(f"labels: {labels!r} given; Cityscapes has 'fine' and 'coarse'")
         root = Path(root)
@@ -99,7 +128,9 @@ class Cityscapes(FileDataset):
             records = with_depth(
                 f"{split}/", records, find_depth(root / "disparity" / split, "_disparity.png")
             )
-        super().__init__(CLASSES, index_of_id, records, orphans)
+        if classes == 11:
+            index_of_id = CAMVID_INDEX[index_of_id]
+        super().__init__(camvid.CLASSES if classes == 11 else CLASSES, index_of_id, records, orphans)
 
     def read_depth(self, record: Record) -> np.ndarray | None:
         """Baseline times focal length over disparity; a stored d > 0 means (d - 1) / 256 pixels, 0 none."""

@@ -28,7 +28,8 @@ def describe(
     """
     counted = labels != ignore_index
     classes = posteriors.shape[1]
-    shares = F.one_hot(labels.where(counted, classes), classes + 1).movedim(-1, 1)[:, :classes].float()
+    shares = torch.zeros(len(labels), classes + 1, *labels.shape[1:], device=posteriors.device)
+    shares = shares.scatter_(1, labels.where(counted, classes)[:, None], 1)[:, :classes]
     true = posteriors.float().gather(1, labels.where(counted, 0)[:, None])
     loss = -true.clamp(min=FLOOR).log() * counted[:, None]
     maps = torch.cat([posteriors.float(), shares, loss, counted[:, None].float()], dim=1)
@@ -46,6 +47,32 @@ def channels_of(kind: Kind, classes: int) -> slice:
     if kind == "loss":
         return slice(2 * classes, 2 * classes + 2)
     return slice(0, 2 * classes if kind == "posteriors" else classes)
+
+
+def mean_confidence(maps: Maps) -> float:
+    """Of the predicted classes, over all cells of maps as ``describe`` makes them."""
+    return float(maps[:, : maps.shape[1] // 2 - 1].amax(1).mean(dtype=torch.float64))
+
+
+def tempered(maps: Maps, temperature: float) -> Maps:
+    """The same maps, with posteriors as of logits divided by ``temperature``; the loss stays as it is."""
+    classes = maps.shape[1] // 2 - 1
+    logits = maps[:, :classes].clamp(min=FLOOR).log() / temperature
+    return torch.cat([logits.softmax(1), maps[:, classes:]], dim=1)
+
+
+def matching_temperature(maps: Maps, confidence: float) -> float:
+    """That by which maps have this mean confidence, or come nearest to it; from 1/16 to 16.
+
+    One network is surer than another whatever it was trained on (thesis, section 7.5.2); an attacker that was trained
+    on the answers of one finds more in those of another if they are made as sure.
+    """
+    low, high = -4.0, 4.0  # of the logarithm to base 2: the higher, the less sure
+    for _ in range(12):
+        middle = (low + high) / 2
+        surer = mean_confidence(tempered(maps, 2**middle)) > confidence
+        low, high = (middle, high) if surer else (low, middle)
+    return float(2 ** ((low + high) / 2))
 
 
 class Attacker(nn.Module):

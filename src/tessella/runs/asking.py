@@ -76,17 +76,28 @@ def ask_all(
     of NumPy's for what the learned attack looks at, [images, 2K + 2, ``MAP_SIZE``] float16.
     """
     rows = []
-    drawn = None if maps is None else _open_maps(maps, len(dataset), len(dataset.classes), kept, side)
+    drawn = None if maps is None else _open_maps(maps, len(dataset), len(dataset.classes))
     for place, batch in enumerate(progress(evaluation_loader(dataset), side, len(dataset))):
         key = {"side": side, "id": batch["id"][0], "content": _content(batch)}
         row = kept.find(key)
-        if row is None or (label_only and STEADINESS not in row["scores"]):
+        undrawn = drawn is not None and not drawn[place].any()
+        if row is None or undrawn or (label_only and STEADINESS not in row["scores"]):
             answer, posteriors = _answer(black_box, batch, label_only)
             if drawn is not None:
                 drawn[place] = describe(posteriors, batch["labels"], MAP_SIZE)[0].half().cpu().numpy()
             row = kept.add(key | answer)
         rows.append(row)
     return rows
+
+
+def require_apart(rows: dict[str, list[Row]], one: str, other: str) -> None:
+    """InputError where the same picture is on both sides."""
+    first = {row["content"]: row["id"] for row in rows[one]}
+    both = [(first[row["content"]], row["id"]) for row in rows[other] if row["content"] in first]
+    if both:
+        raise InputError(
+            f"{one} and {other} share {len(both)} images, as {both[0][0]} and {both[0][1]}: they cannot be both"
+        )
 
 
 def fingerprint(network: nn.Module) -> str:
@@ -108,18 +119,13 @@ def _content(batch: Batch) -> str:
     return hashlib.blake2b(batch["image"].numpy().tobytes(), digest_size=16).hexdigest()
 
 
-def _open_maps(path: Path, images: int, classes: int, kept: Kept, side: str) -> np.ndarray:
-    """Those that are there, if answers are; else new ones."""
+def _open_maps(path: Path, images: int, classes: int) -> np.ndarray:
+    """Those that are there, or new ones, which are 0 where nothing was asked yet."""
     shape = (images, 2 * classes + 2, *MAP_SIZE)
-    begun = any(known == side for known, _, _ in kept.known)
-    if begun and path.exists():
+    if path.exists():
         found: np.ndarray = np.load(path, mmap_mode="r+")
         if found.shape == shape:
             return found
-    if begun:
-        raise InputError(
-            f"{path}: is missing or of other images; remove {kept.path.name} too and audit again"
-        )
     return np.lib.format.open_memmap(path, "w+", np.float16, shape)
 
 

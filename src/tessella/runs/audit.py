@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tessella.datasets import SegmentationDataset
+from tessella.datasets import Joined, SegmentationDataset
 from tessella.errors import InputError
 from tessella.membership_inference.answers import STEADINESS, mean_iou
 from tessella.membership_inference.assess import assess
@@ -17,16 +17,30 @@ from tessella.membership_inference.blind import blind_baseline, is_given_away
 from tessella.membership_inference.owner import owners_test
 from tessella.membership_inference.signals import SIGNALS
 from tessella.membership_inference.statistics import auc, bootstrap_auc, histogram_similarity, roc
-from tessella.runs.asking import Kept, Progress, Row, ask_all, scores_of, silent
+from tessella.runs.asking import Kept, Progress, Row, ask_all, require_apart, scores_of, silent
 from tessella.runs.environment import environment, write_json
+from tessella.runs.shadows import (
+    FEWEST,
+    Scores,
+    ShadowModel,
+    ask_shadow,
+    learned_attacks,
+    reference_attacks,
+)
 
 BLOCK = 10
 """Images of one name and consecutive numbers that are taken together: frames of a video are not independent."""
 
-NOT_RUN = {
-    "learned attack": "it needs a shadow model, whose members are known",
-    "reference models (LiRA, RMIA)": "they need models that are trained on other draws of the same images",
+NEEDS = {
+    STEADINESS: (STEADINESS, "it was not asked for"),
+    "learned, posteriors": ("learned attack", "it needs a shadow model, whose members are known (--shadow)"),
+    "RMIA, offline": ("reference models (LiRA, RMIA)", "they need two shadow models or more (--shadow)"),
+    "RMIA": (
+        "LiRA and RMIA online",
+        "they need shadow models that were trained on some of the images of the audit, and others that were not",
+    ),
 }
+"""By an attack that is run where its kind is: what the kind is called, and what it is left out for lack of."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,8 @@ def audit(
     out: Path,
     *,
     owner: tuple[SegmentationDataset, SegmentationDataset] | None = None,
+    shadows: Sequence[ShadowModel] = (),
+    attacker_steps: int = 1500,
     label_only: bool = True,
     chosen: str = "",
     command: str = "",
@@ -55,8 +71,10 @@ def audit(
 ) -> Row:
     """Ask about every image, attack with what was answered, and write ``audit.json`` and ``answers.jsonl`` to ``out``.
 
-    owner: images that an owner suspects to have been used, and others of his that cannot have been. label_only: ask
-    nine times more for the attack that needs labels alone. chosen: how the two sides were chosen, for the report.
+    owner: images that an owner suspects to have been used, and others of his that cannot have been. shadows: models
+    whose training images are known, for the learned attack and, from two on, those that compare. attacker_steps: of
+    training the learned attack's network. label_only: ask nine times more for the attack that needs labels alone.
+    chosen: how the two sides were chosen, for the report.
     An audit that was interrupted goes on where it stopped.
 
     Raises InputError for images on both sides, empty sides, other classes, and answers that are no posteriors.
@@ -64,7 +82,7 @@ def audit(
     sides = {"members": members, "nonmembers": nonmembers}
     if owner is not None:
         sides |= {"suspected": owner[0], "held out": owner[1]}
-    for name, dataset in sides.items():
+    for name, dataset in {**sides, **_own_images(shadows)}.items():
         if not len(dataset):
             raise InputError(f"{name}: no image; at least one is needed on either side")
         if len(dataset.classes) != len(victim.classes):
@@ -74,12 +92,33 @@ def audit(
     black_box = checked(victim.black_box, len(victim.classes))
     head = {"victim": victim.description, "weights": victim.fingerprint}
     kept = Kept(out / "answers.jsonl", head)
+    maps = {name: out / f"maps_{name}.npy" for name in ("members", "nonmembers")} if shadows else {}
     rows = {
-        name: ask_all(black_box, dataset, kept, side=name, label_only=label_only, progress=progress)
+        name: ask_all(
+            black_box,
+            dataset,
+            kept,
+            side=name,
+            label_only=label_only,
+            maps=maps.get(name),
+            progress=progress,
+        )
         for name, dataset in sides.items()
     }
-    _require_apart(rows, "members", "nonmembers")
-    result = _judge(victim, rows, chosen, command)
+    require_apart(rows, "members", "nonmembers")
+    compared: Scores = {}
+    if shadows:
+        audited = Joined([members, nonmembers])
+        asked = [ask_shadow(each, audited, out, number, progress) for number, each in enumerate(shadows)]
+        if attacker_steps:
+            of_victim = [np.load(file, mmap_mode="r") for file in maps.values()]
+            compared |= learned_attacks(asked, of_victim, attacker_steps)
+        if len(shadows) >= FEWEST:
+            compared |= reference_attacks(rows["members"] + rows["nonmembers"], asked)
+    result = _judge(victim, rows, compared, chosen, command)
+    result["shadows"] = [
+        {"model": each.description, "images": [len(each.members), len(each.nonmembers)]} for each in shadows
+    ]
     write_json(out / "audit.json", result)
     return result
 
@@ -97,23 +136,24 @@ def blocks_of(ids: Sequence[str], length: int = BLOCK) -> list[str]:
     return [block[id_] for id_ in ids]
 
 
-def _require_apart(rows: dict[str, list[Row]], one: str, other: str) -> None:
-    first = {row["content"]: row["id"] for row in rows[one]}
-    both = [(first[row["content"]], row["id"]) for row in rows[other] if row["content"] in first]
-    if both:
-        raise InputError(
-            f"{one} and {other} share {len(both)} images, as {both[0][0]} and {both[0][1]}: they cannot be both"
-        )
+def _own_images(shadows: Sequence[ShadowModel]) -> dict[str, SegmentationDataset]:
+    return {
+        f"{each.description}: {name}": dataset
+        for each in shadows
+        for name, dataset in (("members", each.members), ("nonmembers", each.nonmembers))
+    }
 
 
-def _judge(victim: Victim, rows: dict[str, list[Row]], chosen: str, command: str) -> Row:
+def _judge(victim: Victim, rows: dict[str, list[Row]], compared: Scores, chosen: str, command: str) -> Row:
+    """compared: scores of the attacks that have the help of shadow models."""
     sides = rows["members"], rows["nonmembers"]
     blocks = [blocks_of([row["id"] for row in side]) for side in sides]
     names = [name for name in (*SIGNALS, STEADINESS) if all(name in row["scores"] for row in chain(*sides))]
-    left_out = dict(NOT_RUN) if STEADINESS in names else {**NOT_RUN, STEADINESS: "it was not asked for"}
+    scores = {name: [scores_of(side, name) for side in sides] for name in names}
+    scores |= {name: np.split(found, [len(sides[0])]) for name, found in compared.items()}
     # Of so many attacks one finds something by chance: for the verdict each must be surer.
-    among = 1 - 0.05 / len(names)
-    attacks = {name: _attack([scores_of(side, name) for side in sides], blocks, among) for name in names}
+    among = 1 - 0.05 / len(scores)
+    attacks = {name: _attack(found, blocks, among) for name, found in scores.items()}
     blind = _blind(sides, blocks)
     result = {
         "victim": victim.description,
@@ -124,7 +164,7 @@ def _judge(victim: Victim, rows: dict[str, list[Row]], chosen: str, command: str
         "verdict": verdict(blind, attacks),
         "blind": blind,
         "attacks": attacks,
-        "not_run": left_out,
+        "not_run": _not_run(attacks),
         "similarity_of_confidences": histogram_similarity(
             scores_of(sides[0], "confidence"), scores_of(sides[1], "confidence")
         ),
@@ -158,6 +198,10 @@ def verdict(blind: Row, attacks: dict[str, Row]) -> str:
         f"No attack that was tried tells members from non-members; the best was {name} ({said}). Attacks that were not "
         "tried may."
     )
+
+
+def _not_run(attacks: dict[str, Row]) -> dict[str, str]:
+    return {kind: why for attack, (kind, why) in NEEDS.items() if attack not in attacks}
 
 
 def _blind(sides: Sequence[list[Row]], blocks: Sequence[list[str]]) -> Row:
@@ -211,7 +255,7 @@ def _classes(names: Sequence[str], sides: Sequence[list[Row]]) -> list[Row]:
 
 def _owner(suspected: list[Row], held_out: list[Row]) -> Row:
     """By the mean logit: one test, chosen beforehand."""
-    _require_apart({"suspected": suspected, "held out": held_out}, "suspected", "held out")
+    require_apart({"suspected": suspected, "held out": held_out}, "suspected", "held out")
     blocks = [blocks_of([row["id"] for row in side]) for side in (suspected, held_out)]
     found = owners_test(scores_of(suspected, "logit"), scores_of(held_out, "logit"), *blocks)
     return {**found._asdict(), "images": [len(suspected), len(held_out)]}

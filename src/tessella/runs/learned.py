@@ -5,14 +5,18 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from tessella.membership_inference.learned import Attacker, Kind, channels_of, score_images
+from tessella.membership_inference.learned import Attacker, Kind, channels_of, score_images, tempered
 from tessella.training.attacker import train_attacker
 
 CROP = (24, 24)
 """Of a patch, in cells of 8 x 8 pixels."""
 
 BATCH = 32
+
+SOME = 200
+"""Images of a model by which it is judged how sure it is."""
 
 
 class Shadow(NamedTuple):
@@ -39,10 +43,11 @@ def new_attacker(kind: Kind, channels: int) -> Attacker:
 def attacker_of(shadows: Sequence[Shadow], kind: Kind, steps: int, seed: int = 0) -> Attacker:
     """Trained for so many steps on all shadows alike."""
     torch.manual_seed(seed)
-    attacker = new_attacker(kind, shadows[0].maps.shape[1])
+    channels = shadows[0].maps.shape[1]
+    attacker, seen = new_attacker(kind, channels), channels_of(kind, channels // 2 - 1)
     train_attacker(
         attacker,
-        [_seen(shadow.maps, kind) for shadow in shadows],
+        [shadow.maps[:, seen] for shadow in shadows],
         [shadow.members for shadow in shadows],
         [shadow.nonmembers for shadow in shadows],
         crop=CROP,
@@ -52,17 +57,22 @@ def attacker_of(shadows: Sequence[Shadow], kind: Kind, steps: int, seed: int = 0
     return attacker
 
 
-def scores_by(attacker: Attacker, kind: Kind, maps: np.ndarray) -> Scores:
-    """Of each image, and of the patches that cover it."""
-    seen = _seen(maps, kind)
+def scores_by(attacker: Attacker, kind: Kind, maps: np.ndarray, temperature: float = 1.0) -> Scores:
+    """Of each image, and of the patches that cover it. temperature: of posteriors, before they are looked at."""
+    seen = channels_of(kind, maps.shape[1] // 2 - 1)
     batches = [
-        score_images(attacker, torch.from_numpy(seen[start : start + BATCH].astype(np.float32)), CROP)
-        for start in range(0, len(seen), BATCH)
+        score_images(attacker, tempered(_floats(maps[start : start + BATCH]), temperature)[:, seen], CROP)
+        for start in range(0, len(maps), BATCH)
     ]
     return Scores(
         torch.cat([image for image, _ in batches]).numpy(), torch.cat([patch for _, patch in batches]).numpy()
     )
 
 
-def _seen(maps: np.ndarray, kind: Kind) -> np.ndarray:
-    return maps[:, channels_of(kind, maps.shape[1] // 2 - 1)]
+def some(maps: np.ndarray) -> Tensor:
+    """Every n-th image, so that there are ``SOME`` at most."""
+    return _floats(maps[:: -(-len(maps) // SOME)])
+
+
+def _floats(maps: np.ndarray) -> Tensor:
+    return torch.from_numpy(maps.astype(np.float32))

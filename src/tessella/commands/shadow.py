@@ -1,0 +1,49 @@
+"""tessella audit shadow: trains the model that an attacker who may query has the help of."""
+
+import argparse
+from pathlib import Path
+
+from tessella.commands.audit import asking_about, black_box_of, known_classes
+from tessella.commands.model import open_model
+from tessella.commands.train import changes
+from tessella.errors import InputError
+from tessella.recipes import find_recipe
+from tessella.runs.asking import fingerprint
+from tessella.runs.audit import Victim
+from tessella.runs.configuration import override
+from tessella.runs.shadow_training import train_shadow
+from tessella.training.fit import Machine
+
+
+def run(options: argparse.Namespace) -> None:
+    recipe = find_recipe(options.recipe)
+    config = recipe.configuration()
+    config = override(config, changes(config, options.changes))
+    model, device = open_model(options)
+    path, colon, split = options.queries.rpartition(":")
+    if not colon:
+        raise InputError(f"--queries {options.queries}: give a folder and a split, as {options.queries}:val")
+    outcome = train_shadow(
+        config,
+        options.recipe,
+        Victim(
+            black_box_of(model, device, options.defence),
+            " behind ".join([options.model, *options.defence]),
+            known_classes(model, options.model),
+            fingerprint(model.network),
+        ),
+        Path(path).absolute(),
+        split,
+        options.out,
+        share=options.share,
+        machine=Machine(progress=not options.no_progress),
+        progress=asking_about,
+    )
+    if outcome.interrupted:
+        print(f"Stopped at step {outcome.step}, all saved; the same command goes on from there")
+        raise KeyboardInterrupt
+    out = options.out
+    print(
+        f"Trained {outcome.step} steps. Next: tessella audit run {options.model} --members ... --nonmembers ... "
+        f"--shadow {out}/checkpoints/last.ckpt {path}:members {path}:nonmembers"
+    )
