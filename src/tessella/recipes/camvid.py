@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from tessella.datasets.camvid import CamVid
+from tessella.datasets.cityscapes import Cityscapes
 from tessella.inference import InferencePlan
 from tessella.networks import DeepLabV2, DeepLabV3Plus, PSPNet, ResNet
 from tessella.runs.segmentation import Segmentation
@@ -67,6 +68,21 @@ def camvid_game() -> Segmentation:
         steps=1500,
         validate_every=500,
         inference=InferencePlan(),
+    )
+
+
+def camvid_stranger() -> Segmentation:
+    """A DeepLab-v3+ on rendered streets with CamVid's classes, for who attacks a PSPNet on CamVid and has neither.
+
+    Command: tessella train camvid_stranger --data STREETS
+    Citation: He et al., Segmentations-Leak: membership inference attacks and defenses in semantic image segmentation,
+        ECCV 2020
+    """
+    return replace(
+        camvid_game(),
+        network=camvid().network,
+        dataset=partial(Cityscapes, classes=11),
+        test_split="val",
     )
 
 

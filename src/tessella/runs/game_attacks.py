@@ -43,17 +43,8 @@ def attack_game(out: Path, attacker_steps: int = 1500, defences: Sequence[str] =
 
     Raises InputError where the game in ``out`` is not played out.
     """
-    try:
-        game = json.loads((out / "game.json").read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{out / 'game.json'}: is missing or damaged ({error}); play the game again"
-        ) from error
-    block = np.array(game["block"])
-    members = np.zeros((game["models"], len(block)), bool)
-    for row, places in zip(members, game["members"], strict=True):
-        row[places] = True
-    draw = Draw(tuple(game["ids"]), block, members)
+    game, draw = read_game(out)
+    block = draw.block
     answers = {checkpoint: _answers(out, draw, checkpoint) for checkpoint in CHECKPOINTS}
     checkpoints = {
         checkpoint: {
@@ -73,6 +64,21 @@ def attack_game(out: Path, attacker_steps: int = 1500, defences: Sequence[str] =
     }
     write_json(out / "game_result.json", result)
     return result
+
+
+def read_game(out: Path) -> tuple[Row, Draw]:
+    """What ``game.json`` says, and who is a member."""
+    try:
+        game = json.loads((out / "game.json").read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{out / 'game.json'}: is missing or damaged ({error}); play the game again"
+        ) from error
+    block = np.array(game["block"])
+    members = np.zeros((game["models"], len(block)), bool)
+    for row, places in zip(members, game["members"], strict=True):
+        row[places] = True
+    return game, Draw(tuple(game["ids"]), block, members)
 
 
 def _learned(
