@@ -79,3 +79,16 @@ def test_one_model_is_made_as_sure_as_another():
     assert torch.equal(aligned[:, 3:], sure[:, 3:])
     torch.testing.assert_close(tempered(sure, 1.0), sure)
     assert matching_temperature(sure, 1.0) < 0.07  # the nearest there is
+
+
+def test_activation_maps_say_where_a_score_comes_from():
+    torch.manual_seed(0)
+    attacker = Attacker(6, width=8).eval()
+    maps = torch.randn(2, 6, 48, 64)
+    features = attacker.backbone(maps)[-1]
+    torch.testing.assert_close(attacker(maps), attacker.classifier(features.mean((2, 3)))[:, 0])
+    torch.testing.assert_close(attacker.activation(maps).mean((1, 2)), attacker(maps))
+    changed = maps.clone()
+    changed[:, :, :, :8] += 9
+    apart = (attacker.activation(changed) - attacker.activation(maps)).abs().sum((0, 1))
+    assert apart.argmax() == 0

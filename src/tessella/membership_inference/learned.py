@@ -87,7 +87,12 @@ class Attacker(nn.Module):
         self.classifier = nn.Linear(self.backbone.channels[-1], 1)
 
     def forward(self, maps: Maps) -> Float[Tensor, " batch"]:
-        return self.classifier(self.backbone(maps)[-1].mean((2, 3)))[:, 0]
+        return self.activation(maps).mean((1, 2))
+
+    def activation(self, maps: Maps) -> Float[Tensor, "batch height width"]:
+        """What each place adds to the logit, of which this is the mean: the class activation map (Zhou et al. 2016)."""
+        features = self.backbone(maps)[-1]
+        return self.classifier(features.movedim(1, -1))[..., 0]
 
 
 def patches(maps: Maps, size: tuple[int, int]) -> Iterator[Maps]:
