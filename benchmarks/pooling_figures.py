@@ -30,25 +30,34 @@ RESULTS = Path(__file__).parent / "results" / "pooling"
 
 
 def distance() -> None:
-    """Mean IoU of the full model by the frames that its views are drawn from."""
-    found: dict[str, dict[int, list[float]]] = {"past": {}, "past and future": {}}
-    for file in sorted(RESULTS.glob("past*.json")):
+    """Mean IoU of the full model by the frames that its views are drawn from, with the deviation over seeds.
+
+    Six frames before the labelled one and three behind it are all that there are: the full model as it was trained.
+    """
+    scores: dict[str, list[float]] = {}
+    for file in sorted(RESULTS.glob("*.json")):
         result = json.loads(file.read_text())
-        name, reach = result["row"].removesuffix(" frames").rsplit(", ", 1)
-        found[name].setdefault(int(reach), []).append(100 * result["metrics"]["mean_iou"])
-    if not any(found.values()):
-        raise SystemExit(
-            f"{RESULTS} has no rows of distances: run benchmarks/pooling_table.py for them first"
-        )
+        scores.setdefault(result["row"], []).append(100 * result["metrics"]["mean_iou"])
+    lines = {
+        "past": {0: "superpixel+", **{reach: f"past, {reach} frames" for reach in (1, 3, 6)}},
+        "past and future": {
+            0: "superpixel+",
+            **{reach: f"past and future, {reach} frames" for reach in (1, 3)},
+            6: "full",
+        },
+    }
+    missing = {row for rows in lines.values() for row in rows.values()} - scores.keys()
+    if missing:
+        raise SystemExit(f"{RESULTS} lacks {sorted(missing)}: run benchmarks/pooling_table.py for them first")
     figure, axes = figure_and_axes(4.2, 2.8)
-    for color, (name, scores) in zip(SERIES, found.items(), strict=False):
-        reaches = sorted(scores)
-        axes.plot(
-            reaches, [np.mean(scores[r]) for r in reaches], marker="o", markersize=4, color=color, label=name
-        )
-    axes.set_xlabel("Frames to either side")
+    for color, shift, (name, rows) in zip(SERIES, (-0.06, 0.06), lines.items(), strict=False):
+        places = np.array(list(rows)) + shift
+        means = [np.mean(scores[row]) for row in rows.values()]
+        apart = [np.std(scores[row], ddof=1) for row in rows.values()]
+        axes.errorbar(places, means, apart, marker="o", markersize=4, color=color, elinewidth=0.8, label=name)
+    axes.set_xlabel("Frames that views are drawn from, to either side")
     axes.set_ylabel("Mean IoU")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
     figure.savefig(IMAGES / "pooling_distance.png", dpi=150, facecolor="white")
 
 

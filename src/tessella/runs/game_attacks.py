@@ -45,7 +45,7 @@ def attack_game(out: Path, attacker_steps: int = 1500, defences: Sequence[str] =
     """
     game, draw = read_game(out)
     block = draw.block
-    answers = {checkpoint: _answers(out, draw, checkpoint) for checkpoint in CHECKPOINTS}
+    answers = {checkpoint: read_answers(out, draw, checkpoint) for checkpoint in CHECKPOINTS}
     checkpoints = {
         checkpoint: {
             **_attacked(draw, rows, _learned(out, draw, attacker_steps) if checkpoint == "last" else {}),
@@ -118,7 +118,7 @@ def _behind(out: Path, draw: Draw, defence: str, undefended: Answers, steps: int
     """Attacks whose references and shadows are defended as the victim is, and, "unaware", those of an attacker who does
     not know of it.
     """
-    answers = _answers(out, draw, "last", defence)
+    answers = read_answers(out, draw, "last", defence)
     unaware = _with_references(_signals(answers), _signals(undefended), draw.members)
     unaware |= _learned(out, draw, steps, KINDS_BEHIND, defence, aware=False)
     return {
@@ -136,7 +136,7 @@ def _signals(answers: Answers) -> dict[str, np.ndarray]:
     return {name: np.array([scores_of(rows, name) for rows in answers]) for name in names}
 
 
-def _answers(out: Path, draw: Draw, checkpoint: Checkpoint, defence: str = "") -> Answers:
+def read_answers(out: Path, draw: Draw, checkpoint: Checkpoint, defence: str = "") -> Answers:
     found = []
     for model in range(len(draw.members)):
         file = answers_file(out, model, checkpoint, defence)
