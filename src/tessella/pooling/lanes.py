@@ -45,17 +45,26 @@ def add_some_lanes(typing_context, target, to, source, at, count):  # type: igno
 
 
 @_generated
-def add_scaled_lanes(typing_context, target, to, weight, source, at):  # type: ignore[no-untyped-def]
-    """target[to : to + LANES] += weight * source[at : at + LANES]; the weight is of the arrays' type."""
+def add_scaled_lanes(typing_context, target, to, weights, source, places):  # type: ignore[no-untyped-def]
+    """target[to : to + LANES] += the sum of weights[n] * source[places[n] : places[n] + LANES]
+
+    Two tuples of one length; weights are of the arrays' type. Where several terms go to one place, taking them together
+    spares the wait for what was just stored there.
+    """
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        target, to, weight, source, at = arguments
-        value = _load(builder, _vector(context, builder, signature.args[3], source, at))
-        value = builder.fmul(value, _spread(builder, weight), flags=("contract",))
-        _add(builder, _vector(context, builder, signature.args[0], target, to), value)
+        target, to, weights, source, places = arguments
+        total = None
+        for number in range(signature.args[2].count):
+            place = builder.extract_value(places, number)
+            value = _load(builder, _vector(context, builder, signature.args[3], source, place))
+            weight = _spread(builder, builder.extract_value(weights, number))
+            value = builder.fmul(value, weight, flags=("contract",))
+            total = value if total is None else builder.fadd(value, total, flags=("contract",))
+        _add(builder, _vector(context, builder, signature.args[0], target, to), total)
         return context.get_dummy_value()
 
-    return types.none(target, to, weight, source, at), generate
+    return types.none(target, to, weights, source, places), generate
 
 
 @_generated

@@ -12,6 +12,9 @@ from tessella.threads import in_threads
 
 _compile: Any = njit(nogil=True, cache=True, error_model="numpy")
 
+WORK = 2**24
+"""Products that are worth a thread: to wake one takes as long as a million."""
+
 
 def multiply(
     bounds: np.ndarray,
@@ -28,7 +31,8 @@ def multiply(
     views, _, channels = features.shape
     of_regions, of_pixels = (features, output) if transposed else (output, features)
     num_regions, size = of_regions.shape[1], of_pixels.shape[1]
-    threads = max(1, min(torch.get_num_threads(), views))
+    enough = max(1, len(pixels) * channels // WORK)
+    threads = min(torch.get_num_threads(), views, enough)
     parts = iter(pairwise(views * part // threads for part in range(threads + 1)))
 
     def work() -> None:
@@ -37,7 +41,7 @@ def multiply(
             *rows,
             bounds,
             pixels,
-            weights,
+            weights.astype(features.dtype, copy=False),
             features.ravel(),
             output.ravel(),
             size,
@@ -54,12 +58,21 @@ def _multiply(  # type: ignore[no-untyped-def]
     first_row, last_row, bounds, pixels, weights, features, output, size, num_regions, channels, transposed
 ):
     for row in range(first_row, last_row):
-        region, view = row * channels, row // num_regions
-        for k in range(bounds[row], bounds[row + 1]):
-            small = (view * size + pixels[k]) * channels
-            weight = features.dtype.type(weights[k])
+        region, base = row * channels, row // num_regions * size
+        start, end = bounds[row], bounds[row + 1]
+        rest = start if transposed else end - (end - start) % 4
+        for k in range(start, rest, 4):
+            some = (weights[k], weights[k + 1], weights[k + 2], weights[k + 3])
+            first, second = (base + pixels[k]) * channels, (base + pixels[k + 1]) * channels
+            third, fourth = (base + pixels[k + 2]) * channels, (base + pixels[k + 3]) * channels
+            for c in range(0, channels, LANES):
+                add_scaled_lanes(
+                    output, region + c, some, features, (first + c, second + c, third + c, fourth + c)
+                )
+        for k in range(rest, end):
+            small, weight = (base + pixels[k]) * channels, (weights[k],)
             for c in range(0, channels, LANES):
                 if transposed:
-                    add_scaled_lanes(output, small + c, weight, features, region + c)
+                    add_scaled_lanes(output, small + c, weight, features, (region + c,))
                 else:
-                    add_scaled_lanes(output, region + c, weight, features, small + c)
+                    add_scaled_lanes(output, region + c, weight, features, (small + c,))
