@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
     out = options.out
     result = audit(
         Victim(
-            black_box_of(model, device, options.defence),
+            black_box_of(model, device, options.defence, options.generator),
             " behind ".join([options.model, *options.defence]),
             known_classes(model, options.model),
             fingerprint(model.network),
@@ -56,9 +56,9 @@ def run(options: argparse.Namespace) -> None:
     print(f"Report: {write_audit(out)}")
 
 
-def black_box_of(model: Model, device: torch.device, defences: Sequence[str]) -> BlackBox:
+def black_box_of(model: Model, device: torch.device, defences: Sequence[str], generator: str) -> BlackBox:
     """The model on its device, behind defences."""
-    return defended(lambda images: model(images.to(device)), model.network, defences)
+    return defended(lambda images: model(images.to(device)), model.network, defences, generator)
 
 
 def known_classes(model: Model, source: str) -> list[str]:
@@ -79,7 +79,7 @@ def _shadow(options: argparse.Namespace, source: str, members: str, nonmembers: 
     """Behind the victim's defences: an attacker who knows of them puts them before his own models too."""
     model, device = open_model(argparse.Namespace(**{**vars(options), "model": source}))
     return ShadowModel(
-        black_box_of(model, device, options.defence),
+        black_box_of(model, device, options.defence, options.generator),
         " behind ".join([source, *options.defence]),
         fingerprint(model.network),
         _open(members, model, options.dataset),

@@ -9,7 +9,9 @@ RECIPE = "a name that tessella recipes lists, or your own as file.py:function"
 
 STEPS = "updates of the network of the learned attack; 0 leaves it out"
 
-DEFENCES = "argmax, dropout, gaussian, rounded, temperature or topk"
+DEFENCES = "argmax, dropout, gaussian, rounded, synfeat, temperature or topk"
+
+GENERATOR = "FILE.py:FUNCTION that makes encode, decode and generate of the network, for synfeat; it is run"
 
 
 def add_audits(
@@ -82,6 +84,7 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[=STRENGTH]",
         help=f"{DEFENCES} before the answers of the model and its shadows; may be given more than once",
     )
+    parser.add_argument("--generator", default="", metavar="FILE.py:FUNCTION", help=GENERATOR)
     parser.add_argument(
         "--no-label-only",
         action="store_true",
@@ -121,6 +124,7 @@ def _add_game_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[=STRENGTH][+...]",
         help="ask every model once more behind it, as in tessella audit run; may be given more than once",
     )
+    parser.add_argument("--generator", default="", metavar="FILE.py:FUNCTION", help=GENERATOR)
     parser.add_argument(
         "--attacker-steps",
         type=int,
@@ -152,6 +156,7 @@ def _add_shadow_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[=STRENGTH]",
         help=f"{DEFENCES} before the model's answers; may be given more than once",
     )
+    parser.add_argument("--generator", default="", metavar="FILE.py:FUNCTION", help=GENERATOR)
     parser.add_argument(
         "--out", type=Path, required=True, help="the shadow's run; goes on with what is there"
     )

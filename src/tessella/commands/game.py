@@ -27,6 +27,7 @@ def run(options: argparse.Namespace) -> None:
         options.block,
         options.buffer,
         options.seed,
+        options.generator,
     )
     out = options.out.absolute()
     threads = max(1, (os.cpu_count() or 1) // max(options.processes, 1))

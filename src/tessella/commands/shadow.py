@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> None:
         config,
         options.recipe,
         Victim(
-            black_box_of(model, device, options.defence),
+            black_box_of(model, device, options.defence, options.generator),
             " behind ".join([options.model, *options.defence]),
             known_classes(model, options.model),
             fingerprint(model.network),

@@ -6,19 +6,43 @@ from torch import nn
 
 from tessella.errors import InputError
 from tessella.membership_inference.black_box import BlackBox
-from tessella.membership_inference.defences import Argmax, Dropout, Gaussian, Rounded, Temperature, TopK
+from tessella.membership_inference.defences import (
+    Argmax,
+    Dropout,
+    Gaussian,
+    Rounded,
+    SynFeat,
+    Temperature,
+    TopK,
+)
+from tessella.runs.own_code import load_function
 
 
-def defended(black_box: BlackBox, network: nn.Module, defences: Sequence[str]) -> BlackBox:
+def defended(
+    black_box: BlackBox, network: nn.Module, defences: Sequence[str], generator: str = ""
+) -> BlackBox:
     """``black_box`` behind defences, each NAME or NAME=STRENGTH; the first stands nearest to the model.
 
-    network: that answers, whose dropout is a defence. Raises InputError for a name or strength that there is not.
+    network: that answers, whose dropout is a defence. generator: for SynFeat, which asks the network itself and so must
+    come first: FILE.py:FUNCTION that makes its encode, decode and generate of the network.
+
+    Raises InputError for a name or strength that there is not, and SynFeat without a generator.
     """
+
+    def synfeat(box: BlackBox, *strength: float) -> BlackBox:
+        if not generator or box is not undefended:
+            raise InputError(
+                "--defence synfeat: give it first, and its generator as --generator FILE.py:FUNCTION"
+            )
+        return SynFeat(*load_function(generator)(network), *strength)
+
+    undefended = black_box
     known: dict[str, tuple[Callable[..., BlackBox], Callable[[str], float]]] = {
         "argmax": (Argmax, float),
         "dropout": (lambda box, *ratio: Dropout(box, network, *ratio), float),
         "gaussian": (Gaussian, float),
         "rounded": (Rounded, int),
+        "synfeat": (synfeat, float),
         "temperature": (Temperature, float),
         "topk": (TopK, int),
     }

@@ -21,6 +21,7 @@ from tessella.datasets import Joined, Listed
 from tessella.errors import InputError
 from tessella.membership_inference.black_box import checked
 from tessella.membership_inference.blocks import DROPPED, Frame, blocks, coin_flips
+from tessella.networks.normalized import Normalized
 from tessella.runs.asking import Kept, Row, ask_all, fingerprint
 from tessella.runs.configuration import to_json
 from tessella.runs.defended import defended
@@ -40,7 +41,7 @@ HELD_BACK = 20
 class Game:
     """config, recipe, data: of each training. models: how many. length, buffer: of blocks of video, and what is dropped
     before a cut, in the unit of the last number in an image's name. seed: of the coins; model k is trained with seed
-    ``config.seed + k``.
+    ``config.seed + k``. generator: of the SynFeat defence, as ``defended`` takes it.
     """
 
     config: Segmentation
@@ -50,6 +51,7 @@ class Game:
     length: float = 300.0
     buffer: float = 30.0
     seed: int = 0
+    generator: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,9 +139,9 @@ def play(
 
 def _require_defences(game: Game, defences: Sequence[str]) -> None:
     """Before hours of training: InputError for a defence that there is not, or that the network does not allow."""
-    network = game.config.network(2, 3)
+    network = Normalized(game.config.network(2, 3), [0.0] * 3, [1.0] * 3)
     for defence in defences:
-        defended(lambda images: images, network, defence.split("+"))
+        defended(lambda images: images, network, defence.split("+"), game.generator)
 
 
 def train_and_ask(
@@ -188,7 +190,7 @@ def ask_model(
         shutil.copyfile(twin, file)  # the best was the last
     kept = Kept(file, head)
     maps = maps_file(out, model, defence) if checkpoint == "last" else None
-    protected = defended(victim, victim.network, defence.split("+") if defence else [])
+    protected = defended(victim, victim.network, defence.split("+") if defence else [], game.generator)
     black_box = checked(protected, len(pool.classes))
     return ask_all(black_box, pool, kept, side="", label_only=label_only, maps=maps)
 
