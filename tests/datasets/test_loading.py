@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from tessella.datasets import LabelClass, Sample
-from tessella.datasets.loading import StreamBatches, collate, evaluation_loader, training_loader
+from tessella.datasets.loading import (
+    PoissonBatches,
+    StreamBatches,
+    collate,
+    evaluation_loader,
+    poisson_loader,
+    training_loader,
+)
 from tessella.datasets.transforms import RandomAffineCrop
 from tessella.errors import InputError
 
@@ -107,3 +114,29 @@ def test_error_of_a_loading_process_is_the_same_line(workers: int) -> None:
 
     with pytest.raises(InputError, match=r"^\d\.png is truncated: replace it$"):
         next(iter(training_loader(Damaged(3), RandomAffineCrop((6, 6)), 1, seed=1, workers=workers)))
+
+
+def test_poisson_batches_draw_each_image_with_the_same_chance_and_alone() -> None:
+    drawn = np.zeros((4000, 10))
+    seeds = set()
+    for row, batch in zip(drawn, PoissonBatches(10, 2, seed=0), strict=False):
+        row[[index for index, _ in batch]] = 1
+        seeds |= {seed for _, seed in batch}
+    np.testing.assert_allclose(drawn.mean(0), 0.2, atol=0.025)
+    correlation = np.corrcoef(drawn.T) - np.eye(10)
+    assert abs(correlation).max() < 0.06
+    assert (drawn.sum(1) == 0).mean() == pytest.approx(0.8**10, abs=0.02)
+    assert len(seeds) == drawn.sum()
+
+
+def test_poisson_batches_follow_no_seed() -> None:
+    first, second = (list(islice(PoissonBatches(50, 25), 3)) for _ in range(2))
+    assert first != second
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_poisson_loader_gives_images_one_by_one(workers: int) -> None:
+    loader = poisson_loader(Numbers(7), RandomAffineCrop((6, 6)), 1, workers=workers)
+    found = list(islice(loader, 30))
+    assert {len(batch) for batch in found} >= {0, 1}
+    assert all(image["image"].shape == (1, 3, 6, 6) for batch in found for image in batch)

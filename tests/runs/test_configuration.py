@@ -13,6 +13,7 @@ from tessella.inference import InferencePlan
 from tessella.networks import PSPNet, ResNet
 from tessella.recipes.streets import streets
 from tessella.runs.configuration import fields, from_json, override, parse, saved_values, to_json
+from tessella.runs.privacy import Privacy
 
 
 def values(config: object) -> dict[str, object]:
@@ -61,6 +62,22 @@ def test_typo_names_the_nearest_field(name: str, hint: str) -> None:
 def test_hopeless_name_lists_the_fields() -> None:
     with pytest.raises(InputError, match=r"no field xyzzy: its fields are .*steps"):
         override(streets(), {"xyzzy": 1})
+
+
+def test_fields_of_what_is_none_can_be_given_one_by_one() -> None:
+    before = streets()
+    assert values(before)["privacy"] is None
+    assert values(before)["privacy.noise"] is None
+    after = override(before, {"privacy.noise": 0.5})
+    assert after.privacy == Privacy(noise=0.5)
+    assert "privacy" not in values(after)
+    saved = json.loads(json.dumps(to_json(after)))
+    assert override(before, saved_values(saved)).privacy == from_json(saved).privacy == after.privacy
+
+
+def test_what_has_no_default_has_no_fields_before_it_is_given() -> None:
+    with pytest.raises(InputError, match=r"no field inference\.windows\.height"):
+        override(streets(), {"inference.windows.height": 5})
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,9 @@ def run(options: argparse.Namespace) -> None:
         ),
         resume=options.resume,
     )
+    if config.privacy:
+        spent = json.loads((out / "privacy.json").read_text())
+        print(f"Differential privacy of the training images: {spent['guarantee']}")
     if outcome.interrupted:
         again = shlex.join(["tessella", "train", options.recipe, "--out", str(out), "--resume"])
         print(f"Stopped at step {outcome.step} of {config.steps}, all saved. Go on with: {again}")

@@ -75,6 +75,37 @@ class StreamBatches(Sampler[list[int]]):
             batch += 1
 
 
+class DrawnSamples(Dataset[Sample]):
+    """Samples by (index, seed of the augmentation)."""
+
+    def __init__(self, dataset: SegmentationDataset, transform: Transform) -> None:
+        self.dataset = dataset
+        self.transform = transform
+
+    def __getitem__(self, drawn: tuple[int, int]) -> Sample:
+        index, seed = drawn
+        return self.transform(self.dataset[index], np.random.default_rng(seed))
+
+
+class PoissonBatches(Sampler[list[tuple[int, int]]]):
+    """Batches without end for ``DrawnSamples``: each image is in each with the same chance, so some are empty.
+
+    What differential privacy counts on is that nobody knows who was in which batch. So the draws are new in every
+    process, and follow no seed unless one is given for a test.
+    """
+
+    def __init__(self, images: int, batch_size: int, seed: int | None = None) -> None:
+        self.images = images
+        self.rate = batch_size / images
+        self.seed = seed
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        random = np.random.default_rng(self.seed)
+        while True:
+            chosen = np.flatnonzero(random.random(self.images) < self.rate)
+            yield [(int(index), int(random.integers(2**63))) for index in chosen]
+
+
 class Transformed(Dataset[Sample]):
     """A data set in its own order, each sample transformed; what chance decides is the same for all, and always."""
 
@@ -125,6 +156,17 @@ def training_loader(
     )
 
 
+def poisson_loader(
+    dataset: SegmentationDataset, transform: Transform, batch_size: int, *, workers: int = 0
+) -> DataLoader[Any]:
+    """Endless lists of batches of one image each, ``batch_size`` of them on average, as ``PoissonBatches`` draws."""
+    return _Ahead(
+        DrawnSamples(dataset, transform),
+        batch_sampler=PoissonBatches(len(dataset), batch_size),
+        **{**_workers(workers), "collate_fn": _one_by_one},
+    )
+
+
 def evaluation_loader(
     dataset: SegmentationDataset,
     *,
@@ -163,6 +205,10 @@ def collate(samples: Sequence[Sample]) -> Batch:
         regions = [[view.regions for view in row if view.regions is not None] for row in views]
         batch["regions"] = torch.from_numpy(np.array(regions).astype(np.int64).transpose(0, 1, 4, 2, 3))
     return batch
+
+
+def _one_by_one(samples: Sequence[Sample]) -> list[Batch]:
+    return [collate([sample]) for sample in samples]
 
 
 def _fill_up(neighbours: list[list[Sample]], samples: Sequence[Sample]) -> list[list[Sample]]:

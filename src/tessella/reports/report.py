@@ -64,6 +64,7 @@ def write_report(run: Path) -> Path:
         settings={
             "Configuration": flatten(content.config),
             "Environment": flatten(content.environment),
+            "Privacy": flatten(content.privacy),
         },
     )
 

@@ -108,6 +108,7 @@ class Run:
     path: Path
     config: Mapping[str, Any]
     environment: Mapping[str, Any]
+    privacy: Mapping[str, Any]
     log: Mapping[str, np.ndarray]
     evaluations: Mapping[str, Evaluation]
     dilation: Sequence[LearnedDilation] = ()
@@ -138,6 +139,7 @@ def read_run(path: Path) -> Run:
         path,
         config=_read_object(files["config.json"]) if files["config.json"].is_file() else {},
         environment=_read_object(files["environment.json"]) if files["environment.json"].is_file() else {},
+        privacy=_read_object(path / "privacy.json") if (path / "privacy.json").is_file() else {},
         log=_read_log(files["log.csv"]) if files["log.csv"].is_file() else {},
         evaluations={evaluation.split: evaluation for evaluation in evaluations},
         dilation=_read_dilation(path / "dilation.json") if (path / "dilation.json").is_file() else (),

@@ -31,13 +31,18 @@ class Field(NamedTuple):
 
 
 def fields(config: Any, prefix: str = "") -> Iterator[Field]:
-    """All fields of a configuration, those of nested configurations and partials included."""
+    """All fields of a configuration, those of nested configurations and partials included.
+
+    Where it holds None for a nested one, the fields are those that it would have, all None.
+    """
     help_of = _help(_owner(config))
     for name, (hint, value) in _parameters(config).items():
         if _is_nested(value):
             yield from fields(value, f"{prefix}{name}.")
         else:
             yield Field(prefix + name, hint, value, help_of.get(name, ""))
+            if value is None and (absent := _absent(hint)) is not None:
+                yield from (inner._replace(value=None) for inner in fields(absent, f"{prefix}{name}."))
 
 
 def override(config: Config, changes: Mapping[str, Any]) -> Config:
@@ -145,6 +150,16 @@ def _is_nested(value: Any) -> bool:
     return isinstance(value, (partial, type)) or dataclasses.is_dataclass(value)
 
 
+def _absent(hint: Any) -> Any:
+    """The default of the nested configuration that a field of type ``X | None`` may hold; None if X has no default."""
+    for kind in get_args(hint):
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            parameters = inspect.signature(kind).parameters.values()
+            if all(parameter.default is not parameter.empty for parameter in parameters):
+                return kind()
+    return None
+
+
 def _owner(config: Any) -> Any:
     """The class that a configuration is of, or that a partial (or the class itself, as one of nothing) builds."""
     if isinstance(config, partial):
@@ -170,7 +185,8 @@ def _parameters(config: Any) -> dict[str, tuple[Any, Any]]:
 def _with(config: Any, path: list[str], value: Any) -> Any:
     name, *rest = path
     if rest:
-        value = _with(_parameters(config)[name][1], rest, value)
+        hint, nested = _parameters(config)[name]
+        value = _with(_absent(hint) if nested is None else nested, rest, value)
     if isinstance(config, (partial, type)):
         return partial(config, **{name: value})
     return dataclasses.replace(config, **{name: value})

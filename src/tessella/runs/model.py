@@ -17,7 +17,7 @@ from tessella.networks.exported_network import ExportedNetwork, load_exported
 from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD, Normalized, to_float
 from tessella.runs.configuration import from_json
 from tessella.runs.evaluation import Predict, on_images
-from tessella.runs.segmentation import Segmentation
+from tessella.runs.segmentation import Segmentation, bare_network
 from tessella.runs.views import Views, predict_views
 from tessella.training.checkpoints import read_checkpoint
 
@@ -122,7 +122,7 @@ def _from_checkpoint(path: Path, trusted: Sequence[str]) -> Model:
     config: Segmentation = from_json(content["config"], trusted)
     channels = content["in_channels"]
     network = Normalized(
-        config.network(len(content["classes"]), channels), [0.0] * channels, [1.0] * channels
+        bare_network(config, len(content["classes"]), channels), [0.0] * channels, [1.0] * channels
     )
     weights = {
         name.removeprefix("network."): value

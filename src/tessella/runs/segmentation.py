@@ -4,17 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
 import torch
+from lightning.pytorch.callbacks import Callback
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
 
 from tessella.datasets import SegmentationDataset
 from tessella.datasets.joined import Joined
-from tessella.datasets.loading import Transformed, evaluation_loader, training_loader
+from tessella.datasets.loading import Transformed, evaluation_loader, poisson_loader, training_loader
 from tessella.datasets.transforms import (
     ColorJitter,
     Compose,
@@ -24,17 +25,20 @@ from tessella.datasets.transforms import (
     Transform,
 )
 from tessella.dilation import dilation_parameters
-from tessella.errors import InputError
 from tessella.inference import InferencePlan
 from tessella.networks.frozen import freeze_stages
+from tessella.networks.group_norm import with_group_norm
 from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD, Normalized
 from tessella.networks.weights import load_weights
 from tessella.runs.configuration import to_json
 from tessella.runs.environment import command, environment, write_json
+from tessella.runs.privacy import Privacy
+from tessella.runs.training_images import balanced_weights, channel_statistics
 from tessella.runs.views import Views, forward_views
 from tessella.training.factor_log import FactorLog
 from tessella.training.fit import Machine, Outcome, fit, require_no_run, resolve_precision
 from tessella.training.losses import SegmentationLoss
+from tessella.training.privacy_log import PrivacyLog
 from tessella.training.schedules import adamw, parameter_groups, poly, sgd
 from tessella.training.segmentation import SegmentationTask, logits_of_images
 
@@ -73,7 +77,8 @@ class Segmentation:
     frozen_stages: of the backbone, that keep these weights; where images come unchanged (crop none, jitter 0) their
         maps are computed once for each image and kept in the run's folder
     views: of a video, brought together; none to take each image by itself
-    seed: decides initial weights, order and augmentation
+    privacy: differential privacy of each training image; none to train without
+    seed: decides initial weights, order and augmentation; with privacy only the first
     workers: processes that load data
     inference: how evaluate and predict treat an image
     """
@@ -107,6 +112,7 @@ class Segmentation:
     weights: str | None = None
     frozen_stages: int = 0
     views: Views | None = None
+    privacy: Privacy | None = None
     seed: int = 0
     workers: int = 2
     inference: InferencePlan = InferencePlan()
@@ -124,7 +130,7 @@ def train(
     """Train as ``config`` says on the data set at ``data``; checkpoints, logs and configuration go to ``run``.
 
     Raises:
-        InputError: missing data, an existing run without ``resume``, NaN loss, a full disk.
+        InputError: missing data, an existing run without ``resume``, NaN loss, a full disk; see ``Privacy.require``.
     """
     if not resume:
         require_no_run(run)
@@ -132,6 +138,8 @@ def train(
     train_set = open_split(config, data, config.train_split)
     val_set = open_split(config, data, config.val_split)
     network = build_network(config, train_set)
+    if config.privacy:
+        config.privacy.require(config, len(train_set), network.mean.numel(), machine.devices * machine.nodes)
     if config.weights and not resume:
         print(load_weights(network.network, config.weights, strict=False))
     if config.frozen_stages:
@@ -139,19 +147,7 @@ def train(
         freeze_stages(network, config.frozen_stages, run / "features" if unchanged else None)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     precision = resolve_precision(machine.precision)
-    task = SegmentationTask(
-        network,
-        SegmentationLoss(
-            class_weights=balanced_weights(train_set) if config.class_weights == "balanced" else None,
-            label_smoothing=config.label_smoothing,
-            auxiliary_weight=config.auxiliary_weight,
-        ),
-        partial(_optimizer, config),
-        len(train_set.classes),
-        config.seed,
-        forward=logits_of_images if config.views is None else forward_views(config.views),
-        keep_statistics=config.views is not None and config.views.keep_statistics,
-    )
+    task = _task(config, network, train_set)
     description = {
         "recipe": recipe,
         "data": str(data.resolve()),
@@ -168,18 +164,12 @@ def train(
         "classes": [[name, list(color)] for name, color in train_set.classes],
         "in_channels": int(network.mean.numel()),
     }
+    callbacks: list[Callback] = [FactorLog(run / "dilation.json")] if dilation_parameters(network) else []
+    if config.privacy:
+        callbacks.append(PrivacyLog(run / "privacy.json"))
     return fit(
         task,
-        lambda start, rank, world_size: training_loader(
-            train_set,
-            training_transform(config),
-            config.batch_size,
-            seed=config.seed,
-            workers=config.workers,
-            start=start,
-            rank=rank,
-            world_size=world_size,
-        ),
+        lambda start, rank, world_size: _training_loader(config, train_set, start, rank, world_size),
         lambda _, rank, world_size: evaluation_loader(
             Transformed(val_set, Compose([_views(config, "test"), *_resized(config)])),
             workers=min(config.workers, 1),
@@ -195,7 +185,50 @@ def train(
         machine=machine,
         resume=resume,
         content=content,
-        callbacks=[FactorLog(run / "dilation.json")] if dilation_parameters(network) else [],
+        callbacks=callbacks,
+    )
+
+
+def _task(config: Segmentation, network: Normalized, train_set: SegmentationDataset) -> SegmentationTask:
+    loss = SegmentationLoss(
+        class_weights=balanced_weights(train_set) if config.class_weights == "balanced" else None,
+        label_smoothing=config.label_smoothing,
+        auxiliary_weight=config.auxiliary_weight,
+    )
+    arguments = (network, loss, partial(_optimizer, config), len(train_set.classes), config.seed)
+    if config.privacy is None:
+        return SegmentationTask(
+            *arguments,
+            forward=logits_of_images if config.views is None else forward_views(config.views),
+            keep_statistics=config.views is not None and config.views.keep_statistics,
+        )
+    from tessella.training.private import PrivateTask  # needs Opacus
+
+    return PrivateTask(
+        *arguments,
+        noise=config.privacy.noise,
+        clip=config.privacy.clip,
+        delta=config.privacy.delta or 1 / len(train_set),
+        batch_size=config.batch_size,
+        images=len(train_set),
+    )
+
+
+def _training_loader(
+    config: Segmentation, train_set: SegmentationDataset, start: int, rank: int, world_size: int
+) -> DataLoader[Any]:
+    transform = training_transform(config)
+    if config.privacy:
+        return poisson_loader(train_set, transform, config.batch_size, workers=config.workers)
+    return training_loader(
+        train_set,
+        transform,
+        config.batch_size,
+        seed=config.seed,
+        workers=config.workers,
+        start=start,
+        rank=rank,
+        world_size=world_size,
     )
 
 
@@ -214,35 +247,13 @@ def build_network(config: Segmentation, dataset: SegmentationDataset) -> Normali
     """The configured network for the data set's classes and channels, with random weights."""
     channels = dataset[0].image.shape[2]
     mean, std = (IMAGENET_MEAN, IMAGENET_STD) if channels == 3 else channel_statistics(dataset)
-    return Normalized(config.network(len(dataset.classes), channels), mean, std)
+    return Normalized(bare_network(config, len(dataset.classes), channels), mean, std)
 
 
-def channel_statistics(dataset: SegmentationDataset, images: int = 64) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel over evenly spaced images, on the scale 0 to 1."""
-    chosen = np.linspace(0, len(dataset) - 1, min(images, len(dataset))).astype(int)
-    sums, squares, pixels = 0.0, 0.0, 0
-    for index in chosen:
-        image = dataset[int(index)].image
-        top = np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1.0
-        flat = image.reshape(-1, image.shape[2]).astype(np.float64) / top
-        sums, squares, pixels = sums + flat.sum(0), squares + (flat**2).sum(0), pixels + len(flat)
-    mean = np.asarray(sums / pixels)
-    std = np.sqrt(np.maximum(squares / pixels - mean**2, 1e-6))
-    return mean.tolist(), std.tolist()
-
-
-def balanced_weights(dataset: SegmentationDataset, images: int = 200) -> list[float]:
-    """1 / sqrt(share of the pixels) of each class over evenly spaced images, with mean 1 over the labelled pixels."""
-    chosen = np.linspace(0, len(dataset) - 1, min(images, len(dataset))).astype(int)
-    count = np.zeros(256)
-    for index in chosen:
-        labels = dataset[int(index)].labels
-        if labels is None:
-            raise InputError(f"{dataset.ids[index]} has no labels to train on")
-        count += np.bincount(labels.ravel(), minlength=256)
-    share = np.maximum(count[: len(dataset.classes)], 1) / count[: len(dataset.classes)].sum()
-    weights = share**-0.5
-    return (weights / (weights * share).sum()).tolist()
+def bare_network(config: Segmentation, num_classes: int, channels: int) -> nn.Module:
+    """The configured network with random weights; with group normalisation if it is trained privately."""
+    network = config.network(num_classes, channels)
+    return with_group_norm(network) if config.privacy else network
 
 
 def training_transform(config: Segmentation) -> Transform:

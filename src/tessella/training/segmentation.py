@@ -68,6 +68,12 @@ class SegmentationTask(lightning.LightningModule):
                     module.eval()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = self.loss_of(batch)
+        self.log_step(loss)
+        return loss
+
+    def loss_of(self, batch: Batch) -> Tensor:
+        """Scalar; InputError where it is not finite."""
         logits, auxiliary = self.forward_batch(self.network, batch)
         loss: Tensor = self.loss(logits, batch["labels"], auxiliary)
         if not math.isfinite(loss.item()):
@@ -75,9 +81,11 @@ class SegmentationTask(lightning.LightningModule):
                 f"the loss is {loss.item()} at step {self.global_step} (images {', '.join(batch['id'])}): lower "
                 "learning_rate, raise warmup, or look at these images; the last checkpoint is from before this step"
             )
+        return loss
+
+    def log_step(self, loss: Tensor) -> None:
         self.log("train_loss", loss, prog_bar=True)
         self.log("learning_rate", self.lr_schedulers().get_last_lr()[0])  # type: ignore[union-attr]
-        return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         logits, _ = self.forward_batch(self.network, batch)
