@@ -87,6 +87,12 @@ def test_a_planted_leak_is_found(sides, tmp_path):
     assert [row["name"] for row in result["classes"]] == ["sky", "road", "car"]
     assert all(row["auc"] > 0.7 for row in result["classes"])
     assert "learned attack" in result["not_run"]
+    assert sum(result["confidences"]["members"]) == 90
+    given_away = result["surest_of"]["members"]
+    assert len(given_away) == 10
+    assert given_away[0]["score"] >= given_away[-1]["score"]
+    assert given_away[0]["false_positive_rate"]["value"] == 0
+    assert all(image["id"] in sides[0].ids for image in given_away)
     assert victim.asked == 180 * 10
     page = write_audit(tmp_path).read_text()
     for text in (
@@ -96,6 +102,8 @@ def test_a_planted_leak_is_found(sides, tmp_path):
         "tessella audit run x",
         "learned attack",
         "<svg",
+        "How sure it is",
+        given_away[0]["id"],
     ):
         assert text in page, text
 

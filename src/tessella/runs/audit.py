@@ -16,6 +16,7 @@ from tessella.membership_inference.blind import blind_baseline, is_given_away
 from tessella.membership_inference.owner import owners_test
 from tessella.membership_inference.signals import SIGNALS
 from tessella.membership_inference.statistics import auc, bootstrap_auc, histogram_similarity, roc
+from tessella.membership_inference.surest import surest
 from tessella.runs.asking import Kept, Progress, Row, ask_all, scores_of, silent
 from tessella.runs.environment import environment, write_json
 
@@ -112,8 +113,11 @@ def _judge(victim: Victim, rows: dict[str, list[Row]], chosen: str, command: str
     left_out = dict(NOT_RUN) if STEADINESS in names else {**NOT_RUN, STEADINESS: "it was not asked for"}
     # Of so many attacks one finds something by chance: for the verdict each must be surer.
     among = 1 - 0.05 / len(names)
-    attacks = {name: _attack([scores_of(side, name) for side in sides], blocks, among) for name in names}
+    scores = {name: [scores_of(side, name) for side in sides] for name in names}
+    attacks = {name: _attack(of_sides, blocks, among) for name, of_sides in scores.items()}
+    best = best_attack(attacks)
     blind = _blind(sides, blocks)
+    confidences = [side[~np.isnan(side)] for side in scores["confidence"]]
     result = {
         "victim": victim.description,
         "chosen": chosen,
@@ -124,9 +128,12 @@ def _judge(victim: Victim, rows: dict[str, list[Row]], chosen: str, command: str
         "blind": blind,
         "attacks": attacks,
         "not_run": left_out,
-        "similarity_of_confidences": histogram_similarity(
-            scores_of(sides[0], "confidence"), scores_of(sides[1], "confidence")
-        ),
+        "surest_of": {"attack": best, "members": _surest(sides[0], scores[best]) if best else []},
+        "confidences": {
+            name: np.histogram(side, 100, (0, 1))[0].tolist()
+            for name, side in zip(("members", "nonmembers"), confidences, strict=True)
+        },
+        "similarity_of_confidences": histogram_similarity(*confidences),
         "classes": _classes(victim.classes, sides),
         "mean_iou": {name: mean_iou(side) for name, side in rows.items()},
         **environment(),
@@ -145,18 +152,37 @@ def verdict(blind: Row, attacks: dict[str, Row]) -> str:
             f"No verdict: members and non-members can be told apart by what they show, without the model (AUC "
             f"{blind['auc']['value']:.2f}). Draw them by chance from the same videos, days or places."
         )
-    possible = {name: attack["auc_among_attacks"] for name, attack in attacks.items() if attack["auc"]}
-    name = max(possible, key=lambda name: possible[name]["low"], default="")
+    name = best_attack(attacks)
     if not name:
         return "No verdict: no image could be attacked."
-    best = possible[name]
-    said = f"AUC {best['value']:.2f}, {best['low']:.2f} to {best['high']:.2f} among {len(possible)} attacks"
+    best, among = (
+        attacks[name]["auc_among_attacks"],
+        sum(attack["auc"] is not None for attack in attacks.values()),
+    )
+    said = f"AUC {best['value']:.2f}, {best['low']:.2f} to {best['high']:.2f} among {among} attacks"
     if best["low"] > 0.5:
         return f"The model gives away which images it was trained on: by its {name} ({said})."
     return (
         f"No attack that was tried tells members from non-members; the best was {name} ({said}). Attacks that were not "
         "tried may."
     )
+
+
+def best_attack(attacks: dict[str, Row]) -> str:
+    """The one whose AUC is surely the largest; empty where no image could be attacked."""
+    possible = {name: attack["auc_among_attacks"]["low"] for name, attack in attacks.items() if attack["auc"]}
+    return max(possible, key=lambda name: possible[name], default="")
+
+
+def _surest(members: list[Row], scores: Sequence[np.ndarray]) -> list[Row]:
+    return [
+        {
+            "id": members[image.place]["id"],
+            "score": image.score,
+            "false_positive_rate": image.false_positive_rate._asdict(),
+        }
+        for image in surest(scores[0], scores[1])
+    ]
 
 
 def _blind(sides: Sequence[list[Row]], blocks: Sequence[list[str]]) -> Row:
