@@ -123,6 +123,13 @@ def test_intervals_from_few_blocks_are_wide_enough():
     assert bootstrap_auc(np.ones(4), np.zeros(4), [0] * 4, [0, 1, 2, 3]) == (1, 0, 1)
 
 
+def test_blocks_that_chance_parts_as_well():
+    """Three and three blocks can be dealt in 20 ways, so that one of them is no wonder; four and four in 70."""
+    for number, low in ((3, 0.5), (4, 1.0)):
+        blocks = np.repeat(np.arange(number), 2)
+        assert bootstrap_auc(np.ones(2 * number), np.zeros(2 * number), blocks, blocks) == (1, low, 1)
+
+
 def test_similarity_of_histograms():
     rng = np.random.default_rng(6)
     values = rng.uniform(size=500)

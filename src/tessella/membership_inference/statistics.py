@@ -4,6 +4,7 @@ A score is one number for an image, larger the more likely it was trained on.
 """
 
 from collections.abc import Hashable, Sequence
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -140,6 +141,8 @@ def bootstrap_auc(
     # Draws of few blocks vary too little: percentiles as far out as Student's t has them (Hesterberg 2015).
     reach = t.ppf((1 - confidence) / 2, fewest - 1) * np.sqrt(fewest / (fewest - 1))
     low, high = np.quantile(values, norm.cdf([reach, -reach]))
+    if comb(len(counts[0]) + len(counts[1]), fewest) * (1 - confidence) / 2 < 1:
+        low, high = min(low, 0.5), max(high, 0.5)  # chance deals so few blocks to such sides too often
     return Estimate(auc(members, nonmembers), float(low), float(high))
 
 
