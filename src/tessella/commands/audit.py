@@ -1,6 +1,7 @@
 """tessella audit: does a model give away which images it was trained on?"""
 
 import argparse
+import hashlib
 import shlex
 import sys
 from collections.abc import Callable, Iterable
@@ -26,21 +27,17 @@ from tessella.runs.segmentation import open_split
 
 def run(options: argparse.Namespace) -> None:
     model, device = open_model(options)
-    if model.classes is None:
-        raise InputError(
-            f"{options.model}: does not name its classes; audit a run, a checkpoint or an exported file"
-        )
     open_ = partial(_open, model=model, dataset=options.dataset)
     local: BlackBox = lambda images: model(images.to(device))  # noqa: E731
-    out = options.out
+    out, members = options.out, open_(options.members)
     result = audit(
         Victim(
             defended(local, model.network, options.defence),
             " behind ".join([options.model, *options.defence]),
-            [label.name for label in model.classes],
-            fingerprint(model.network),
+            [label.name for label in model.classes or members.classes],
+            _fingerprint(options.model, model),
         ),
-        open_(options.members),
+        members,
         open_(options.nonmembers),
         out,
         owner=(open_(options.owner[0]), open_(options.owner[1])) if options.owner else None,
@@ -55,6 +52,12 @@ def run(options: argparse.Namespace) -> None:
             f"The owner's images: p = {result['owners_test']['p_value']:.4f} that chance alone scores them so high"
         )
     print(f"Report: {write_audit(out)}")
+
+
+def _fingerprint(source: str, model: Model) -> str:
+    """Of the file, if the model is one: an exported network has no weights that can be looked at."""
+    path = Path(source)
+    return hashlib.blake2b(path.read_bytes()).hexdigest() if path.is_file() else fingerprint(model.network)
 
 
 def _progress(batches: Iterable[Batch], name: str, total: int) -> Iterable[Batch]:

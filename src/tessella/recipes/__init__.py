@@ -7,18 +7,17 @@ what ``tessella train`` takes. Its docstring says in a first line what it is, th
 
 import difflib
 import importlib
-import importlib.util
 import inspect
 import pkgutil
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import get_type_hints
 
 from tessella.errors import InputError
 from tessella.runs.segmentation import Segmentation
+from tessella.runs.user_code import load_code
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def find_recipe(name: str) -> Recipe:
     """
     file, colon, function = name.rpartition(":")
     if colon:
-        own = {recipe.name: recipe for recipe in _recipes_of(_load(Path(file)))}
+        own = {recipe.name: recipe for recipe in _recipes_of(load_code(file))}
         if function not in own:
             raise InputError(
                 f"{file} has no recipe {function}: a recipe is a function annotated to return a Segmentation"
@@ -76,12 +75,3 @@ def _recipes_of(module: ModuleType) -> list[Recipe]:
         and not name.startswith("_")
         and get_type_hints(function).get("return") is Segmentation
     ]
-
-
-def _load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise InputError(f"there is no Python file {path}")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
