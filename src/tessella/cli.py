@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as `tessella recipes | head` does
         sys.stderr.close()
         return 0
+    except OSError as error:  # a full disk, a folder that may not be written or is a file
+        print(f"tessella: {error.filename or options.command}: {error.strerror or error}", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -232,7 +235,7 @@ def _add(
 
 
 def _model_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", help="a run's folder, a checkpoint, an exported file, or module:callable")
+    parser.add_argument("model", help="a run's folder, a checkpoint, an exported file, or file.py:callable")
     parser.add_argument(
         "--trust",
         action="append",

@@ -88,6 +88,12 @@ def test_a_planted_leak_is_found(sides, tmp_path):
     assert [row["name"] for row in result["classes"]] == ["sky", "road", "car"]
     assert all(row["auc"] > 0.7 for row in result["classes"])
     assert "learned attack" in result["not_run"]
+    assert sum(result["confidences"]["members"]) == 90
+    given_away = result["surest_of"]["members"]
+    assert len(given_away) == 10
+    assert given_away[0]["score"] >= given_away[-1]["score"]
+    assert given_away[0]["false_positive_rate"]["value"] == 0
+    assert all(image["id"] in sides[0].ids for image in given_away)
     assert victim.asked == 180 * 10
     page = write_audit(tmp_path).read_text()
     for text in (
@@ -97,6 +103,8 @@ def test_a_planted_leak_is_found(sides, tmp_path):
         "tessella audit run x",
         "learned attack",
         "<svg",
+        "How sure it is",
+        given_away[0]["id"],
     ):
         assert text in page, text
 
@@ -249,3 +257,51 @@ def test_the_command(tmp_path, capsys):
     ):
         assert run(*command, *wrong, "--out", tmp_path / "wrong") == 2
         assert said in capsys.readouterr().err
+
+
+def test_a_model_from_a_python_file(tmp_path, capsys):
+    """Its classes are the data set's."""
+    data = tmp_path / "camvid"
+    fabricate_camvid(data)
+    for path in (data / "val").iterdir():  # which has the pictures of train
+        cv2.imwrite(str(path), 255 - cv2.imread(str(path)))
+    code = tmp_path / "mine.py"
+    code.write_text(
+        "import torch\n"
+        "def network(): return torch.nn.Conv2d(3, 11, 3, padding=1)\n"
+        "def two(): return torch.nn.Conv2d(3, 2, 3, padding=1)\n"
+        "def number(): return 3\n"
+    )
+    sides = ("--members", f"{data}:train", "--nonmembers", f"{data}:val", "--no-label-only")
+    assert (
+        run("audit", "run", f"{code}:network", *sides, "--dataset", "CamVid", "--out", tmp_path / "out") == 0
+    )
+    assert "sky" in (tmp_path / "out" / "audit.html").read_text()
+    (tmp_path / "file").touch()
+    capsys.readouterr()
+    for model, out, said in (
+        (f"{code}:two", "a", "it has 2 classes where the labels have 11"),
+        (f"{code}:number", "b", "gives int; a torch.nn.Module is needed"),
+        (f"{code}:gone", "c", "has no function gone"),
+        (f"{tmp_path}/gone.py:network", "d", "there is no Python file"),
+        (f"{code}:network", "file", "file: File exists"),
+    ):
+        assert run("audit", "run", model, *sides, "--dataset", "CamVid", "--out", tmp_path / out) == 2
+        error = capsys.readouterr().err
+        assert said in error
+        assert len(error.splitlines()) == 1
+
+
+def test_another_exported_file_of_the_same_name(tmp_path, capsys):
+    data, model, file = tmp_path / "camvid", tmp_path / "run", tmp_path / "model.pt2"
+    fabricate_camvid(data)
+    for path in (data / "val").iterdir():
+        cv2.imwrite(str(path), 255 - cv2.imread(str(path)))
+    sides = ("--members", f"{data}:train", "--nonmembers", f"{data}:val", "--no-label-only")
+    command = ("audit", "run", file, *sides, "--dataset", "CamVid", "--out", tmp_path / "out")
+    for seed, code in (("0", 0), ("1", 2)):
+        train = ("train", "camvid", "--data", data, "--out", model / seed, "--no-progress", "--seed", seed)
+        assert run(*train, *TINY) == 0
+        assert run("export", model / seed, "--out", file, "--height", "24", "--width", "32") == 0
+        assert run(*command) == code
+    assert "is of another audit" in capsys.readouterr().err

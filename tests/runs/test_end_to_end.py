@@ -172,7 +172,7 @@ def test_fine_tuning_from_a_run(trained: Path, data: Path, tmp_path: Path) -> No
         (["train", "camvid", "--data", "{data}", "--out", "{run}"], "holds a run already: add --resume"),
         (["train", "camvid", "--data", "{data}", "--out", "{tmp}/new", "--resume"], "no run to resume"),
         (["evaluate", "/nowhere.ckpt"], "no checkpoint at /nowhere.ckpt"),
-        (["evaluate", "nonsense"], "not of the form module:callable"),
+        (["evaluate", "nonsense"], "not of the form file.py:callable"),
         (["evaluate", "{run}", "--split", "night"], "night"),
         (["evaluate", "{run}", "--device", "tpu9"], "--device tpu9"),
         (["predict", "{run}", "/nowhere.png", "--out", "{tmp}/o"], "/nowhere.png does not exist"),

@@ -112,6 +112,23 @@ def test_a_game_goes_on_where_it_stopped(played, data, tmp_path):
     assert json.loads((out / "game_result.json").read_text())["models"] == 4
 
 
+@pytest.mark.filterwarnings("default")  # of Dask's own
+def test_a_cluster_plays_the_same_game(played, data, tmp_path, cluster):
+    """With fewer steps: coins are flipped before training, and every answer has to arrive."""
+    short = ("--steps", "2", "--validate_every", "2", "--attacker-steps", "0")
+    assert command(data, tmp_path, *short, "--scheduler", cluster) == 0
+    ours, theirs = (json.loads((folder / "game.json").read_text()) for folder in (tmp_path, played))
+    assert ours["members"] == theirs["members"]
+    for model in range(4):
+        for name in ("members", "nonmembers", "dropped"):
+            lists = [(out / f"model_{model:02d}/lists/{name}.txt").read_text() for out in (tmp_path, played)]
+            assert lists[0] == lists[1]
+        for checkpoint, defence in (("last", ""), ("best", ""), ("last", "argmax")):
+            answers = answers_file(tmp_path, model, checkpoint, defence).read_text().splitlines()[1:]
+            assert {json.loads(line)["id"] for line in answers} == set(ours["ids"])
+    assert (tmp_path / "game.html").exists()
+
+
 def test_another_game_in_the_same_folder(played, data, capsys):
     assert command(data, played, models=5) == 2
     assert "is of another game; give another --out" in capsys.readouterr().err

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -195,15 +194,6 @@ def test_two_processes_give_the_same_bytes(rooms: Path, prepared: Path, tmp_path
     with ProcessPoolExecutor(2, get_context("spawn")) as executor:
         prepare(NYUDv2Frames, rooms / "frames", tmp_path, executor, Settings(LEVELS))
     assert content(tmp_path) == content(prepared)
-
-
-@pytest.fixture
-def cluster() -> Iterator[str]:
-    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
-    ) as local:
-        yield local.scheduler_address
 
 
 @pytest.mark.filterwarnings("default")  # of Dask's own

@@ -1,6 +1,7 @@
 """tessella audit: does a model give away which images it was trained on?"""
 
 import argparse
+import hashlib
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -12,11 +13,10 @@ from rich.progress import track
 
 from tessella.commands.data import find_dataset
 from tessella.commands.model import open_model
-from tessella.datasets import SegmentationDataset
+from tessella.datasets import LabelClass, SegmentationDataset
 from tessella.datasets.file_dataset import FileDataset
 from tessella.datasets.loading import Batch
 from tessella.errors import InputError
-from tessella.membership_inference.black_box import BlackBox
 from tessella.reports.audit import write_audit
 from tessella.runs.asking import fingerprint
 from tessella.runs.audit import Victim, audit
@@ -29,15 +29,10 @@ from tessella.runs.shadows import ShadowModel
 def run(options: argparse.Namespace) -> None:
     model, device = open_model(options)
     open_ = partial(_open, model=model, dataset=options.dataset)
-    out = options.out
+    out, members = options.out, open_(options.members)
     result = audit(
-        Victim(
-            black_box_of(model, device, options.defence, options.generator),
-            " behind ".join([options.model, *options.defence]),
-            known_classes(model, options.model),
-            fingerprint(model.network),
-        ),
-        open_(options.members),
+        victim_of(options, model, device, model.classes or members.classes),
+        members,
         open_(options.nonmembers),
         out,
         owner=(open_(options.owner[0]), open_(options.owner[1])) if options.owner else None,
@@ -56,18 +51,22 @@ def run(options: argparse.Namespace) -> None:
     print(f"Report: {write_audit(out)}")
 
 
-def black_box_of(model: Model, device: torch.device, defences: Sequence[str], generator: str) -> BlackBox:
-    """The model on its device, behind defences."""
-    return defended(lambda images: model(images.to(device)), model.network, defences, generator)
+def victim_of(
+    options: argparse.Namespace, model: Model, device: torch.device, classes: Sequence[LabelClass]
+) -> Victim:
+    """The model on its device, behind the defences of the options."""
+    return Victim(
+        defended(lambda images: model(images.to(device)), model.network, options.defence, options.generator),
+        " behind ".join([options.model, *options.defence]),
+        [label.name for label in classes],
+        _fingerprint(options.model, model),
+    )
 
 
-def known_classes(model: Model, source: str) -> list[str]:
-    """InputError where the model does not name them."""
-    if model.classes is None:
-        raise InputError(
-            f"{source}: does not name its classes; audit a run, a checkpoint or an exported file"
-        )
-    return [label.name for label in model.classes]
+def _fingerprint(source: str, model: Model) -> str:
+    """Of the file, if the model is one: an exported network has no weights that can be looked at."""
+    path = Path(source)
+    return hashlib.blake2b(path.read_bytes()).hexdigest() if path.is_file() else fingerprint(model.network)
 
 
 def asking_about(batches: Iterable[Batch], name: str, total: int) -> Iterable[Batch]:
@@ -77,12 +76,15 @@ def asking_about(batches: Iterable[Batch], name: str, total: int) -> Iterable[Ba
 
 def _shadow(options: argparse.Namespace, source: str, members: str, nonmembers: str) -> ShadowModel:
     """Behind the victim's defences: an attacker who knows of them puts them before his own models too."""
-    model, device = open_model(argparse.Namespace(**{**vars(options), "model": source}))
+    of_shadow = argparse.Namespace(**{**vars(options), "model": source})
+    model, device = open_model(of_shadow)
+    own = _open(members, model, options.dataset)
+    shadow = victim_of(of_shadow, model, device, own.classes)
     return ShadowModel(
-        black_box_of(model, device, options.defence, options.generator),
-        " behind ".join([source, *options.defence]),
-        fingerprint(model.network),
-        _open(members, model, options.dataset),
+        shadow.black_box,
+        shadow.description,
+        shadow.fingerprint,
+        own,
         _open(nonmembers, model, options.dataset),
     )
 

@@ -30,7 +30,8 @@ def run(options: argparse.Namespace) -> None:
         options.generator,
     )
     out = options.out.absolute()
-    threads = max(1, (os.cpu_count() or 1) // max(options.processes, 1))
+    # The cores of a cluster's workers are not known here; Dask gives each the threads that it may use.
+    threads = None if options.scheduler else max(1, (os.cpu_count() or 1) // max(options.processes, 1))
     try:
         with (
             executor(options.processes, options.scheduler, "--processes") as pool,

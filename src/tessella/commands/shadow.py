@@ -3,13 +3,11 @@
 import argparse
 from pathlib import Path
 
-from tessella.commands.audit import asking_about, black_box_of, known_classes
+from tessella.commands.audit import asking_about, victim_of
 from tessella.commands.model import open_model
 from tessella.commands.train import changes
 from tessella.errors import InputError
 from tessella.recipes import find_recipe
-from tessella.runs.asking import fingerprint
-from tessella.runs.audit import Victim
 from tessella.runs.configuration import override
 from tessella.runs.shadow_training import train_shadow
 from tessella.training.fit import Machine
@@ -23,15 +21,11 @@ def run(options: argparse.Namespace) -> None:
     path, colon, split = options.queries.rpartition(":")
     if not colon:
         raise InputError(f"--queries {options.queries}: give a folder and a split, as {options.queries}:val")
+    queries = config.dataset(path, split)
     outcome = train_shadow(
         config,
         options.recipe,
-        Victim(
-            black_box_of(model, device, options.defence, options.generator),
-            " behind ".join([options.model, *options.defence]),
-            known_classes(model, options.model),
-            fingerprint(model.network),
-        ),
+        victim_of(options, model, device, queries.classes),
         Path(path).absolute(),
         split,
         options.out,

@@ -12,13 +12,12 @@ import pkgutil
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import get_type_hints
 
 from tessella.errors import InputError
-from tessella.runs.own_code import load_file
 from tessella.runs.segmentation import Segmentation
+from tessella.runs.user_code import load_code
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def find_recipe(name: str) -> Recipe:
     """
     file, colon, function = name.rpartition(":")
     if colon:
-        own = {recipe.name: recipe for recipe in _recipes_of(load_file(Path(file)))}
+        own = {recipe.name: recipe for recipe in _recipes_of(load_code(file))}
         if function not in own:
             raise InputError(
                 f"{file} has no recipe {function}: a recipe is a function annotated to return a Segmentation"

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from tessella.errors import InputError
 from tessella.reports.embed import inline_svg
 from tessella.reports.page import flatten, save_page
-from tessella.reports.style import LINE, SERIES, style_axes
+from tessella.reports.style import LINE, PERCENT, SERIES, figure_and_axes, style_axes
 
 SHOWN = 5
 """Attacks whose curves are drawn: the best ones."""
@@ -22,6 +22,7 @@ def write_audit(folder: Path) -> Path:
     try:
         result = json.loads(file.read_text())
         attacks = sorted(result["attacks"].items(), key=_by_area, reverse=True)
+        confidences = draw_confidences(*result["confidences"].values())
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{file}: is missing or damaged ({error}); run the audit again") from error
     drawn = [(name, attack) for name, attack in attacks if attack["auc"]][:SHOWN]
@@ -34,6 +35,7 @@ def write_audit(folder: Path) -> Path:
         attacks=attacks,
         curves=curves if drawn else "",
         drawn=[name for name, _ in drawn],
+        confidences=inline_svg(confidences, "Histograms of the confidences of members and non-members"),
         environment=flatten(result["versions"]),
     )
 
@@ -53,10 +55,29 @@ def draw_curves(curves: list[tuple[str, Any]]) -> Figure:
         axes.plot(chance, chance, color=LINE, linewidth=1, linestyle=(0, (4, 3)))
         for color, (_, curve) in zip(SERIES, curves, strict=False):
             axes.step(curve["false"], curve["true"], where="post", color=color, linewidth=1.6)
+        axes.tick_params(which="minor", length=0)
         axes.set_xscale(scale)
         axes.set_yscale(scale)
         axes.set_xlim(lowest, 1)
         axes.set_ylim(lowest, 1)
         axes.set_xlabel("Non-members called members")
         axes.set_ylabel("Members called members")
+    return figure
+
+
+def draw_confidences(members: list[int], nonmembers: list[int]) -> Figure:
+    """Shares of the images of either side by their mean confidence (figure 7.7), where there are any."""
+    figure, axes = figure_and_axes(7.6, 2.6)
+    edges = np.linspace(0, 1, len(members) + 1)
+    for counts, color in zip((members, nonmembers), SERIES, strict=False):
+        shares = np.array(counts) / max(sum(counts), 1)
+        axes.stairs(shares, edges, color=color, fill=True, alpha=0.25)
+        axes.stairs(shares, edges, color=color, linewidth=1.6)
+    occupied = np.flatnonzero(np.add(members, nonmembers))
+    axes.set_xlim(
+        edges[occupied.min(initial=len(members))] - 0.02, edges[occupied.max(initial=-1) + 1] + 0.02
+    )
+    axes.yaxis.set_major_formatter(PERCENT)
+    axes.set_xlabel("Confidence, mean over the image")
+    axes.set_ylabel("Images")
     return figure

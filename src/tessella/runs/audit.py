@@ -17,6 +17,7 @@ from tessella.membership_inference.blind import blind_baseline, is_given_away
 from tessella.membership_inference.owner import owners_test
 from tessella.membership_inference.signals import SIGNALS
 from tessella.membership_inference.statistics import auc, bootstrap_auc, histogram_similarity, roc
+from tessella.membership_inference.surest import surest
 from tessella.runs.asking import Kept, Progress, Row, ask_all, require_apart, scores_of, silent
 from tessella.runs.environment import environment, write_json
 from tessella.runs.shadows import (
@@ -154,7 +155,9 @@ def _judge(victim: Victim, rows: dict[str, list[Row]], compared: Scores, chosen:
     # Of so many attacks one finds something by chance: for the verdict each must be surer.
     among = 1 - 0.05 / len(scores)
     attacks = {name: _attack(found, blocks, among) for name, found in scores.items()}
+    best = best_attack(attacks)
     blind = _blind(sides, blocks)
+    confidences = [side[~np.isnan(side)] for side in scores["confidence"]]
     result = {
         "victim": victim.description,
         "chosen": chosen,
@@ -165,9 +168,12 @@ def _judge(victim: Victim, rows: dict[str, list[Row]], compared: Scores, chosen:
         "blind": blind,
         "attacks": attacks,
         "not_run": _not_run(attacks),
-        "similarity_of_confidences": histogram_similarity(
-            scores_of(sides[0], "confidence"), scores_of(sides[1], "confidence")
-        ),
+        "surest_of": {"attack": best, "members": _surest(sides[0], scores[best]) if best else []},
+        "confidences": {
+            name: np.histogram(side, 100, (0, 1))[0].tolist()
+            for name, side in zip(("members", "nonmembers"), confidences, strict=True)
+        },
+        "similarity_of_confidences": histogram_similarity(*confidences),
         "classes": _classes(victim.classes, sides),
         "mean_iou": {name: mean_iou(side) for name, side in rows.items()},
         **environment(),
@@ -186,12 +192,14 @@ def verdict(blind: Row, attacks: dict[str, Row]) -> str:
             f"No verdict: members and non-members can be told apart by what they show, without the model (AUC "
             f"{blind['auc']['value']:.2f}). Draw them by chance from the same videos, days or places."
         )
-    possible = {name: attack["auc_among_attacks"] for name, attack in attacks.items() if attack["auc"]}
-    name = max(possible, key=lambda name: possible[name]["low"], default="")
+    name = best_attack(attacks)
     if not name:
         return "No verdict: no image could be attacked."
-    best = possible[name]
-    said = f"AUC {best['value']:.2f}, {best['low']:.2f} to {best['high']:.2f} among {len(possible)} attacks"
+    best, among = (
+        attacks[name]["auc_among_attacks"],
+        sum(attack["auc"] is not None for attack in attacks.values()),
+    )
+    said = f"AUC {best['value']:.2f}, {best['low']:.2f} to {best['high']:.2f} among {among} attacks"
     if best["low"] > 0.5:
         return f"The model gives away which images it was trained on: by its {name} ({said})."
     return (
@@ -202,6 +210,23 @@ def verdict(blind: Row, attacks: dict[str, Row]) -> str:
 
 def _not_run(attacks: dict[str, Row]) -> dict[str, str]:
     return {kind: why for attack, (kind, why) in NEEDS.items() if attack not in attacks}
+
+
+def best_attack(attacks: dict[str, Row]) -> str:
+    """The one whose AUC is surely the largest; empty where no image could be attacked."""
+    possible = {name: attack["auc_among_attacks"]["low"] for name, attack in attacks.items() if attack["auc"]}
+    return max(possible, key=lambda name: possible[name], default="")
+
+
+def _surest(members: list[Row], scores: Sequence[np.ndarray]) -> list[Row]:
+    return [
+        {
+            "id": members[image.place]["id"],
+            "score": image.score,
+            "false_positive_rate": image.false_positive_rate._asdict(),
+        }
+        for image in surest(scores[0], scores[1])
+    ]
 
 
 def _blind(sides: Sequence[list[Row]], blocks: Sequence[list[str]]) -> Row:

@@ -15,7 +15,7 @@ from tessella.membership_inference.defences import (
     Temperature,
     TopK,
 )
-from tessella.runs.own_code import load_function
+from tessella.runs.user_code import load_function
 
 
 def defended(

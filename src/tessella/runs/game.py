@@ -118,13 +118,13 @@ def play(
     *,
     label_only: bool = False,
     defences: Sequence[str] = (),
-    threads: int = 1,
+    threads: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Draw:
     """Train and ask every model, side by side on ``executor``; what is done is not done again.
 
     defences: behind each of which every model is asked once more; NAME=STRENGTH, several joined by +, the first nearest
-    to the model. threads: of each training. progress: called with models done and all.
+    to the model. threads: of each training; None for what its process has. progress: called with models done and all.
     """
     found = draw(game, out)
     _require_defences(game, defences)
@@ -145,10 +145,11 @@ def _require_defences(game: Game, defences: Sequence[str]) -> None:
 
 
 def train_and_ask(
-    game: Game, out: Path, *, model: int, label_only: bool, defences: Sequence[str], threads: int
+    game: Game, out: Path, *, model: int, label_only: bool, defences: Sequence[str], threads: int | None
 ) -> None:
     """One model, at its last and its best checkpoint. Label-only attacks and defences are on the last alone."""
-    torch.set_num_threads(threads)
+    if threads is not None:
+        torch.set_num_threads(threads)
     folder = _folder(out, model)
     config = replace(
         game.config,

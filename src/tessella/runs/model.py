@@ -1,6 +1,5 @@
 """A trained model, wherever it comes from: a checkpoint of ours, an exported file, or anyone's module."""
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD, Normalized
 from tessella.runs.configuration import from_json
 from tessella.runs.evaluation import Predict, on_images
 from tessella.runs.segmentation import Segmentation, bare_network
+from tessella.runs.user_code import load_function
 from tessella.runs.views import Views, predict_views
 from tessella.training.checkpoints import read_checkpoint
 
@@ -82,11 +82,11 @@ class Model:
 
 
 def load_model(source: str, trusted: Sequence[str] = ("tessella",)) -> Model:
-    """A model from ``run/`` or ``.ckpt`` (ours), a file that ``tessella export`` wrote, or ``module:callable``.
+    """A model from ``run/`` or ``.ckpt`` (ours), a file that ``tessella export`` wrote, or ``file.py:callable``.
 
-    A run's folder means its best checkpoint. ``module:callable`` returns an ``nn.Module`` for RGB normalised by
-    ImageNet's mean and deviation. Nothing in a checkpoint is executed; ``trusted`` names the packages whose
-    classes it may build. ``module:callable`` runs that code: it is the user's own.
+    A run's folder means its best checkpoint. ``file.py:callable``, or ``module:callable``, returns an ``nn.Module``
+    for RGB normalised by ImageNet's mean and deviation. Nothing in a checkpoint is executed; ``trusted`` names the
+    packages whose classes it may build. ``file.py:callable`` runs that code: it is the user's own.
 
     Raises:
         InputError: no such file or module; a checkpoint of something else.
@@ -98,14 +98,12 @@ def load_model(source: str, trusted: Sequence[str] = ("tessella",)) -> Model:
         return _from_exported(path)
     if path.suffix == ".ckpt" or path.exists():
         return _from_checkpoint(path, trusted)
-    module, colon, name = source.partition(":")
-    if not colon:
-        raise InputError(f"{source} is no checkpoint, no run folder, and not of the form module:callable")
-    try:
-        make: Callable[[], nn.Module] = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"{source}: {error}") from error
-    return Model(Normalized(as_network(make()), IMAGENET_MEAN, IMAGENET_STD).eval())
+    if ":" not in source:
+        raise InputError(f"{source} is no checkpoint, no run folder, and not of the form file.py:callable")
+    network = load_function(source)()
+    if not isinstance(network, nn.Module):
+        raise InputError(f"{source}: gives {type(network).__name__}; a torch.nn.Module is needed")
+    return Model(Normalized(as_network(network), IMAGENET_MEAN, IMAGENET_STD).eval())
 
 
 def _from_exported(path: Path) -> Model:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import threading
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -53,6 +54,8 @@ class Checkpoints(Callback):
             _copy(self.folder / "last.ckpt", self.folder / "best.ckpt")
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return  # only that may handle signals; a worker of a cluster trains in another one
         for number in (signal.SIGINT, signal.SIGTERM):
             self._former_handlers[number] = signal.signal(number, self._interrupt)
 
