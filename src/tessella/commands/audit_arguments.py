@@ -74,6 +74,13 @@ def add_game_arguments(parser: argparse.ArgumentParser) -> None:
         default=1500,
         help="updates of the network of the learned attack; 0 leaves it out",
     )
+    parser.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="an installed package of yours that the recipe names, as for its network",
+    )
     parser.add_argument("--processes", type=int, default=1, help="models trained at a time")
     parser.add_argument(
         "--scheduler",
