@@ -183,6 +183,31 @@ def test_a_defence_that_there_is_not_is_noticed_before_training(data, tmp_path, 
     assert not list(tmp_path.glob("model_*/checkpoints"))
 
 
+def test_what_would_end_a_game_late_is_noticed_before_training(data, tmp_path, capsys):
+    code = tmp_path / "mine.py"
+    code.write_text(
+        "from dataclasses import replace\n"
+        "from functools import partial\n"
+        "import torch\n"
+        "from tessella.recipes.camvid import camvid\n"
+        "from tessella.runs.segmentation import Segmentation\n"
+        "class Mine(torch.nn.Conv2d):\n"
+        "    def __init__(self, num_classes: int, in_channels: int = 3):\n"
+        "        super().__init__(in_channels, num_classes, 1)\n"
+        "def own() -> Segmentation:\n"
+        "    return replace(camvid(), network=partial(Mine))\n"
+    )
+    play = ("audit", "game", f"{code}:own", "--data", data, "--out", tmp_path / "game", "--block", "3")
+    for more, said in (
+        ((), "names mine:Mine, which is not part of tessella"),
+        (("--trust", "mine"), "names mine:Mine, which does not exist here (No module named 'mine')"),
+        (("--attacker-steps", "-1"), "--attacker-steps -1: give at least 0"),
+    ):
+        assert run(*play, "--buffer", "1", *more) == 2
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "game").exists()
+
+
 def test_a_game_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match=r"game.json: is missing"):
         attack_game(tmp_path)

@@ -131,6 +131,13 @@ def _add_game_arguments(parser: argparse.ArgumentParser) -> None:
         default=1500,
         help=STEPS,
     )
+    parser.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="an installed package of yours that the recipe names, as for its network",
+    )
     parser.add_argument("--processes", type=int, default=1, help="models trained at a time")
     parser.add_argument(
         "--scheduler",

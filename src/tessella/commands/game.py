@@ -8,6 +8,7 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from tessella.commands.executor import executor
 from tessella.commands.train import changes
+from tessella.errors import InputError
 from tessella.recipes import find_recipe
 from tessella.reports.game import write_game
 from tessella.runs.configuration import override
@@ -19,6 +20,8 @@ def run(options: argparse.Namespace) -> None:
     recipe = find_recipe(options.recipe)
     config = recipe.configuration()
     config = override(config, changes(config, options.changes))
+    if options.attacker_steps < 0:
+        raise InputError(f"--attacker-steps {options.attacker_steps}: give at least 0")
     game = Game(
         config,
         options.recipe,
@@ -45,6 +48,7 @@ def run(options: argparse.Namespace) -> None:
                 label_only=options.label_only,
                 defences=options.defence,
                 threads=threads,
+                trusted=("tessella", *options.trust),
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
     except KeyboardInterrupt:

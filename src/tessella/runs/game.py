@@ -23,7 +23,7 @@ from tessella.membership_inference.black_box import checked
 from tessella.membership_inference.blocks import DROPPED, Frame, blocks, coin_flips
 from tessella.networks.normalized import Normalized
 from tessella.runs.asking import Kept, Row, ask_all, fingerprint
-from tessella.runs.configuration import to_json
+from tessella.runs.configuration import from_json, to_json
 from tessella.runs.defended import defended
 from tessella.runs.environment import write_json
 from tessella.runs.model import load_model
@@ -119,16 +119,27 @@ def play(
     label_only: bool = False,
     defences: Sequence[str] = (),
     threads: int | None = None,
+    trusted: Sequence[str] = ("tessella",),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Draw:
     """Train and ask every model, side by side on ``executor``; what is done is not done again.
 
     defences: behind each of which every model is asked once more; NAME=STRENGTH, several joined by +, the first nearest
-    to the model. threads: of each training; None for what its process has. progress: called with models done and all.
+    to the model. threads: of each training; None for what its process has. trusted: packages whose
+    classes ``game.config`` may name. progress: called with models done and all.
     """
+    from_json(to_json(game.config), trusted)  # as every checkpoint will be read: before hours of training
     found = draw(game, out)
     _require_defences(game, defences)
-    work = partial(train_and_ask, game, out, label_only=label_only, defences=defences, threads=threads)
+    work = partial(
+        train_and_ask,
+        game,
+        out,
+        label_only=label_only,
+        defences=defences,
+        threads=threads,
+        trusted=trusted,
+    )
     futures: list[Future[None]] = [executor.submit(work, model=model) for model in range(game.models)]
     progress(0, game.models)
     for done, future in enumerate(as_completed(futures), 1):
@@ -145,7 +156,14 @@ def _require_defences(game: Game, defences: Sequence[str]) -> None:
 
 
 def train_and_ask(
-    game: Game, out: Path, *, model: int, label_only: bool, defences: Sequence[str], threads: int | None
+    game: Game,
+    out: Path,
+    *,
+    model: int,
+    label_only: bool,
+    defences: Sequence[str],
+    threads: int | None,
+    trusted: Sequence[str],
 ) -> None:
     """One model, at its last and its best checkpoint. Label-only attacks and defences are on the last alone."""
     if threads is not None:
@@ -173,17 +191,24 @@ def train_and_ask(
             raise KeyboardInterrupt
         (folder / "trained").touch()
     for checkpoint in CHECKPOINTS:
-        ask_model(game, out, model, checkpoint, label_only and checkpoint == "last")
+        ask_model(game, out, model, checkpoint, label_only and checkpoint == "last", trusted=trusted)
     for defence in defences:
-        ask_model(game, out, model, "last", False, defence)
+        ask_model(game, out, model, "last", False, defence, trusted=trusted)
 
 
 def ask_model(
-    game: Game, out: Path, model: int, checkpoint: Checkpoint, label_only: bool, defence: str = ""
+    game: Game,
+    out: Path,
+    model: int,
+    checkpoint: Checkpoint,
+    label_only: bool,
+    defence: str = "",
+    *,
+    trusted: Sequence[str] = ("tessella",),
 ) -> list[Row]:
     """What a model says of every image of the game, those dropped too."""
     file = answers_file(out, model, checkpoint, defence)
-    victim = load_model(str(_folder(out, model) / "checkpoints" / f"{checkpoint}.ckpt"))
+    victim = load_model(str(_folder(out, model) / "checkpoints" / f"{checkpoint}.ckpt"), trusted)
     pool = Joined([game.config.dataset(game.data, split) for split in _splits(game.config)])
     head = {"weights": fingerprint(victim.network)}
     twin = answers_file(out, model, "last")

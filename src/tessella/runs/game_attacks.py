@@ -58,12 +58,19 @@ def attack_game(out: Path, attacker_steps: int = 1500, defences: Sequence[str] =
         "images": len(block),
         "images_in_no_model": int((block == DROPPED).sum()),
         "blocks": len(set(block[block != DROPPED])),
+        "guarantees": _guarantees(out, game["models"]),
         "checkpoints": checkpoints,
         "defences": {name: _behind(out, draw, name, answers["last"], attacker_steps) for name in defences},
         **environment(),
     }
     write_json(out / "game_result.json", result)
     return result
+
+
+def _guarantees(out: Path, models: int) -> list[str]:
+    """Of differential privacy, where the models were trained with it."""
+    files = [out / f"model_{model:02d}" / "privacy.json" for model in range(models)]
+    return [json.loads(file.read_text())["guarantee"] for file in files if file.exists()]
 
 
 def read_game(out: Path) -> tuple[Row, Draw]:
