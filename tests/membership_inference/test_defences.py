@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from tessella.errors import InputError
+from tessella.inference import Predictor
 from tessella.membership_inference.black_box import what_is_wrong
 from tessella.membership_inference.defences import (
     FLOOR,
@@ -115,6 +116,9 @@ def test_dropout_at_test():
     assert torch.equal(Dropout(network, network, 0.0)(IMAGES), plain)
     assert torch.equal(network(IMAGES), plain)  # nothing is left of it
     assert network.body[2].p == 0.1
+    predictor = Predictor(network.body)  # which puts the network in evaluation mode itself
+    of_floats = lambda images: predictor(images.float() / 255)  # noqa: E731
+    torch.testing.assert_close(Dropout(of_floats, network, 0.5)(IMAGES), answer)
     with pytest.raises(InputError, match="Conv2d has no dropout layer"):
         Dropout(network, nn.Conv2d(3, 5, 1))
 

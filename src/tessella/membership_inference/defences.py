@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -106,8 +107,8 @@ class Temperature:
 class Dropout:
     """A network whose dropout layers stay on at test, and drop ``ratio`` of their units (thesis: 0.1 and 0.9).
 
-    predict: images to posteriors by ``network``, which is asked for one image at a time. Raises InputError for a
-    network without dropout.
+    predict: images to posteriors by ``network`` in evaluation mode, which is asked for one image at a time. Raises
+    InputError for a network without dropout.
     """
 
     predict: BlackBox
@@ -142,18 +143,21 @@ class Dropout:
 
     @contextmanager
     def _dropping(self) -> Iterator[None]:
-        layers = self._layers()
-        before = [(layer.training, layer.p) for layer in layers]
-        self.network.eval()
-        for layer in layers:
-            layer.train()
-            layer.p = self.ratio  # type: ignore[assignment]
+        # By hooks, not by the layers' own flags: whatever predicts may put the network in evaluation mode.
+        handles = [
+            layer.register_forward_hook(partial(_drop, type(layer)(self.ratio))) for layer in self._layers()
+        ]
         try:
             yield
         finally:
-            for layer, (training, ratio) in zip(layers, before, strict=True):
-                layer.train(training)
-                layer.p = ratio
+            for handle in handles:
+                handle.remove()
+
+
+def _drop(dropout: nn.Module, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    """In place of what the layer itself gives."""
+    dropped: Tensor = dropout(*inputs)
+    return dropped
 
 
 @dataclass(frozen=True)
