@@ -13,6 +13,7 @@ GENERATOR = '''
 """Cuts a PSPNet behind its backbone; in place of a trained generator, features that are the same everywhere."""
 
 import torch
+from torch.nn import functional as F
 
 
 def parts(network):
