@@ -41,6 +41,7 @@ def write_game(folder: Path) -> Path:
         areas=inline_svg(draw_areas(checkpoints, [name for name, _ in attacks]), "AUC of every attack"),
         drawn=[name for name, _ in drawn],
         defences=defences,
+        learned="learned, posteriors" in defences[0]["attacks"],
         tradeoff=inline_svg(draw_tradeoff(defences), "AUC against mean IoU") if len(defences) > 1 else "",
         environment=flatten(result["versions"]),
     )
