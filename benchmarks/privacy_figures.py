@@ -5,8 +5,9 @@
     python benchmarks/privacy_figures.py segmentations GAME DATA OUT.png [--defences ...]
 
 "histograms": the mean confidence of each image (7.7) and the logit that the attacker gives it (7.8), of members and
-others of all victims; what they share is the intersection of the two histograms. "maps": where the attacker looks on
-members of the first victim (7.9). "segmentations": images that it was not trained on, their truth, and what it says
+others of all victims; what they share is the intersection of the two histograms, in a hundred bins from the smallest
+value to the largest. "maps": where the attacker looks on members of the first victim (7.9), red for a member, blue
+against. "segmentations": images that it was not trained on, their truth, and what it says
 behind each defence, with pixel accuracy and mean IoU (7.10). The last two show the data, and go where you say.
 Attackers are those of ``tessella audit game``: they know of a defence.
 """
@@ -55,10 +56,13 @@ def histograms(game: Path, out: Path, defences: Sequence[str]) -> None:
             axes[:, column], (confidence, logits.images), ("Confidence", "Attacker's logit"), strict=True
         ):
             style_axes(cell)
-            bins = np.linspace(values[:, kept].min(), values[:, kept].max(), 41)
+            low, high = values[:, kept].min(), values[:, kept].max()
+            bins = np.linspace(low, high, 41)
             for which, color in ((inside, SERIES[0]), (outside, SERIES[1])):
                 cell.hist(values[which], bins, density=True, color=color, alpha=0.55)
-            shared = histogram_similarity(values[inside], values[outside])
+            shared = histogram_similarity(
+                *((values[side] - low) / (high - low) for side in (inside, outside))
+            )
             cell.set_title(f"{100 * shared:.0f}% shared", fontsize=SMALL)
             cell.set_xlabel(label, fontsize=SMALL)
             cell.set_yticks([])
