@@ -47,7 +47,7 @@ def histograms(game: Path, out: Path, defences: Sequence[str]) -> None:
     kept = draw.block != DROPPED
     inside, outside = draw.members & kept, ~draw.members & kept
     figure = Figure(figsize=(1.9 * len(defences), 3.6), layout="constrained")
-    axes = figure.subplots(2, len(defences), squeeze=False, sharey="row")
+    axes = figure.subplots(2, len(defences), squeeze=False)
     for column, defence in enumerate(defences):
         answers = read_answers(game, draw, "last", defence)
         confidence = np.array([scores_of(rows, "confidence") for rows in answers])
@@ -57,6 +57,8 @@ def histograms(game: Path, out: Path, defences: Sequence[str]) -> None:
         ):
             style_axes(cell)
             low, high = values[:, kept].min(), values[:, kept].max()
+            if low == high:  # as of labels alone
+                low, high = low - 0.05, high + 0.05
             bins = np.linspace(low, high, 41)
             for which, color in ((inside, SERIES[0]), (outside, SERIES[1])):
                 cell.hist(values[which], bins, density=True, color=color, alpha=0.55)
