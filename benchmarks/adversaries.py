@@ -8,10 +8,11 @@
     python benchmarks/adversaries.py GAME                       # the table of what is there
 
 A1 may query a victim and knows its network: half of the blocks that it was not trained on are the queries, and a shadow
-is trained on the more confident half of these images, for as many steps as the victim, and for half as many. A2 has
-another network on other data, rendered streets, and never asks. Both are tested on the victim's members and on those
-blocks of the others that are no queries. Each row is a file under ``results/adversaries/``; what is there is not
-repeated. Defences are those behind which the game's models were asked; attackers do not know of them.
+is trained on the more confident half of these images, for as many steps as the victim, and for half as many; it is
+tested on the victim's members and on those blocks of the others that are no queries. A2 has another network on other
+data, rendered streets, and never asks; it is tested on all images. Each row is a file under ``results/adversaries/``;
+what is there is not repeated. Defences are those behind which the game's models were asked; attackers do not know of
+them.
 """
 
 import argparse
@@ -157,7 +158,8 @@ LEVELS = ("image", "patch", "aligned, image", "aligned, patch")
 def row(
     name: str, kind: str, defence: str, draw: Draw, levels: dict[str, np.ndarray], victims: list[int]
 ) -> dict[str, Any]:
-    asked_before = np.array([queries(draw, victim) for victim in victims])
+    nothing = np.zeros(len(draw.ids), bool)
+    asked_before = np.array([nothing if name == "A2" else queries(draw, victim) for victim in victims])
     found = {}
     for level, scores in levels.items():
         judged = np.where(asked_before, np.nan, scores[victims])
