@@ -12,8 +12,8 @@ from tessella.threads import in_threads
 
 _compile: Any = njit(nogil=True, cache=True, error_model="numpy")
 
-WORK = 2**24
-"""Products that are worth a thread: to wake one takes as long as a million."""
+WORK = 2**20
+"""Products that are worth a thread."""
 
 
 def multiply(
