@@ -11,8 +11,6 @@ STEPS = "updates of the network of the learned attack; 0 leaves it out"
 
 DEFENCES = "argmax, dropout, gaussian, rounded, synfeat, temperature or topk"
 
-GENERATOR = "FILE.py:FUNCTION that makes encode, decode and generate of the network, for synfeat; it is run"
-
 
 def add_audits(
     actions: Any,
@@ -77,14 +75,9 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--attacker-steps", type=int, default=1500, help=STEPS)
     parser.add_argument("--dataset", help="name of the data set, for a model that was not trained here")
-    parser.add_argument(
-        "--defence",
-        action="append",
-        default=[],
-        metavar="NAME[=STRENGTH]",
-        help=f"{DEFENCES} before the answers of the model and its shadows; may be given more than once",
+    _add_defences(
+        parser, f"{DEFENCES} before the answers of the model and its shadows; may be given more than once"
     )
-    parser.add_argument("--generator", default="", metavar="FILE.py:FUNCTION", help=GENERATOR)
     parser.add_argument(
         "--no-label-only",
         action="store_true",
@@ -117,20 +110,12 @@ def _add_game_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--buffer", type=float, default=30, help="what is left out before each cut")
     parser.add_argument("--seed", type=int, default=0, help="of the coins")
     parser.add_argument("--label-only", action="store_true", help="ask nine times more for each image")
-    parser.add_argument(
-        "--defence",
-        action="append",
-        default=[],
-        metavar="NAME[=STRENGTH][+...]",
-        help="ask every model once more behind it, as in tessella audit run; may be given more than once",
+    _add_defences(
+        parser,
+        "ask every model once more behind it, as in tessella audit run; may be given more than once",
+        "NAME[=STRENGTH][+...]",
     )
-    parser.add_argument("--generator", default="", metavar="FILE.py:FUNCTION", help=GENERATOR)
-    parser.add_argument(
-        "--attacker-steps",
-        type=int,
-        default=1500,
-        help=STEPS,
-    )
+    parser.add_argument("--attacker-steps", type=int, default=1500, help=STEPS)
     parser.add_argument(
         "--trust",
         action="append",
@@ -156,15 +141,18 @@ def _add_shadow_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.5,
         help="of these that the shadow is trained on: those that the model is surest of",
     )
-    parser.add_argument(
-        "--defence",
-        action="append",
-        default=[],
-        metavar="NAME[=STRENGTH]",
-        help=f"{DEFENCES} before the model's answers; may be given more than once",
-    )
-    parser.add_argument("--generator", default="", metavar="FILE.py:FUNCTION", help=GENERATOR)
+    _add_defences(parser, f"{DEFENCES} before the model's answers; may be given more than once")
     parser.add_argument(
         "--out", type=Path, required=True, help="the shadow's run; goes on with what is there"
     )
     parser.add_argument("--no-progress", action="store_true", help="no progress bar while it is trained")
+
+
+def _add_defences(parser: argparse.ArgumentParser, meaning: str, form: str = "NAME[=STRENGTH]") -> None:
+    parser.add_argument("--defence", action="append", default=[], metavar=form, help=meaning)
+    parser.add_argument(
+        "--generator",
+        default="",
+        metavar="FILE.py:FUNCTION",
+        help="makes encode, decode and generate of the network, for synfeat; that file is run",
+    )

@@ -61,12 +61,16 @@ def scores_by(attacker: Attacker, kind: Kind, maps: np.ndarray, temperature: flo
     """Of each image, and of the patches that cover it. temperature: of posteriors, before they are looked at."""
     seen = channels_of(kind, maps.shape[1] // 2 - 1)
     batches = [
-        score_images(attacker, tempered(_floats(maps[start : start + BATCH]), temperature)[:, seen], CROP)
+        score_images(attacker, _at(temperature, _floats(maps[start : start + BATCH]))[:, seen], CROP)
         for start in range(0, len(maps), BATCH)
     ]
     return Scores(
         torch.cat([image for image, _ in batches]).numpy(), torch.cat([patch for _, patch in batches]).numpy()
     )
+
+
+def _at(temperature: float, maps: Tensor) -> Tensor:
+    return maps if temperature == 1 else tempered(maps, temperature)
 
 
 def some(maps: np.ndarray) -> Tensor:
