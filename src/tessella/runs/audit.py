@@ -80,6 +80,8 @@ def audit(
 
     Raises InputError for images on both sides, empty sides, other classes, and answers that are no posteriors.
     """
+    if attacker_steps < 0:
+        raise InputError(f"attacker_steps: {attacker_steps}; give at least 0")
     sides = {"members": members, "nonmembers": nonmembers}
     if owner is not None:
         sides |= {"suspected": owner[0], "held out": owner[1]}
