@@ -62,7 +62,14 @@ def dcls(plain: nn.Conv2d) -> nn.Module:
     )
 
 
-def layers(rounds: int, device: str, batch: int = 1) -> dict:
+Run = Callable[[], None]
+
+
+def as_it_is(run: Run) -> Run:
+    return run
+
+
+def layers(rounds: int, device: str, batch: int = 1, prepare: Callable[[Run], Run] = as_it_is) -> dict:
     results = {}
     for name, (channels, outputs, step, bounds) in LAYERS.items():
         plain = nn.Conv2d(channels, outputs, 3, padding=step, dilation=step).to(device)
@@ -76,26 +83,34 @@ def layers(rounds: int, device: str, batch: int = 1) -> dict:
         image = torch.randn(batch, channels, SIZE, SIZE, device=device, requires_grad=True)
         few = min(rounds, 3)  # rounds of the slow ones
         for work, run in (("forward", forward), ("forward and backward", step_of)):
-            runs = {which: partial(run, module, image) for which, module in candidates.items()}
+            runs = {which: prepare(partial(run, module, image)) for which, module in candidates.items()}
             fast = {which: runs.pop(which) for which in ("ordinary", "learnable")}
             times = interleaved(fast, rounds, device) | interleaved(runs, few, device)
             results[f"{name}, {work}"] = ratios(times)
     return results
 
 
-def networks(rounds: int, device: str, batch: int = 2) -> dict:
+def networks(
+    rounds: int,
+    device: str,
+    batches: tuple[int, int] = (1, 2),
+    prepare: Callable[[Run], Run] = as_it_is,
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> dict:
+    """``batches``: images of inference and of training."""
     results = {}
     for name, (build, ranges, size) in NETWORKS.items():
-        plain = build().to(device)
+        plain = build().to(device, memory_format=memory_format)
         learnable = make_dilation_learnable(copy.deepcopy(plain), ranges, initial="uniform")
         image = torch.randn(1, 3, *size, device=device)
         for work, run in (("inference", forward), ("training", step_of)):
             for module in (plain, learnable):
                 module.train(work == "training")
-            images = image.expand(batch if work == "training" else 1, -1, -1, -1)
+            images = image.repeat(batches[work == "training"], 1, 1, 1)
+            images = images.contiguous(memory_format=memory_format)
             runs = {
-                "ordinary": partial(run, plain, images),
-                "learnable": partial(run, learnable, images),
+                "ordinary": prepare(partial(run, plain, images)),
+                "learnable": prepare(partial(run, learnable, images)),
             }
             results[f"{name}, {work}"] = ratios(interleaved(runs, rounds, device))
     return results
@@ -159,9 +174,10 @@ def step_of(module: nn.Module, image: Tensor) -> None:
         loss = module(image).square().mean()
     loss.backward()
     module.zero_grad()
+    image.grad = None
 
 
-def interleaved(runs: dict[str, Callable[[], None]], rounds: int, device: str) -> dict[str, float]:
+def interleaved(runs: dict[str, Run], rounds: int, device: str) -> dict[str, float]:
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for round_ in range(rounds + 1):
         for name, run in runs.items():

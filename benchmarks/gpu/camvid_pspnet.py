@@ -1,27 +1,35 @@
-"""Full-size PSPNet on CamVid on one GPU, from scratch: under ten minutes on an H200.
+"""Full-size PSPNet-50 on CamVid on one GPU, from scratch, with fixed and with learned dilation: minutes on an H200.
 
-Method: recipe camvid_pspnet with a ResNet-50, trained on train, best checkpoint by val, measured on test with flips
-and scales.
-``python benchmarks/gpu/camvid_pspnet.py CAMVID`` writes ``benchmarks/results/gpu_camvid_pspnet.json``.
+    python benchmarks/gpu/camvid_pspnet.py --data CAMVID --seeds 0 1 2 [--rows fixed learned] [--steps 1500]
+
+Method: recipe camvid_pspnet_dilation with a ResNet-50, trained on train, the last weights (an average over steps)
+measured on test. A row and a seed is a file of its own under ``benchmarks/results/gpu_camvid_pspnet/``, and what is
+there already is not repeated; rows of a seed are trained at the same time.
 """
 
 import argparse
 import json
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
 
-from tessella.recipes.camvid import camvid_pspnet
+from tessella.recipes.dilation import camvid_pspnet_dilation
 from tessella.runs.configuration import override
 from tessella.runs.environment import environment, write_json
 from tessella.runs.evaluation import evaluate
 from tessella.runs.model import load_model
-from tessella.runs.segmentation import open_split, train
+from tessella.runs.segmentation import Segmentation, open_split, train
 from tessella.training.fit import Machine
 
+OUT = Path(__file__).parents[1] / "results" / "gpu_camvid_pspnet"
 CHANGES = {
-    "network.backbone.depth": 50,
+    "network.network.backbone.depth": 50,
     "train_split": "train",
     "crop": (352, 480),
     "optimizer": "adamw",
@@ -29,42 +37,64 @@ CHANGES = {
     "head_factor": 1.0,
     "weight_decay": 0.02,
     "warmup": 100,
-    "ema": 0.995,
+    "ema": 0.99,
     "class_weights": "balanced",
-    "steps": 4000,
-    "validate_every": 500,
-    "workers": 8,
-    "inference.scales": (0.75, 1.0, 1.25),
-    "inference.flip": True,
+    "batch_size": 8,
+    "workers": 6,
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("camvid", type=Path, help="CamVid in SegNet's layout")
-    parser.add_argument("--steps", type=int, default=CHANGES["steps"], help="updates")
-    options = parser.parse_args()
-    config = override(camvid_pspnet(), {**CHANGES, "steps": options.steps})
+def recipe(row: str, steps: int, seed: int) -> Segmentation:
+    changes = {**CHANGES, "steps": steps, "validate_every": steps, "seed": seed}
+    config = override(camvid_pspnet_dilation(), changes)
+    if row == "fixed":  # the same network of ordinary convolutions
+        config = replace(config, network=partial(config.network.keywords["network"]))
+    return config
+
+
+def measure(data: Path, steps: int, row: str, seed: int) -> None:
+    out = OUT / f"{row}_{seed}.json"
+    if out.exists():
+        return
+    config = recipe(row, steps, seed)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         outcome = train(
-            config, "camvid_pspnet", options.camvid, run, machine=Machine(accelerator="gpu", progress=False)
+            config, "camvid_pspnet_dilation", data, run, machine=Machine(accelerator="gpu", progress=False)
         )
-        device = torch.device("cuda")
         model = load_model(str(run))
+        device = torch.device("cuda")
         model.network.to(device)
         scores = evaluate(
-            model.on_batches(device), open_split(config, options.camvid, "test"), run / "test", description={}
+            model.on_batches(device), open_split(config, data, "test"), run / "test", description={}
         )
     result = {
+        "row": row,
+        "seed": seed,
         "test_mean_iou": round(scores.mean_iou, 4),
         "iou_per_class": [round(value, 4) for value in scores.iou_per_class.tolist()],
         "steps": outcome.step,
         "training_seconds": round(outcome.seconds, 1),
         **environment(),
     }
-    write_json(Path(__file__).parents[1] / "results" / "gpu_camvid_pspnet.json", result)
-    print(json.dumps(result, indent=1))
+    write_json(out, result)
+    print(json.dumps(result), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="CamVid in SegNet's layout")
+    parser.add_argument("--steps", type=int, default=1500, help="updates")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--rows", nargs="+", choices=("fixed", "learned"), default=["fixed", "learned"])
+    options = parser.parse_args()
+    with ProcessPoolExecutor(len(options.rows), mp_context=get_context("spawn")) as pool:
+        jobs = product(options.seeds, options.rows)
+        running = [pool.submit(measure, options.data, options.steps, row, seed) for seed, row in jobs]
+        for job in running:
+            job.result()
 
 
 if __name__ == "__main__":

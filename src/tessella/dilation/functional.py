@@ -39,7 +39,8 @@ def learnable_dilated_conv2d(
     if dilation_range is not None:
         dilation_factors = clip(dilation_factors, *dilation_range)
     offsets = [
-        dilation * (k - 1) / 2 - p + _steps(k, dilation_factors) for k, p in zip(kernel, padding, strict=True)
+        _offsets(k, dilation * (k - 1) / 2 - p, dilation_factors)
+        for k, p in zip(kernel, padding, strict=True)
     ]
     if torch.is_autocast_enabled(image.device.type) and image.dtype != torch.float64:
         dtype = torch.get_autocast_dtype(image.device.type)
@@ -71,10 +72,10 @@ def output_size(
     return height, width
 
 
-def _steps(taps: int, factors: Tensor) -> Tensor:
-    """Distance of each tap from the kernel's centre [channels, taps], in pixels."""
-    steps = torch.arange(taps, device=factors.device, dtype=factors.dtype) - (taps - 1) / 2
-    return factors[:, None] * steps
+def _offsets(taps: int, centre: float, factors: Tensor) -> Tensor:
+    """Where each tap reads [channels, taps], in pixels from stride * output."""
+    steps = torch.arange((1 - taps) / 2, taps / 2, device=factors.device, dtype=factors.dtype)
+    return factors[:, None] * steps + centre
 
 
 class _Clip(torch.autograd.Function):

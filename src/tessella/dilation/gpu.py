@@ -6,7 +6,6 @@ program of the adjoint owns the pixels that it adds to, so that there are no ato
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import torch
 import triton
@@ -17,15 +16,7 @@ ROOM_BYTES = 256 << 20
 """For the columns of one chunk: several images at once, so that launching kernels does not take longer than they do."""
 
 BLOCK = 512
-
-
-class Taps(NamedTuple):
-    """Where the taps read: per axis, arrays [C, k] of the first pixel and of the next one's share."""
-
-    base_h: Tensor
-    far_h: Tensor
-    base_w: Tensor
-    far_w: Tensor
+"""Pixels of one program."""
 
 
 def forward(
@@ -38,15 +29,12 @@ def forward(
     output: Tensor,
 ) -> None:
     """Write the convolution into ``output`` [N, O, Ho, Wo]."""
-    image, taps = image.contiguous(), _taps(offsets_h, offsets_w, image.dtype)
+    image, *offsets = _ready(image, offsets_h, offsets_w)
     matrix = _matrix(weight, groups)
     for n, count, first, columns in _chunks(image, weight, output.shape[2:]):
-        _sample(image[n : n + count], taps, stride, first, columns)
-        with _precision_of_convolutions():
-            product = matrix @ _flat(columns, groups)
-        output[n : n + count, :, first : first + columns.shape[4]] = product.view(
-            count, -1, *columns.shape[4:]
-        )
+        _sample(image[n : n + count], offsets, stride, first, columns)
+        out = _rows(output[n : n + count], first, columns.shape[4], groups)
+        _multiply(matrix, _flat(columns, groups), out)
 
 
 def backward(
@@ -58,24 +46,23 @@ def backward(
     stride: list[int],
     groups: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of image, weight and offsets, in float32 at least."""
-    image, taps = image.contiguous(), _taps(offsets_h, offsets_w, image.dtype)
+    """Gradients of image, weight and offsets; where several chunks add up, in float32 at least."""
+    image, *offsets = _ready(image, offsets_h, offsets_w)
+    exact = offsets[0].dtype
     matrix = _matrix(weight, groups)
-    exact = taps.far_h.dtype
-    grad_image = torch.zeros(image.shape, dtype=exact, device=image.device)
-    grad_matrix = torch.zeros(matrix.shape, dtype=exact, device=image.device)
-    slopes = torch.zeros(*offsets_h.shape, offsets_w.shape[1], 2, dtype=exact, device=image.device)
+    grad_image, grad_matrix = torch.empty_like(image, dtype=exact), torch.zeros_like(matrix, dtype=exact)
+    grad_h, grad_w = (torch.zeros_like(axis) for axis in offsets)
     for n, count, first, columns in _chunks(image, weight, grad.shape[2:]):
-        grad_rows = grad[n : n + count, :, first : first + columns.shape[4]]
-        grad_rows = grad_rows.reshape(count, groups, -1, columns.shape[4] * columns.shape[5])
+        grad_rows = _rows(grad[n : n + count], first, columns.shape[4], groups)
         taken = _flat(columns, groups)
-        with _precision_of_convolutions():
-            torch.matmul(matrix.mT, grad_rows, out=taken)
-        _spread(columns, taps, stride, first, grad_image[n : n + count])
-        slopes += _swap(image[n : n + count], taps, stride, first, columns)
+        _multiply(matrix.mT, grad_rows, taken)
+        _spread(columns, offsets, stride, first, grad_image[n : n + count])
+        slopes_h, slopes_w = _swap(image[n : n + count], offsets, stride, first, columns)
+        grad_h += slopes_h
+        grad_w += slopes_w
         with _precision_of_convolutions():
             grad_matrix += (grad_rows @ taken.mT).sum(0, dtype=exact)
-    return grad_image, grad_matrix.view(weight.shape), slopes[..., 0].sum(2), slopes[..., 1].sum(1)
+    return grad_image, grad_matrix.view(weight.shape), grad_h, grad_w
 
 
 @contextmanager
@@ -92,21 +79,28 @@ def _precision_of_convolutions() -> Iterator[None]:
         setattr(product, name, before)
 
 
-def _taps(offsets_h: Tensor, offsets_w: Tensor, dtype: torch.dtype) -> Taps:
-    parts = []
-    for offsets in (offsets_h, offsets_w):
-        base = offsets.floor()
-        # Further out everything is zero; a wild offset must not leave the range of whole numbers.
-        whole = base.clamp(-(2**28), 2**28).int()
-        parts += [
-            whole.contiguous(),
-            (offsets - base).to(torch.promote_types(dtype, torch.float32)).contiguous(),
-        ]
-    return Taps(*parts)
+def _multiply(matrix: Tensor, taken: Tensor, out: Tensor) -> None:
+    """Write matrix [groups, A, B] @ taken [N, groups, B, pixels] into ``out`` where it lies."""
+    with _precision_of_convolutions():
+        if matrix.shape[0] == 1:
+            torch.bmm(matrix.expand(len(taken), -1, -1), taken[:, 0], out=out[:, 0])
+        else:
+            out.copy_(matrix @ taken)
+
+
+def _ready(image: Tensor, offsets_h: Tensor, offsets_w: Tensor) -> list[Tensor]:
+    """As the kernels read them: without gaps, offsets in float32 at least."""
+    exact = torch.promote_types(image.dtype, torch.float32)
+    return [image.contiguous(), *(axis.to(exact).contiguous() for axis in (offsets_h, offsets_w))]
 
 
 def _matrix(weight: Tensor, groups: int) -> Tensor:
     return weight.reshape(groups, -1, weight[0].numel())
+
+
+def _rows(features: Tensor, first: int, count: int, groups: int) -> Tensor:
+    """``count`` rows of features [N, C, Ho, Wo] as [N, groups, channels of a group, pixels]."""
+    return features[:, :, first : first + count].flatten(2).unflatten(1, (groups, -1))
 
 
 def _flat(columns: Tensor, groups: int) -> Tensor:
@@ -128,49 +122,62 @@ def _chunks(image: Tensor, weight: Tensor, size: torch.Size) -> Iterator[tuple[i
             yield n, count, first, room[: count * height * per_row].view(count, *taps, height, size[1])
 
 
-def _sample(image: Tensor, taps: Taps, stride: list[int], first: int, columns: Tensor) -> None:
+def _sample(image: Tensor, offsets: list[Tensor], stride: list[int], first: int, columns: Tensor) -> None:
     """Write what the taps read for the output's rows from ``first`` on."""
-    _launch_sampling(image, taps, stride, first, columns, None)
+    _launch_sampling(image, offsets, stride, first, columns, None, None)
 
 
-def _swap(image: Tensor, taps: Taps, stride: list[int], first: int, columns: Tensor) -> Tensor:
-    """Put the columns in the place of their gradient; the offsets' derivatives [C, kh, kw, 2] are returned."""
-    blocks = triton.cdiv(columns.shape[4] * columns.shape[5], BLOCK)
-    parts = taps.far_h.new_empty(*columns.shape[:4], blocks, 2)
-    _launch_sampling(image, taps, stride, first, columns, parts)
-    return parts.sum((0, 4))
+def _swap(
+    image: Tensor, offsets: list[Tensor], stride: list[int], first: int, columns: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Put the columns in the place of their gradient; the offsets' derivatives [C, kh], [C, kw] are returned."""
+    batch, channels, kh, kw, rows, width = columns.shape
+    blocks = triton.cdiv(rows * width, BLOCK)
+    parts_h = offsets[0].new_empty(batch, channels, kh, blocks)
+    parts_w = offsets[0].new_empty(batch, channels, kh, kw, blocks)
+    _launch_sampling(image, offsets, stride, first, columns, parts_h, parts_w)
+    return parts_h.sum((0, 3)), parts_w.sum((0, 2, 4))
 
 
 def _launch_sampling(
-    image: Tensor, taps: Taps, stride: list[int], first: int, columns: Tensor, parts: Tensor | None
+    image: Tensor,
+    offsets: list[Tensor],
+    stride: list[int],
+    first: int,
+    columns: Tensor,
+    parts_h: Tensor | None,
+    parts_w: Tensor | None,
 ) -> None:
     batch, channels, kh, kw, rows, width = columns.shape
-    _sample_kernel[(batch * channels * kh * kw, triton.cdiv(rows * width, BLOCK))](
+    _sample_kernel[(batch * channels, triton.cdiv(rows * width, BLOCK))](
         image,
-        *taps,
+        *offsets,
         columns,
-        parts,
+        parts_h,
+        parts_w,
         first,
         image.shape[2],
         image.shape[3],
         rows,
         width,
         channels,
-        kh,
-        kw,
         *stride,
-        GRADIENT=parts is not None,
+        KH=kh,
+        KW=kw,
+        GRADIENT=parts_h is not None,
         BLOCK=BLOCK,
     )
 
 
-def _spread(columns: Tensor, taps: Taps, stride: list[int], first: int, grad_image: Tensor) -> None:
-    """Adjoint of ``_sample``: add the columns' gradient to that of the image."""
+def _spread(
+    columns: Tensor, offsets: list[Tensor], stride: list[int], first: int, grad_image: Tensor
+) -> None:
+    """Adjoint of ``_sample``: the columns' gradient as that of the image, added up over chunks of rows."""
     batch, channels, kh, kw, rows, width = columns.shape
     height, image_width = grad_image.shape[2:]
     _spread_kernel[(batch * channels, triton.cdiv(height * image_width, BLOCK))](
         columns,
-        *taps,
+        *offsets,
         grad_image,
         first,
         height,
@@ -178,11 +185,21 @@ def _spread(columns: Tensor, taps: Taps, stride: list[int], first: int, grad_ima
         rows,
         width,
         channels,
-        kh,
-        kw,
         *stride,
+        KH=kh,
+        KW=kw,
+        ADD=first > 0,
         BLOCK=BLOCK,
     )
+
+
+@triton.jit
+def _tap(offset):  # type: ignore[no-untyped-def]
+    """The first pixel that a tap reads, and the next one's share."""
+    offset = tl.load(offset)
+    base = tl.floor(offset)
+    # Further out everything is zero; a wild offset must not leave the range of whole numbers.
+    return tl.clamp(base, -(2.0**28), 2.0**28).to(tl.int32), offset - base
 
 
 @triton.jit
@@ -194,69 +211,76 @@ def _read(plane, y, x, height, width, inside):  # type: ignore[no-untyped-def]
 @triton.jit
 def _sample_kernel(  # type: ignore[no-untyped-def]
     image,
-    base_h,
-    far_h,
-    base_w,
-    far_w,
+    offsets_h,
+    offsets_w,
     columns,
-    parts,
+    parts_h,
+    parts_w,
     first,
     height,
     width,
     rows,
     out_width,
     channels,
-    kh,
-    kw,
     stride_h,
     stride_w,
+    KH: tl.constexpr,
+    KW: tl.constexpr,
     GRADIENT: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """One tap of one channel over a block of output pixels."""
-    tap = tl.program_id(0)
-    j, i, plane = tap % kw, tap // kw % kh, tap // (kw * kh)
+    """All taps of one channel over a block of output pixels."""
+    plane = tl.program_id(0)
     c = plane % channels
-    at_h, share_h = tl.load(base_h + c * kh + i), tl.load(far_h + c * kh + i)
-    at_w, share_w = tl.load(base_w + c * kw + j), tl.load(far_w + c * kw + j)
     image += plane.to(tl.int64) * height * width
-    columns += tap.to(tl.int64) * rows * out_width
+    columns += plane.to(tl.int64) * KH * KW * rows * out_width
+    block, blocks = tl.program_id(1), tl.num_programs(1)
 
-    pixel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    pixel = block * BLOCK + tl.arange(0, BLOCK)
     inside = pixel < rows * out_width
-    y = stride_h * (first + pixel // out_width) + at_h
-    x = stride_w * (pixel % out_width) + at_w
-    kind = far_h.dtype.element_ty
-    here = _read(image, y, x, height, width, inside).to(kind)
-    right = _read(image, y, x + 1, height, width, inside).to(kind)
-    below = _read(image, y + 1, x, height, width, inside).to(kind)
-    across = _read(image, y + 1, x + 1, height, width, inside).to(kind)
-    upper = here * (1 - share_w) + right * share_w
-    lower = below * (1 - share_w) + across * share_w
-    if GRADIENT:
-        grad = tl.load(columns + pixel, mask=inside, other=0.0).to(kind)
-        # At an integer offset the derivative is the mean of both sides: from the pixel before to the next.
-        step_h, step_w = tl.where(share_h == 0, 1, 0), tl.where(share_w == 0, 1, 0)
-        before = _read(image, y - step_h, x, height, width, inside).to(kind) * (1 - share_w)
-        before += _read(image, y - step_h, x + 1, height, width, inside).to(kind) * share_w
-        slope_h = tl.sum(grad * (lower - before)) / (1 + step_h)
-        before = _read(image, y, x - step_w, height, width, inside).to(kind) * (1 - share_h)
-        before += _read(image, y + 1, x - step_w, height, width, inside).to(kind) * share_h
-        slope_w = tl.sum(grad * (right * (1 - share_h) + across * share_h - before)) / (1 + step_w)
-        part = parts + 2 * (tap.to(tl.int64) * tl.num_programs(1) + tl.program_id(1))
-        tl.store(part, slope_h)
-        tl.store(part + 1, slope_w)
-    value = upper * (1 - share_h) + lower * share_h
-    tl.store(columns + pixel, value.to(columns.dtype.element_ty), mask=inside)
+    top, left = stride_h * (first + pixel // out_width), stride_w * (pixel % out_width)
+    kind = offsets_h.dtype.element_ty
+    for i in range(KH):
+        at_h, share_h = _tap(offsets_h + c * KH + i)
+        y = top + at_h
+        slope_h = tl.zeros([BLOCK], kind)
+        for j in tl.static_range(KW):
+            at_w, share_w = _tap(offsets_w + c * KW + j)
+            x = left + at_w
+            here = _read(image, y, x, height, width, inside).to(kind)
+            right = _read(image, y, x + 1, height, width, inside).to(kind)
+            below = _read(image, y + 1, x, height, width, inside).to(kind)
+            across = _read(image, y + 1, x + 1, height, width, inside).to(kind)
+            upper = here * (1 - share_w) + right * share_w
+            lower = below * (1 - share_w) + across * share_w
+            column = columns + (i * KW + j) * rows * out_width + pixel
+            if GRADIENT:
+                grad = tl.load(column, mask=inside, other=0.0).to(kind)
+                slope_w = grad * ((right - here) * (1 - share_h) + (across - below) * share_h)
+                # At an integer offset the derivative is the mean of both sides: from the pixel before to the next.
+                if share_h == 0:
+                    before = _read(image, y - 1, x, height, width, inside).to(kind) * (1 - share_w)
+                    before += _read(image, y - 1, x + 1, height, width, inside).to(kind) * share_w
+                    slope_h += grad * (lower - before) / 2
+                else:
+                    slope_h += grad * (lower - upper)
+                if share_w == 0:
+                    before = _read(image, y, x - 1, height, width, inside).to(kind) * (1 - share_h)
+                    before += _read(image, y + 1, x - 1, height, width, inside).to(kind) * share_h
+                    slope_w = grad * (right * (1 - share_h) + across * share_h - before) / 2
+                part = ((plane.to(tl.int64) * KH + i) * KW + j) * blocks + block
+                tl.store(parts_w + part, tl.sum(slope_w))
+            value = upper * (1 - share_h) + lower * share_h
+            tl.store(column, value.to(columns.dtype.element_ty), mask=inside)
+        if GRADIENT:
+            tl.store(parts_h + (plane.to(tl.int64) * KH + i) * blocks + block, tl.sum(slope_h))
 
 
 @triton.jit
 def _spread_kernel(  # type: ignore[no-untyped-def]
     columns,
-    base_h,
-    far_h,
-    base_w,
-    far_w,
+    offsets_h,
+    offsets_w,
     grad_image,
     first,
     height,
@@ -264,28 +288,29 @@ def _spread_kernel(  # type: ignore[no-untyped-def]
     rows,
     out_width,
     channels,
-    kh,
-    kw,
     stride_h,
     stride_w,
+    KH: tl.constexpr,
+    KW: tl.constexpr,
+    ADD: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     """A block of pixels of one channel: what all outputs that read it give back."""
     plane = tl.program_id(0)
     c = plane % channels
     grad_image += plane.to(tl.int64) * height * width
-    columns += plane.to(tl.int64) * kh * kw * rows * out_width
+    columns += plane.to(tl.int64) * KH * KW * rows * out_width
 
     pixel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = pixel < height * width
     y, x = pixel // width, pixel % width
-    kind = far_h.dtype.element_ty
+    kind = offsets_h.dtype.element_ty
     total = tl.zeros([BLOCK], kind)
-    for i in range(kh):
-        at_h, share_h = tl.load(base_h + c * kh + i), tl.load(far_h + c * kh + i)
-        for j in range(kw):
-            at_w, share_w = tl.load(base_w + c * kw + j), tl.load(far_w + c * kw + j)
-            tap = columns + (i * kw + j) * rows * out_width
+    for i in range(KH):
+        at_h, share_h = _tap(offsets_h + c * KH + i)
+        for j in tl.static_range(KW):
+            at_w, share_w = _tap(offsets_w + c * KW + j)
+            tap = columns + (i * KW + j) * rows * out_width
             for below in tl.static_range(2):
                 weight_h = share_h if below else 1 - share_h
                 m, meets = _output(y - at_h - below, stride_h, first, inside)
@@ -293,8 +318,9 @@ def _spread_kernel(  # type: ignore[no-untyped-def]
                     weight_w = share_w if right else 1 - share_w
                     n, meets_too = _output(x - at_w - right, stride_w, 0, meets)
                     total += weight_h * weight_w * _read(tap, m, n, rows, out_width, meets_too).to(kind)
-    before = tl.load(grad_image + pixel, mask=inside, other=0.0)
-    tl.store(grad_image + pixel, before + total.to(grad_image.dtype.element_ty), mask=inside)
+    if ADD:
+        total += tl.load(grad_image + pixel, mask=inside, other=0.0)
+    tl.store(grad_image + pixel, total, mask=inside)
 
 
 @triton.jit

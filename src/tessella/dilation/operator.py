@@ -154,8 +154,7 @@ def _pixels(image: Tensor) -> Tensor:
 
 
 def _features(like: Tensor, channels: int, height: int, width: int) -> Tensor:
-    """An empty tensor in the memory format of ``like``, whose format counts only where it is unambiguous."""
-    channels_last = like.is_contiguous(memory_format=torch.channels_last) and not like.is_contiguous()
+    """An empty tensor in the memory format of ``like``."""
     return torch.empty(
         like.shape[0],
         channels,
@@ -163,8 +162,14 @@ def _features(like: Tensor, channels: int, height: int, width: int) -> Tensor:
         width,
         dtype=like.dtype,
         device=like.device,
-        memory_format=torch.channels_last if channels_last else torch.contiguous_format,
+        memory_format=_memory_format(like),
     )
+
+
+def _memory_format(image: Tensor) -> torch.memory_format:
+    """Channels last only where that is unambiguous."""
+    channels_last = image.is_contiguous(memory_format=torch.channels_last) and not image.is_contiguous()
+    return torch.channels_last if channels_last else torch.contiguous_format
 
 
 def _chunks(pixels: Tensor, weight: Tensor, size: Any) -> Iterator[tuple[int, int, int, Tensor]]:
@@ -239,10 +244,9 @@ def _(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     from tessella.dilation import gpu
 
-    grad_image = _features(image, *image.shape[1:])
     exact = gpu.backward(grad, image, weight, offsets_h, offsets_w, stride, groups)
     return (
-        grad_image.copy_(exact[0]),
+        exact[0].to(image.dtype, memory_format=_memory_format(image)),
         exact[1].to(weight.dtype),
         exact[2].to(offsets_h.dtype),
         exact[3].to(offsets_w.dtype),
