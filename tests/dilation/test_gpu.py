@@ -7,6 +7,7 @@ import torch
 from tests.dilation.conftest import SHAPES, problem
 
 from tessella.dilation.operator import plain_sampled_conv2d
+from tessella.dilation.sampling import tap_offsets
 
 CASES = [
     pytest.param("cuda", marks=pytest.mark.gpu),
@@ -48,23 +49,21 @@ def test_equals_plain_pytorch(monkeypatch, device, room, dtype, shape):
     image, weight, _ = (tensor.to(device, dtype) for tensor in problem(kernel, groups))
     image = image[..., :8, :9]
     factors = torch.tensor([1.0, 2.0, 3.21, 29.5], dtype=torch.promote_types(dtype, torch.float32))
-    offsets = [
-        (2 * (k - 1) / 2 - p + factors[:, None] * (torch.arange(k) - (k - 1) / 2)).to(device)
-        for k, p in zip(kernel, padding, strict=True)
-    ]
+    centre = tuple((k - 1) - p for k, p in zip(kernel, padding, strict=True))
     size = tuple(
         (n + 2 * p - 2 * (k - 1) - 1) // s + 1
         for n, p, k, s in zip(image.shape[2:], padding, kernel, stride, strict=True)
     )
-    inputs = [tensor.requires_grad_() for tensor in (image, weight, *offsets)]
-    plain = plain_sampled_conv2d(*inputs, stride, size, groups)
+    inputs = [tensor.requires_grad_() for tensor in (image, weight, factors.to(device))]
+    plain = plain_sampled_conv2d(*inputs, centre, stride, size, groups)
     grad = torch.randn(plain.shape, generator=torch.Generator().manual_seed(1)).to(plain)
     expected = torch.autograd.grad(plain, inputs, grad)
 
     with torch.no_grad():
+        offsets = [tap_offsets(k, middle, inputs[2]) for k, middle in zip(kernel, centre, strict=True)]
         output = torch.empty_like(plain)
-        gpu.forward(*inputs, list(stride), groups, output)
-        found = gpu.backward(grad, *inputs, list(stride), groups)
+        gpu.forward(image, weight, *offsets, list(stride), groups, output)
+        found = gpu.backward(grad, image, weight, *offsets, list(stride), groups)
     tolerance = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2}[dtype]
     for own, other in zip((output, *found), (plain, *expected), strict=True):
         assert own.shape == other.shape

@@ -38,14 +38,14 @@ def learnable_dilated_conv2d(
     size = output_size(image.shape[2:], kernel, stride, padding, dilation)
     if dilation_range is not None:
         dilation_factors = clip(dilation_factors, *dilation_range)
-    offsets = [
-        _offsets(k, dilation * (k - 1) / 2 - p, dilation_factors)
-        for k, p in zip(kernel, padding, strict=True)
-    ]
     if torch.is_autocast_enabled(image.device.type) and image.dtype != torch.float64:
         dtype = torch.get_autocast_dtype(image.device.type)
         image, weight = image.to(dtype), weight.to(dtype)
-    output = sampled_conv2d(image, weight, offsets[0], offsets[1], stride, size, groups)
+    centre = (
+        dilation * (kernel[0] - 1) / 2 - padding[0],
+        dilation * (kernel[1] - 1) / 2 - padding[1],
+    )
+    output = sampled_conv2d(image, weight, dilation_factors, centre, stride, size, groups)
     return output if bias is None else output + bias.to(output.dtype)[:, None, None]
 
 
@@ -72,12 +72,6 @@ def output_size(
     return height, width
 
 
-def _offsets(taps: int, centre: float, factors: Tensor) -> Tensor:
-    """Where each tap reads [channels, taps], in pixels from stride * output."""
-    steps = torch.arange((1 - taps) / 2, taps / 2, device=factors.device, dtype=factors.dtype)
-    return factors[:, None] * steps + centre
-
-
 class _Clip(torch.autograd.Function):
     @staticmethod
     def forward(factors: Tensor, low: float, high: float) -> Tensor:
@@ -92,7 +86,7 @@ class _Clip(torch.autograd.Function):
     def backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
         (factors,) = ctx.saved_tensors
         # A step goes against the gradient: at the lower bound a positive one would leave the range.
-        outward = ((factors <= ctx.low) & (grad > 0)) | ((factors >= ctx.high) & (grad < 0))
+        outward = torch.where(grad > 0, factors <= ctx.low, factors >= ctx.high)
         return grad.masked_fill(outward, 0), None, None
 
 

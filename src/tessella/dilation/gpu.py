@@ -45,24 +45,22 @@ def backward(
     offsets_w: Tensor,
     stride: list[int],
     groups: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of image, weight and offsets; where several chunks add up, in float32 at least."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of image, weight and factors (by which the offsets grow in equal steps), in float32 at least."""
     image, *offsets = _ready(image, offsets_h, offsets_w)
     exact = offsets[0].dtype
     matrix = _matrix(weight, groups)
     grad_image, grad_matrix = torch.empty_like(image, dtype=exact), torch.zeros_like(matrix, dtype=exact)
-    grad_h, grad_w = (torch.zeros_like(axis) for axis in offsets)
+    grad_factors = torch.zeros_like(offsets_h[:, 0], dtype=exact)
     for n, count, first, columns in _chunks(image, weight, grad.shape[2:]):
         grad_rows = _rows(grad[n : n + count], first, columns.shape[4], groups)
         taken = _flat(columns, groups)
         _multiply(matrix.mT, grad_rows, taken)
         _spread(columns, offsets, stride, first, grad_image[n : n + count])
-        slopes_h, slopes_w = _swap(image[n : n + count], offsets, stride, first, columns)
-        grad_h += slopes_h
-        grad_w += slopes_w
+        grad_factors += _swap(image[n : n + count], offsets, stride, first, columns)
         with _precision_of_convolutions():
             grad_matrix += (grad_rows @ taken.mT).sum(0, dtype=exact)
-    return grad_image, grad_matrix.view(weight.shape), grad_h, grad_w
+    return grad_image, grad_matrix.view(weight.shape), grad_factors
 
 
 @contextmanager
@@ -124,19 +122,15 @@ def _chunks(image: Tensor, weight: Tensor, size: torch.Size) -> Iterator[tuple[i
 
 def _sample(image: Tensor, offsets: list[Tensor], stride: list[int], first: int, columns: Tensor) -> None:
     """Write what the taps read for the output's rows from ``first`` on."""
-    _launch_sampling(image, offsets, stride, first, columns, None, None)
+    _launch_sampling(image, offsets, stride, first, columns, None)
 
 
-def _swap(
-    image: Tensor, offsets: list[Tensor], stride: list[int], first: int, columns: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Put the columns in the place of their gradient; the offsets' derivatives [C, kh], [C, kw] are returned."""
-    batch, channels, kh, kw, rows, width = columns.shape
-    blocks = triton.cdiv(rows * width, BLOCK)
-    parts_h = offsets[0].new_empty(batch, channels, kh, blocks)
-    parts_w = offsets[0].new_empty(batch, channels, kh, kw, blocks)
-    _launch_sampling(image, offsets, stride, first, columns, parts_h, parts_w)
-    return parts_h.sum((0, 3)), parts_w.sum((0, 2, 4))
+def _swap(image: Tensor, offsets: list[Tensor], stride: list[int], first: int, columns: Tensor) -> Tensor:
+    """Put the columns in the place of their gradient; the factors' derivatives [C] are returned."""
+    blocks = triton.cdiv(columns.shape[4] * columns.shape[5], BLOCK)
+    parts = offsets[0].new_empty(*columns.shape[:2], blocks)
+    _launch_sampling(image, offsets, stride, first, columns, parts)
+    return parts.sum((0, 2))
 
 
 def _launch_sampling(
@@ -145,16 +139,14 @@ def _launch_sampling(
     stride: list[int],
     first: int,
     columns: Tensor,
-    parts_h: Tensor | None,
-    parts_w: Tensor | None,
+    parts: Tensor | None,
 ) -> None:
     batch, channels, kh, kw, rows, width = columns.shape
     _sample_kernel[(batch * channels, triton.cdiv(rows * width, BLOCK))](
         image,
         *offsets,
         columns,
-        parts_h,
-        parts_w,
+        parts,
         first,
         image.shape[2],
         image.shape[3],
@@ -164,7 +156,7 @@ def _launch_sampling(
         *stride,
         KH=kh,
         KW=kw,
-        GRADIENT=parts_h is not None,
+        GRADIENT=parts is not None,
         BLOCK=BLOCK,
     )
 
@@ -203,9 +195,24 @@ def _tap(offset):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _read(plane, y, x, height, width, inside):  # type: ignore[no-untyped-def]
-    inside = inside & (y >= 0) & (y < height) & (x >= 0) & (x < width)
-    return tl.load(plane + y * width + x, mask=inside, other=0.0)
+def _within(place, size):  # type: ignore[no-untyped-def]
+    # Read without its sign, what lies before zero lies beyond everything: one comparison does for both.
+    return tl.cast(place, tl.uint32, bitcast=True) < tl.cast(size, tl.uint32)
+
+
+@triton.jit
+def _along(place, x, width, share, inside, moves, KIND: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Between the pixel at ``place``, column x of its row, and the next one; the slope too, where it ``moves``."""
+    value = tl.load(place, mask=inside & _within(x, width), other=0.0).to(KIND)
+    slope = tl.zeros_like(value)
+    if share != 0:
+        slope = tl.load(place + 1, mask=inside & _within(x + 1, width), other=0.0).to(KIND) - value
+        value += share * slope
+    elif moves:
+        slope = tl.load(place + 1, mask=inside & _within(x + 1, width), other=0.0).to(KIND)
+        slope -= tl.load(place - 1, mask=inside & _within(x - 1, width), other=0.0).to(KIND)
+        slope *= 0.5
+    return value, slope
 
 
 @triton.jit
@@ -214,8 +221,7 @@ def _sample_kernel(  # type: ignore[no-untyped-def]
     offsets_h,
     offsets_w,
     columns,
-    parts_h,
-    parts_w,
+    parts,
     first,
     height,
     width,
@@ -229,51 +235,68 @@ def _sample_kernel(  # type: ignore[no-untyped-def]
     GRADIENT: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """All taps of one channel over a block of output pixels."""
+    """All taps of one channel over a block of output pixels.
+
+    Where a tap falls on a pixel its derivative is the mean of both sides, for which more is read.
+    """
     plane = tl.program_id(0)
     c = plane % channels
     image += plane.to(tl.int64) * height * width
     columns += plane.to(tl.int64) * KH * KW * rows * out_width
-    block, blocks = tl.program_id(1), tl.num_programs(1)
+    kind = offsets_h.dtype.element_ty
 
-    pixel = block * BLOCK + tl.arange(0, BLOCK)
+    pixel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = pixel < rows * out_width
     top, left = stride_h * (first + pixel // out_width), stride_w * (pixel % out_width)
-    kind = offsets_h.dtype.element_ty
+    total = tl.zeros([BLOCK], kind)
     for i in range(KH):
         at_h, share_h = _tap(offsets_h + c * KH + i)
+        step_h = (2 * i - (KH - 1)) * 0.5
+        moves_h = (step_h != 0) & GRADIENT
         y = top + at_h
-        slope_h = tl.zeros([BLOCK], kind)
+        on_row, on_next = inside & _within(y, height), inside & _within(y + 1, height)
         for j in tl.static_range(KW):
             at_w, share_w = _tap(offsets_w + c * KW + j)
+            moves_w = (2 * j != KW - 1) & GRADIENT
             x = left + at_w
-            here = _read(image, y, x, height, width, inside).to(kind)
-            right = _read(image, y, x + 1, height, width, inside).to(kind)
-            below = _read(image, y + 1, x, height, width, inside).to(kind)
-            across = _read(image, y + 1, x + 1, height, width, inside).to(kind)
-            upper = here * (1 - share_w) + right * share_w
-            lower = below * (1 - share_w) + across * share_w
-            column = columns + (i * KW + j) * rows * out_width + pixel
+            place = image + (y * width + x)
+            value, slope_w = _along(place, x, width, share_w, on_row, moves_w, kind)
+            slope_h = tl.zeros_like(value)
+            if share_h != 0:
+                lower, lower_slope = _along(place + width, x, width, share_w, on_next, moves_w, kind)
+                slope_h = lower - value
+                value += share_h * slope_h
+                slope_w += share_h * (lower_slope - slope_w)
+            elif moves_h:
+                on_last = inside & _within(y - 1, height)
+                lower, _ = _along(place + width, x, width, share_w, on_next, False, kind)
+                upper, _ = _along(place - width, x, width, share_w, on_last, False, kind)
+                slope_h = (lower - upper) * 0.5
+            column = columns + ((i * KW + j) * rows * out_width + pixel)
             if GRADIENT:
                 grad = tl.load(column, mask=inside, other=0.0).to(kind)
-                slope_w = grad * ((right - here) * (1 - share_h) + (across - below) * share_h)
-                # At an integer offset the derivative is the mean of both sides: from the pixel before to the next.
-                if share_h == 0:
-                    before = _read(image, y - 1, x, height, width, inside).to(kind) * (1 - share_w)
-                    before += _read(image, y - 1, x + 1, height, width, inside).to(kind) * share_w
-                    slope_h += grad * (lower - before) / 2
-                else:
-                    slope_h += grad * (lower - upper)
-                if share_w == 0:
-                    before = _read(image, y, x - 1, height, width, inside).to(kind) * (1 - share_h)
-                    before += _read(image, y + 1, x - 1, height, width, inside).to(kind) * share_h
-                    slope_w = grad * (right * (1 - share_h) + across * share_h - before) / 2
-                part = ((plane.to(tl.int64) * KH + i) * KW + j) * blocks + block
-                tl.store(parts_w + part, tl.sum(slope_w))
-            value = upper * (1 - share_h) + lower * share_h
+                total += grad * (step_h * slope_h + (2 * j - (KW - 1)) * 0.5 * slope_w)
             tl.store(column, value.to(columns.dtype.element_ty), mask=inside)
-        if GRADIENT:
-            tl.store(parts_h + (plane.to(tl.int64) * KH + i) * blocks + block, tl.sum(slope_h))
+    if GRADIENT:
+        tl.store(parts + plane.to(tl.int64) * tl.num_programs(1) + tl.program_id(1), tl.sum(total))
+
+
+@triton.jit
+def _output(distance, stride, first, size):  # type: ignore[no-untyped-def]
+    """The output that lies ``distance`` pixels from the origin, counted from ``first``; and whether there is one."""
+    place = distance // stride - first  # rounded towards zero, but then the remainder is not zero
+    return place, (distance % stride == 0) & _within(place, size)
+
+
+@triton.jit
+def _against(row, x, stride, width, share, inside, KIND: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Adjoint of ``_along``: what the outputs of a row give back to a pixel, x from where the first one reads."""
+    place, meets = _output(x, stride, 0, width)
+    value = tl.load(row + place, mask=inside & meets, other=0.0).to(KIND)
+    if share != 0:
+        place, meets = _output(x - 1, stride, 0, width)
+        value += share * (tl.load(row + place, mask=inside & meets, other=0.0).to(KIND) - value)
+    return value
 
 
 @triton.jit
@@ -300,31 +323,25 @@ def _spread_kernel(  # type: ignore[no-untyped-def]
     c = plane % channels
     grad_image += plane.to(tl.int64) * height * width
     columns += plane.to(tl.int64) * KH * KW * rows * out_width
+    kind = offsets_h.dtype.element_ty
 
     pixel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = pixel < height * width
     y, x = pixel // width, pixel % width
-    kind = offsets_h.dtype.element_ty
     total = tl.zeros([BLOCK], kind)
     for i in range(KH):
         at_h, share_h = _tap(offsets_h + c * KH + i)
+        m, on_row = _output(y - at_h, stride_h, first, rows)
+        m_next, on_next = _output(y - at_h - 1, stride_h, first, rows)
         for j in tl.static_range(KW):
             at_w, share_w = _tap(offsets_w + c * KW + j)
             tap = columns + (i * KW + j) * rows * out_width
-            for below in tl.static_range(2):
-                weight_h = share_h if below else 1 - share_h
-                m, meets = _output(y - at_h - below, stride_h, first, inside)
-                for right in tl.static_range(2):
-                    weight_w = share_w if right else 1 - share_w
-                    n, meets_too = _output(x - at_w - right, stride_w, 0, meets)
-                    total += weight_h * weight_w * _read(tap, m, n, rows, out_width, meets_too).to(kind)
+            from_w = x - at_w
+            value = _against(tap + m * out_width, from_w, stride_w, out_width, share_w, inside & on_row, kind)
+            if share_h != 0:
+                row, on = tap + m_next * out_width, inside & on_next
+                value += share_h * (_against(row, from_w, stride_w, out_width, share_w, on, kind) - value)
+            total += value
     if ADD:
         total += tl.load(grad_image + pixel, mask=inside, other=0.0)
     tl.store(grad_image + pixel, total, mask=inside)
-
-
-@triton.jit
-def _output(distance, stride, first, inside):  # type: ignore[no-untyped-def]
-    """The output that lies ``distance`` pixels from the origin, counted from ``first``; and whether there is one."""
-    # Division rounds towards zero, and remainders take the sign of what is divided: below zero there is no output.
-    return distance // stride - first, inside & (distance >= 0) & (distance % stride == 0)

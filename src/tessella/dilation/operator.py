@@ -1,11 +1,11 @@
-"""Convolution with taps at real-valued offsets, one set per input channel, as an operator that PyTorch knows.
+"""Convolution with taps at real-valued distances, one per input channel, as an operator that PyTorch knows.
 
 Forward and backward go over the output in chunks of rows: sample the columns of the chunk, multiply them by the
 weights. The backward pass samples again instead of keeping the columns, which are as large as the kernel has taps.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tessella.dilation.sampling import sample
+from tessella.dilation.sampling import sample, tap_offsets, tap_steps
 
 CHUNK_BYTES = 16 << 20
 """Of the columns of one chunk: small beside a network's features, large enough for the matrix product."""
@@ -29,34 +29,35 @@ _HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn,
 def sampled_conv2d(
     image: Float[Tensor, "batch channels height width"],
     weight: Float[Tensor, "out_channels channels_of_group kh kw"],
-    offsets_h: Float[Tensor, "channels kh"],
-    offsets_w: Float[Tensor, "channels kw"],
+    factors: Float[Tensor, " channels"],
+    centre: tuple[float, float],
     stride: tuple[int, int],
     size: tuple[int, int],
     groups: int = 1,
 ) -> Float[Tensor, "batch out_channels out_height out_width"]:
-    """Sum over channels c and taps (i, j) of weight * image at
-    (stride * m + offsets_h[c, i], stride * n + offsets_w[c, j]), zero outside, interpolated bilinearly.
+    """Sum over channels c and taps (i, j) of weight * image, zero outside, interpolated bilinearly, at
+    (stride * m + centre + (i - (kh - 1) / 2) * factors[c], stride * n + centre + (j - (kw - 1) / 2) * factors[c]).
 
-    At an integer offset its derivative is the mean of both sides. Sampling is done in float32 at least.
+    Where a tap meets a pixel its derivative is the mean of both sides. Sampling is done in float32 at least.
     """
     has_kernels = {"cpu": _HAS_COMPILER, "cuda": _HAS_TRITON}.get(image.device.type, False)
     if has_kernels and not torch.compiler.is_exporting():
-        return _compiled(image, weight, offsets_h, offsets_w, list(stride), list(size), groups)
-    return plain_sampled_conv2d(image, weight, offsets_h, offsets_w, stride, size, groups)
+        return _compiled(image, weight, factors, list(centre), list(stride), list(size), groups)
+    return plain_sampled_conv2d(image, weight, factors, centre, stride, size, groups)
 
 
 def plain_sampled_conv2d(
     image: Tensor,
     weight: Tensor,
-    offsets_h: Tensor,
-    offsets_w: Tensor,
+    factors: Tensor,
+    centre: tuple[float, float],
     stride: tuple[int, int],
     size: tuple[int, int],
     groups: int = 1,
 ) -> Tensor:
     """``sampled_conv2d`` in plain PyTorch: for any device, and differentiable to any order."""
-    columns = sample(_exact(image), offsets_h, offsets_w, stride, size).to(weight.dtype)
+    offsets = _offsets(weight, factors, centre)
+    columns = sample(_exact(image), *offsets, stride, size).to(weight.dtype)
     columns = columns.reshape(image.shape[0], groups, weight[0].numel(), size[0] * size[1])
     product = weight.reshape(groups, -1, weight[0].numel()) @ columns
     return product.reshape(image.shape[0], weight.shape[0], *size)
@@ -66,8 +67,8 @@ def plain_sampled_conv2d(
 def _compiled(
     image: Tensor,
     weight: Tensor,
-    offsets_h: Tensor,
-    offsets_w: Tensor,
+    factors: Tensor,
+    centre: list[float],
     stride: list[int],
     size: list[int],
     groups: int,
@@ -77,7 +78,8 @@ def _compiled(
     output = _features(image, weight.shape[0], *size)
     matrix = weight.reshape(groups, -1, weight[0].numel())
     pixels = _pixels(image)
-    how = plan(pixels.numpy(), offsets_h.numpy(), offsets_w.numpy(), (stride[0], stride[1]), size[1])
+    offsets = _offsets(weight, factors, centre)
+    how = plan(pixels.numpy(), offsets[0].numpy(), offsets[1].numpy(), (stride[0], stride[1]), size[1])
     for n, first, rows, columns in _chunks(pixels, weight, size):
         fill_columns(pixels[n].numpy(), how, first, rows, columns.numpy())
         out = _rows(output[n], first, rows, groups)
@@ -93,20 +95,21 @@ def _compiled_backward(
     grad: Tensor,
     image: Tensor,
     weight: Tensor,
-    offsets_h: Tensor,
-    offsets_w: Tensor,
+    factors: Tensor,
+    centre: list[float],
     stride: list[int],
     groups: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     from tessella.dilation.compiled import plan, scatter_columns
 
     size = grad.shape[2:]
     matrix = weight.reshape(groups, -1, weight[0].numel())
     pixels = _pixels(image)
-    how = plan(pixels.numpy(), offsets_h.numpy(), offsets_w.numpy(), (stride[0], stride[1]), size[1])
+    offsets = _offsets(weight, factors, centre)
+    how = plan(pixels.numpy(), offsets[0].numpy(), offsets[1].numpy(), (stride[0], stride[1]), size[1])
     grad_pixels = torch.zeros_like(pixels)
     grad_matrix = torch.zeros(matrix.shape, dtype=pixels.dtype)
-    grad_h, grad_w = (torch.zeros(offsets.shape, dtype=torch.float64) for offsets in (offsets_h, offsets_w))
+    grad_h, grad_w = (torch.zeros(axis.shape, dtype=torch.float64) for axis in offsets)
     fast = _suits_onednn(weight, groups)
     transposed = matrix.mT.contiguous() if fast else matrix.mT
     for n, first, rows, columns in _chunks(pixels, weight, size):
@@ -140,9 +143,23 @@ def _compiled_backward(
     return (
         grad_image,
         grad_matrix.reshape(weight.shape).to(weight.dtype),
-        grad_h.to(offsets_h.dtype),
-        grad_w.to(offsets_w.dtype),
+        _grad_factors(grad_h, grad_w).to(factors.dtype),
     )
+
+
+def _offsets(weight: Tensor, factors: Tensor, centre: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """Where the taps read along each axis, [C, kh] and [C, kw]."""
+    kernel = weight.shape[2:]
+    vertical = tap_offsets(kernel[0], centre[0], factors)
+    if kernel[0] == kernel[1] and centre[0] == centre[1]:
+        return vertical, vertical
+    return vertical, tap_offsets(kernel[1], centre[1], factors)
+
+
+def _grad_factors(grad_h: Tensor, grad_w: Tensor) -> Tensor:
+    return (grad_h * tap_steps(grad_h.shape[1], grad_h)).sum(1) + (
+        grad_w * tap_steps(grad_w.shape[1], grad_w)
+    ).sum(1)
 
 
 def _exact(image: Tensor) -> Tensor:
@@ -219,8 +236,8 @@ def _multiply(a: Tensor, b: Tensor, out: Tensor) -> None:
 def _(
     image: Tensor,
     weight: Tensor,
-    offsets_h: Tensor,
-    offsets_w: Tensor,
+    factors: Tensor,
+    centre: list[float],
     stride: list[int],
     size: list[int],
     groups: int,
@@ -228,7 +245,7 @@ def _(
     from tessella.dilation import gpu
 
     output = _features(image, weight.shape[0], *size)
-    gpu.forward(image, weight, offsets_h, offsets_w, stride, groups, output)
+    gpu.forward(image, weight, *_offsets(weight, factors, centre), stride, groups, output)
     return output
 
 
@@ -237,49 +254,46 @@ def _(
     grad: Tensor,
     image: Tensor,
     weight: Tensor,
-    offsets_h: Tensor,
-    offsets_w: Tensor,
+    factors: Tensor,
+    centre: list[float],
     stride: list[int],
     groups: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     from tessella.dilation import gpu
 
-    exact = gpu.backward(grad, image, weight, offsets_h, offsets_w, stride, groups)
+    offsets = _offsets(weight, factors, centre)
+    grad_image, grad_weight, grad_factors = gpu.backward(grad, image, weight, *offsets, stride, groups)
     return (
-        exact[0].to(image.dtype, memory_format=_memory_format(image)),
-        exact[1].to(weight.dtype),
-        exact[2].to(offsets_h.dtype),
-        exact[3].to(offsets_w.dtype),
+        grad_image.to(image.dtype, memory_format=_memory_format(image)),
+        grad_weight.to(weight.dtype),
+        grad_factors.to(factors.dtype),
     )
 
 
 @_compiled.register_fake
 def _(
-    image: Tensor, weight: Tensor, offsets_h: Tensor, offsets_w: Tensor, stride: Any, size: Any, groups: int
+    image: Tensor, weight: Tensor, factors: Tensor, centre: Any, stride: Any, size: Any, groups: int
 ) -> Tensor:
     return _features(image, weight.shape[0], *size)
 
 
 @_compiled_backward.register_fake
-def _(
-    grad: Tensor, image: Tensor, weight: Tensor, offsets_h: Tensor, offsets_w: Tensor, *_: Any
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _(grad: Tensor, image: Tensor, weight: Tensor, factors: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
     return (
         _features(image, *image.shape[1:]),
         torch.empty_like(weight, memory_format=torch.contiguous_format),
-        torch.empty_like(offsets_h),
-        torch.empty_like(offsets_w),
+        torch.empty_like(factors),
     )
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    *tensors, ctx.stride, _, ctx.groups = inputs
+    *tensors, ctx.centre, ctx.stride, _, ctx.groups = inputs
     ctx.save_for_backward(*tensors)
 
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    grads = _compiled_backward(grad, *ctx.saved_tensors, ctx.stride, ctx.groups)
-    return (*grads, None, None, None)
+    grads = _compiled_backward(grad, *ctx.saved_tensors, ctx.centre, ctx.stride, ctx.groups)
+    return (*grads, None, None, None, None)
 
 
 _compiled.register_autograd(_backward, setup_context=_save)

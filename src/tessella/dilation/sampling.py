@@ -5,6 +5,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 
+def tap_steps(taps: int, like: Tensor) -> Float[Tensor, " taps"]:
+    """Distance of each tap from the kernel's centre, in factors."""
+    return torch.arange((1 - taps) / 2, taps / 2, device=like.device, dtype=like.dtype)
+
+
+def tap_offsets(
+    taps: int, centre: float, factors: Float[Tensor, " channels"]
+) -> Float[Tensor, "channels taps"]:
+    """Where each tap reads along an axis, in pixels from stride * output; ``centre`` is where their middle lies."""
+    return factors[:, None] * tap_steps(taps, factors) + centre
+
+
 def sample(
     image: Float[Tensor, "batch channels height width"],
     offsets_h: Float[Tensor, "channels kh"],
