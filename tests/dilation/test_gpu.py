@@ -44,7 +44,8 @@ def test_equals_plain_pytorch(monkeypatch, device, room, dtype, shape):
     """Over images, rows and blocks; at integers beside fractions, and far outside the image."""
     gpu = pytest.importorskip("tessella.dilation.gpu")
     monkeypatch.setattr(gpu, "ROOM_BYTES", room)
-    monkeypatch.setattr(gpu, "BLOCK", 64)
+    monkeypatch.setattr(gpu, "SAMPLED_BYTES", 64 * dtype.itemsize)
+    monkeypatch.setattr(gpu, "SPREAD_PIXELS", 64)
     kernel, stride, padding, groups = shape
     image, weight, _ = (tensor.to(device, dtype) for tensor in problem(kernel, groups))
     image = image[..., :8, :9]

@@ -12,11 +12,14 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-ROOM_BYTES = 256 << 20
+ROOM_BYTES = 128 << 20
 """For the columns of one chunk: several images at once, so that launching kernels does not take longer than they do."""
 
-BLOCK = 512
-"""Pixels of one program."""
+SAMPLED_BYTES = 1024
+"""Of one row of columns that a program writes."""
+
+SPREAD_PIXELS = 256
+"""Of the image that a program of the adjoint owns."""
 
 
 def forward(
@@ -57,14 +60,14 @@ def backward(
         torch.zeros_like(offsets_h[:, 0], dtype=exact),
     )
     grad_matrix: Tensor | None = None
-    for n, count, first, columns in _chunks(image, weight, grad.shape[2:]):
-        grad_rows = _rows(grad[n : n + count], first, columns.shape[4], groups)
-        taken = _flat(columns, groups)
-        _multiply(transposed, grad_rows, taken)
-        _spread(columns, offsets, stride, first, grad_image[n : n + count])
-        grad_factors += _swap(image[n : n + count], offsets, stride, first, columns)
+    for n, count, first, taken in _chunks(image, weight, grad.shape[2:]):
+        grad_rows = _rows(grad[n : n + count], first, taken.shape[4], groups)
+        _multiply(transposed, grad_rows, _flat(taken, groups))
+        _spread(taken, offsets, stride, first, grad_image[n : n + count])
+        columns, slopes = _sample_again(image[n : n + count], offsets, stride, first, taken)
+        grad_factors += slopes
         with _precision_of_convolutions():
-            parts = grad_rows @ taken.mT
+            parts = grad_rows @ _flat(columns, groups).mT
         part = parts.sum(0, dtype=exact) if count > 1 else parts[0]
         grad_matrix = part if grad_matrix is None else grad_matrix + part.to(exact)
     if grad_matrix is None:  # no images
@@ -134,12 +137,13 @@ def _sample(image: Tensor, offsets: list[Tensor], stride: list[int], first: int,
     _launch_sampling(image, offsets, stride, first, columns, None)
 
 
-def _swap(image: Tensor, offsets: list[Tensor], stride: list[int], first: int, columns: Tensor) -> Tensor:
-    """Put the columns in the place of their gradient; the factors' derivatives [C] are returned."""
-    blocks = triton.cdiv(columns.shape[4] * columns.shape[5], BLOCK)
-    parts = offsets[0].new_empty(*columns.shape[:2], blocks)
-    _launch_sampling(image, offsets, stride, first, columns, parts)
-    return parts.sum((0, 2))
+def _sample_again(
+    image: Tensor, offsets: list[Tensor], stride: list[int], first: int, grad_columns: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The columns, and the derivatives of the factors [C]."""
+    # Not in the place of their gradient: that a kernel writes where it has just read costs it ten times its time.
+    columns = torch.empty_like(grad_columns)
+    return columns, _launch_sampling(image, offsets, stride, first, columns, grad_columns).sum((0, 2))
 
 
 def _launch_sampling(
@@ -148,15 +152,19 @@ def _launch_sampling(
     stride: list[int],
     first: int,
     columns: Tensor,
-    parts: Tensor | None,
-) -> None:
+    grad_columns: Tensor | None,
+) -> Tensor:
+    """Write the columns; where their gradient is given, return what each program adds to the factors' [N, C, blocks]."""
     batch, channels, kh, kw, rows, width = columns.shape
-    blocks = triton.cdiv(rows * width, BLOCK)
+    pixels = SAMPLED_BYTES // columns.element_size()
+    blocks = triton.cdiv(rows * width, pixels)
+    slopes = offsets[0].new_empty(batch, channels, blocks if grad_columns is not None else 0)
     _sample_kernel[(batch * channels * blocks,)](
         image,
         *offsets,
         columns,
-        parts,
+        grad_columns,
+        slopes,
         first,
         image.shape[2],
         image.shape[3],
@@ -167,9 +175,10 @@ def _launch_sampling(
         *stride,
         KH=kh,
         KW=kw,
-        GRADIENT=parts is not None,
-        BLOCK=BLOCK,
+        GRADIENT=grad_columns is not None,
+        BLOCK=pixels,
     )
+    return slopes
 
 
 def _spread(
@@ -178,7 +187,7 @@ def _spread(
     """Adjoint of ``_sample``: the columns' gradient as that of the image, added up over chunks of rows."""
     batch, channels, kh, kw, rows, width = columns.shape
     height, image_width = grad_image.shape[2:]
-    blocks = triton.cdiv(height * image_width, BLOCK)
+    blocks = triton.cdiv(height * image_width, SPREAD_PIXELS)
     _spread_kernel[(batch * channels * blocks,)](
         columns,
         *offsets,
@@ -194,7 +203,7 @@ def _spread(
         KH=kh,
         KW=kw,
         ADD=first > 0,
-        BLOCK=BLOCK,
+        BLOCK=SPREAD_PIXELS,
     )
 
 
@@ -234,7 +243,8 @@ def _sample_kernel(  # type: ignore[no-untyped-def]
     offsets_h,
     offsets_w,
     columns,
-    parts,
+    grad_columns,
+    slopes,
     first,
     height,
     width,
@@ -258,6 +268,8 @@ def _sample_kernel(  # type: ignore[no-untyped-def]
     c = plane % channels
     image += plane.to(tl.int64) * height * width
     columns += plane.to(tl.int64) * KH * KW * rows * out_width
+    if GRADIENT:
+        grad_columns += plane.to(tl.int64) * KH * KW * rows * out_width
     kind = offsets_h.dtype.element_ty
 
     pixel = block * BLOCK + tl.arange(0, BLOCK)
@@ -287,13 +299,13 @@ def _sample_kernel(  # type: ignore[no-untyped-def]
                 lower, _ = _along(place + width, x, width, share_w, on_next, False, kind)
                 upper, _ = _along(place - width, x, width, share_w, on_last, False, kind)
                 slope_h = (lower - upper) * 0.5
-            column = columns + ((i * KW + j) * rows * out_width + pixel)
+            column = (i * KW + j) * rows * out_width + pixel
             if GRADIENT:
-                grad = tl.load(column, mask=inside, other=0.0).to(kind)
+                grad = tl.load(grad_columns + column, mask=inside, other=0.0).to(kind)
                 total += grad * (step_h * slope_h + (2 * j - (KW - 1)) * 0.5 * slope_w)
-            tl.store(column, value.to(columns.dtype.element_ty), mask=inside)
+            tl.store(columns + column, value.to(columns.dtype.element_ty), mask=inside)
     if GRADIENT:
-        tl.store(parts + tl.program_id(0), tl.sum(total))
+        tl.store(slopes + tl.program_id(0), tl.sum(total))
 
 
 @triton.jit
@@ -304,13 +316,13 @@ def _output(distance, stride, first, size):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _against(row, x, stride, width, share, inside, KIND: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Adjoint of ``_along``: what the outputs of a row give back to a pixel, x from where the first one reads."""
+def _against(tap, line, x, stride, width, share, inside, KIND: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Adjoint of ``_along``: what the outputs of a line give back to a pixel, x from where the first one reads."""
     place, meets = _output(x, stride, 0, width)
-    value = tl.load(row + place, mask=inside & meets, other=0.0).to(KIND)
+    value = tl.load(tap + (line + place), mask=inside & meets, other=0.0).to(KIND)
     if share != 0:
         place, meets = _output(x - 1, stride, 0, width)
-        value += share * (tl.load(row + place, mask=inside & meets, other=0.0).to(KIND) - value)
+        value += share * (tl.load(tap + (line + place), mask=inside & meets, other=0.0).to(KIND) - value)
     return value
 
 
@@ -347,16 +359,18 @@ def _spread_kernel(  # type: ignore[no-untyped-def]
     total = tl.zeros([BLOCK], kind)
     for i in range(KH):
         at_h, share_h = _tap(offsets_h + c * KH + i)
-        m, on_row = _output(y - at_h, stride_h, first, rows)
-        m_next, on_next = _output(y - at_h - 1, stride_h, first, rows)
+        row, meets = _output(y - at_h, stride_h, first, rows)
+        line, on_row = row * out_width, inside & meets
+        row, meets = _output(y - at_h - 1, stride_h, first, rows)
+        next_line, on_next = row * out_width, inside & meets
         for j in tl.static_range(KW):
             at_w, share_w = _tap(offsets_w + c * KW + j)
             tap = columns + (i * KW + j) * rows * out_width
             from_w = x - at_w
-            value = _against(tap + m * out_width, from_w, stride_w, out_width, share_w, inside & on_row, kind)
+            value = _against(tap, line, from_w, stride_w, out_width, share_w, on_row, kind)
             if share_h != 0:
-                row, on = tap + m_next * out_width, inside & on_next
-                value += share_h * (_against(row, from_w, stride_w, out_width, share_w, on, kind) - value)
+                far = _against(tap, next_line, from_w, stride_w, out_width, share_w, on_next, kind)
+                value += share_h * (far - value)
             total += value
     if ADD:
         total += tl.load(grad_image + pixel, mask=inside, other=0.0)
