@@ -69,10 +69,17 @@ def as_it_is(run: Run) -> Run:
     return run
 
 
-def layers(rounds: int, device: str, batch: int = 1, prepare: Callable[[Run], Run] = as_it_is) -> dict:
+def layers(
+    rounds: int,
+    device: str,
+    batch: int = 1,
+    prepare: Callable[[Run], Run] = as_it_is,
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> dict:
     results = {}
     for name, (channels, outputs, step, bounds) in LAYERS.items():
-        plain = nn.Conv2d(channels, outputs, 3, padding=step, dilation=step).to(device)
+        plain = nn.Conv2d(channels, outputs, 3, padding=step, dilation=step)
+        plain = plain.to(device, memory_format=memory_format)
         learnable = make_dilation_learnable(copy.deepcopy(plain), {step: bounds}, initial="uniform")
         candidates: dict[str, nn.Module] = {"ordinary": plain, "learnable": learnable}
         for rival, build in (("deformable", Deformable), ("DCLS", dcls)):
@@ -80,7 +87,8 @@ def layers(rounds: int, device: str, batch: int = 1, prepare: Callable[[Run], Ru
                 candidates[rival] = build(plain).to(device)
             except ImportError:
                 print(f"{rival}: not installed")
-        image = torch.randn(batch, channels, SIZE, SIZE, device=device, requires_grad=True)
+        image = torch.randn(batch, channels, SIZE, SIZE, device=device)
+        image = image.contiguous(memory_format=memory_format).requires_grad_()
         few = min(rounds, 3)  # rounds of the slow ones
         for work, run in (("forward", forward), ("forward and backward", step_of)):
             runs = {which: prepare(partial(run, module, image)) for which, module in candidates.items()}

@@ -1,6 +1,6 @@
 """Full-size PSPNet-50 on CamVid on one GPU, from scratch, with fixed and with learned dilation: minutes on an H200.
 
-    python benchmarks/gpu/camvid_pspnet.py --data CAMVID --seeds 0 1 2 [--rows fixed learned] [--steps 1500]
+    python benchmarks/gpu/camvid_pspnet.py --data CAMVID --seeds 0 1 2 [--rows fixed learned] [--steps 800]
 
 Method: recipe camvid_pspnet_dilation with a ResNet-50, trained on train, the last weights (an average over steps)
 measured on test. A row and a seed is a file of its own under ``benchmarks/results/gpu_camvid_pspnet/``, and what is
@@ -31,7 +31,7 @@ OUT = Path(__file__).parents[1] / "results" / "gpu_camvid_pspnet"
 CHANGES = {
     "network.network.backbone.depth": 50,
     "train_split": "train",
-    "crop": (352, 480),
+    "crop": (240, 320),
     "optimizer": "adamw",
     "learning_rate": 1e-3,
     "head_factor": 1.0,
@@ -86,7 +86,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="CamVid in SegNet's layout")
-    parser.add_argument("--steps", type=int, default=1500, help="updates")
+    parser.add_argument("--steps", type=int, default=800, help="updates")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--rows", nargs="+", choices=("fixed", "learned"), default=["fixed", "learned"])
     options = parser.parse_args()

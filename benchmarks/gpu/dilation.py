@@ -5,6 +5,7 @@
 Python takes to launch its kernels. ``repeatable`` says whether two backward passes gave the same bits.
 """
 
+import argparse
 import json
 import sys
 from contextlib import nullcontext
@@ -17,7 +18,12 @@ import dilation as benchmark
 from tessella.dilation import LearnableDilatedConv2d
 from tessella.runs.environment import environment, write_json
 
-ROUNDS = 20
+ROUNDS = 15
+SETTINGS = [
+    ("fp32", torch.contiguous_format),
+    ("bf16", torch.contiguous_format),
+    ("bf16", torch.channels_last),
+]
 OUT = Path(__file__).parents[1] / "results" / "gpu_dilation.json"
 
 
@@ -45,32 +51,37 @@ def repeatable() -> bool:
     return all(torch.equal(one, other) for one, other in zip(gradients(), gradients(), strict=True))
 
 
-def main() -> None:
-    torch.manual_seed(0)
-    measured: dict = {"repeatable": repeatable()}
-    settings = [
-        ("fp32", torch.contiguous_format),
-        ("bf16", torch.contiguous_format),
-        ("bf16", torch.channels_last),
-    ]
-    for precision, layout in settings:
+def times() -> dict:
+    measured = {"repeatable": repeatable()}
+    for precision, layout in SETTINGS:
         for batch in (1, 10):
             name = f"{precision}{', channels last' if layout == torch.channels_last else ''}, batch {batch}"
-            found = measured[name] = {}
             # A cache of cast weights would outlive a graph.
             cast = torch.autocast("cuda", torch.bfloat16, cache_enabled=False)
+            found = measured[name] = {}
             with cast if precision == "bf16" else nullcontext():
                 for how, prepare in (("launched", benchmark.as_it_is), ("graphs", captured)):
-                    if layout == torch.contiguous_format:
-                        found[f"layers, {how}"] = benchmark.layers(ROUNDS, "cuda", batch, prepare)
+                    found[f"layers, {how}"] = benchmark.layers(ROUNDS, "cuda", batch, prepare, layout)
                     found[f"networks, {how}"] = benchmark.networks(
                         ROUNDS, "cuda", (batch, max(batch, 2)), prepare, layout
                     )
-            write_json(OUT, {"measured": measured, "rounds": ROUNDS, **environment()})
-    measured["memory"] = benchmark.memory(1, "cuda")
-    write_json(OUT, {"measured": measured, "rounds": ROUNDS, **environment()})
-    for name, found in measured.items():
-        print(name, json.dumps(found))
+            print(name, json.dumps(found), flush=True)
+    return measured
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--groups", nargs="+", choices=("times", "memory"), default=["times", "memory"])
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    measured = json.loads(OUT.read_text())["measured"] if OUT.exists() else {}
+    if "times" in options.groups:
+        measured |= times()
+        write_json(OUT, {"measured": measured, "rounds": ROUNDS, **environment()})
+    if "memory" in options.groups:
+        measured["memory"] = benchmark.memory(1, "cuda")
+        print(json.dumps(measured["memory"]))
+        write_json(OUT, {"measured": measured, "rounds": ROUNDS, **environment()})
 
 
 if __name__ == "__main__":

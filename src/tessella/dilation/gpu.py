@@ -18,7 +18,7 @@ ROOM_BYTES = 128 << 20
 SAMPLED_BYTES = 1024
 """Of one row of columns that a program writes."""
 
-SPREAD_PIXELS = 256
+SPREAD_PIXELS = 512
 """Of the image that a program of the adjoint owns."""
 
 
@@ -154,7 +154,7 @@ def _launch_sampling(
     columns: Tensor,
     grad_columns: Tensor | None,
 ) -> Tensor:
-    """Write the columns; where their gradient is given, return what each program adds to the factors' [N, C, blocks]."""
+    """Write the columns; where their gradient is given, the factors' [N, C, blocks] is returned in parts."""
     batch, channels, kh, kw, rows, width = columns.shape
     pixels = SAMPLED_BYTES // columns.element_size()
     blocks = triton.cdiv(rows * width, pixels)
