@@ -11,6 +11,7 @@ from typing import Any
 
 from tessella import __version__
 from tessella.commands.audit_arguments import add_audits
+from tessella.commands.serve_arguments import add_keys, add_remote, add_serving
 from tessella.errors import InputError
 
 
@@ -209,6 +210,15 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--data", type=Path, help="folder of the data set, to measure what rounding costs")
     export.add_argument("--split", help="of that data set; the recipe's test split if not given")
 
+    serve = add(
+        "serve",
+        "answer predictions over HTTP (Open Inference Protocol 2), behind defences",
+        "tessella serve runs/camvid --defence gaussian=0.5",
+    )
+    _model_arguments(serve)
+    add_serving(serve)
+    add_keys(add("keys", "say who may ask a server, and how often", "tessella keys add alice --budget 1000"))
+
     report = add(
         "report", "write a run's HTML report, or compare several runs", "tessella report runs/a runs/b"
     )
@@ -235,7 +245,9 @@ def _add(
 
 
 def _model_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", help="a run's folder, a checkpoint, an exported file, or file.py:callable")
+    parser.add_argument(
+        "model", help="a run's folder, a checkpoint, an exported file, file.py:callable, or http://host:port"
+    )
     parser.add_argument(
         "--trust",
         action="append",
@@ -258,6 +270,7 @@ def _model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="auto", help="cpu, cuda, cuda:1; auto takes a GPU where there is one"
     )
+    add_remote(parser)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import torch
 from rich.progress import track
 
 from tessella.commands.data import find_dataset
-from tessella.commands.model import open_model
+from tessella.commands.model import REMOTE, open_model
 from tessella.datasets import LabelClass, SegmentationDataset
 from tessella.datasets.file_dataset import FileDataset
 from tessella.datasets.loading import Batch
@@ -76,7 +76,7 @@ def asking_about(batches: Iterable[Batch], name: str, total: int) -> Iterable[Ba
 
 def _shadow(options: argparse.Namespace, source: str, members: str, nonmembers: str) -> ShadowModel:
     """Behind the victim's defences: an attacker who knows of them puts them before his own models too."""
-    of_shadow = argparse.Namespace(**{**vars(options), "model": source})
+    of_shadow = argparse.Namespace(**{**vars(options), **dict.fromkeys((*REMOTE, "key")), "model": source})
     model, device = open_model(of_shadow)
     own = _open(members, model, options.dataset)
     shadow = victim_of(of_shadow, model, device, own.classes)

@@ -75,7 +75,7 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--attacker-steps", type=int, default=1500, help=STEPS)
     parser.add_argument("--dataset", help="name of the data set, for a model that was not trained here")
-    _add_defences(
+    add_defences(
         parser, f"{DEFENCES} before the answers of the model and its shadows; may be given more than once"
     )
     parser.add_argument(
@@ -110,7 +110,7 @@ def _add_game_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--buffer", type=float, default=30, help="what is left out before each cut")
     parser.add_argument("--seed", type=int, default=0, help="of the coins")
     parser.add_argument("--label-only", action="store_true", help="ask nine times more for each image")
-    _add_defences(
+    add_defences(
         parser,
         "ask every model once more behind it, as in tessella audit run; may be given more than once",
         "NAME[=STRENGTH][+...]",
@@ -141,14 +141,14 @@ def _add_shadow_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.5,
         help="of these that the shadow is trained on: those that the model is surest of",
     )
-    _add_defences(parser, f"{DEFENCES} before the model's answers; may be given more than once")
+    add_defences(parser, f"{DEFENCES} before the model's answers; may be given more than once")
     parser.add_argument(
         "--out", type=Path, required=True, help="the shadow's run; goes on with what is there"
     )
     parser.add_argument("--no-progress", action="store_true", help="no progress bar while it is trained")
 
 
-def _add_defences(parser: argparse.ArgumentParser, meaning: str, form: str = "NAME[=STRENGTH]") -> None:
+def add_defences(parser: argparse.ArgumentParser, meaning: str, form: str = "NAME[=STRENGTH]") -> None:
     parser.add_argument("--defence", action="append", default=[], metavar=form, help=meaning)
     parser.add_argument(
         "--generator",

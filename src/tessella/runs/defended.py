@@ -19,12 +19,17 @@ from tessella.runs.user_code import load_function
 
 
 def defended(
-    black_box: BlackBox, network: nn.Module, defences: Sequence[str], generator: str = ""
+    black_box: BlackBox,
+    network: nn.Module,
+    defences: Sequence[str],
+    generator: str = "",
+    secret: bytes = b"",
 ) -> BlackBox:
     """``black_box`` behind defences, each NAME or NAME=STRENGTH; the first stands nearest to the model.
 
     network: that answers, whose dropout is a defence. generator: for SynFeat, which asks the network itself and so must
-    come first: FILE.py:FUNCTION that makes its encode, decode and generate of the network.
+    come first: FILE.py:FUNCTION that makes its encode, decode and generate of the network. secret: that noise is drawn
+    from.
 
     Raises InputError for a name or strength that there is not, and SynFeat without a generator.
     """
@@ -39,15 +44,15 @@ def defended(
     undefended = black_box
     known: dict[str, tuple[Callable[..., BlackBox], Callable[[str], float]]] = {
         "argmax": (Argmax, float),
-        "dropout": (lambda box, *ratio: Dropout(box, network, *ratio), float),
-        "gaussian": (Gaussian, float),
+        "dropout": (lambda box, ratio=0.9: Dropout(box, network, ratio, secret), float),
+        "gaussian": (lambda box, variance=0.5: Gaussian(box, variance, secret), float),
         "rounded": (Rounded, int),
         "synfeat": (synfeat, float),
         "temperature": (Temperature, float),
         "topk": (TopK, int),
     }
     for text in defences:
-        name, equals, strength = text.partition("=")
+        name, equals, strength = text.replace(":", "=").partition("=")
         if name not in known:
             raise InputError(f"--defence {text}: choose {', '.join(known)}")
         build, number = known[name]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -14,12 +15,16 @@ from tessella.inference import InferencePlan, Predictor
 from tessella.networks.adapters import as_network
 from tessella.networks.exported_network import ExportedNetwork, load_exported
 from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD, Normalized, to_float
+from tessella.pictures import default_palette
 from tessella.runs.configuration import from_json
 from tessella.runs.evaluation import Predict, on_images
 from tessella.runs.segmentation import Segmentation, bare_network
 from tessella.runs.user_code import load_function
 from tessella.runs.views import Views, predict_views
 from tessella.training.checkpoints import read_checkpoint
+
+if TYPE_CHECKING:
+    from tessella.serving.client import RemoteModel
 
 
 @dataclass(frozen=True)
@@ -81,16 +86,23 @@ class Model:
         return F.interpolate(predict(image), size, mode="bilinear")
 
 
-def load_model(source: str, trusted: Sequence[str] = ("tessella",)) -> Model:
-    """A model from ``run/`` or ``.ckpt`` (ours), a file that ``tessella export`` wrote, or ``file.py:callable``.
+def is_url(source: str) -> bool:
+    return source.startswith(("http://", "https://"))
+
+
+def load_model(source: str, trusted: Sequence[str] = ("tessella",), **remote: Any) -> Model:
+    """A model from ``run/`` or ``.ckpt`` (ours), a file that ``tessella export`` wrote, ``file.py:callable``, or a URL.
 
     A run's folder means its best checkpoint. ``file.py:callable``, or ``module:callable``, returns an ``nn.Module``
     for RGB normalised by ImageNet's mean and deviation. Nothing in a checkpoint is executed; ``trusted`` names the
-    packages whose classes it may build. ``file.py:callable`` runs that code: it is the user's own.
+    packages whose classes it may build. ``file.py:callable`` runs that code: it is the user's own. ``http://host:port``
+    is a server of the Open Inference Protocol, for which ``remote`` holds further arguments of ``RemoteModel``.
 
     Raises:
         InputError: no such file or module; a checkpoint of something else.
     """
+    if is_url(source):
+        return _from_url(source, remote)
     path = Path(source)
     if path.is_dir():
         path = path / "checkpoints" / "best.ckpt"
@@ -104,6 +116,28 @@ def load_model(source: str, trusted: Sequence[str] = ("tessella",)) -> Model:
     if not isinstance(network, nn.Module):
         raise InputError(f"{source}: gives {type(network).__name__}; a torch.nn.Module is needed")
     return Model(Normalized(as_network(network), IMAGENET_MEAN, IMAGENET_STD).eval())
+
+
+class _Remote(nn.Module):
+    """A server as a network: pictures to logarithms of its posteriors, which a softmax takes back."""
+
+    def __init__(self, server: "RemoteModel") -> None:
+        super().__init__()
+        self.server = server
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.server(image).log().to(image.device)
+
+
+def _from_url(url: str, remote: dict[str, Any]) -> Model:
+    from tessella.serving.client import RemoteModel  # an optional package speaks HTTP
+
+    server = RemoteModel(url, **remote)
+    colours = server.contract.palette or default_palette(len(server.contract.classes)).tolist()
+    classes = tuple(
+        LabelClass(name, tuple(colour)) for name, colour in zip(server.contract.classes, colours, strict=True)
+    )
+    return Model(_Remote(server), classes or None)
 
 
 def _from_exported(path: Path) -> Model:

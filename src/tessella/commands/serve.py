@@ -1,0 +1,64 @@
+"""tessella serve: a protected server of one model."""
+
+import argparse
+
+from tessella.commands.model import open_model
+from tessella.errors import InputError
+
+
+def run(options: argparse.Namespace) -> None:
+    try:
+        import uvicorn
+
+        from tessella.serving.app import LOOPBACK, Settings, create_app
+    except ImportError as error:
+        raise InputError(f"serve needs {error.name}: pip install tessella[serving]") from error
+    from tessella.runs.serving import name_of, served
+    from tessella.serving.access import Access
+    from tessella.serving.pictures import Limits
+
+    on_loopback = options.host in LOOPBACK
+    if not (on_loopback or options.keys or options.open):
+        raise InputError(
+            f"--host {options.host}: others can reach it; give --keys, or --open to answer whoever asks"
+        )
+    model, device = open_model(options)
+    access = Access(options.state / "server.sqlite")
+    if options.keys and not access.all_keys():
+        raise InputError(
+            f"--keys: there is none yet; tessella keys add NAME --budget 1000 --state {options.state}"
+        )
+    what = served(
+        model,
+        device,
+        name=options.name or name_of(options.model),
+        defences=options.defence,
+        generator=options.generator,
+        secret=access.secret(),
+        posteriors=options.posteriors,
+        compare=on_loopback and not options.keys if options.compare is None else options.compare,
+    )
+    settings = Settings(
+        keys=options.keys,
+        limits=Limits(options.max_pictures, options.max_pixels, options.max_body << 20),
+        batch=options.batch,
+        concurrency=options.concurrency,
+        timeout=options.timeout,
+        hosts=("localhost", "127.0.0.1", "[::1]") if on_loopback else (),
+    )
+    root = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{options.port}"
+    print(
+        f"{what.name} at {root}/v2/models/{what.name}, a page to try it at {root}/; Ctrl-C ends it",
+        flush=True,
+    )
+    try:
+        uvicorn.run(
+            create_app(what, access, settings),
+            host=options.host,
+            port=options.port,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=int(options.timeout) + 1,
+        )
+    finally:
+        access.close()

@@ -1,0 +1,71 @@
+"""What ``tessella serve`` and ``tessella keys`` take, and every command whose model may be a URL."""
+
+import argparse
+from pathlib import Path
+
+from tessella.commands.audit_arguments import add_defences
+
+STATE = Path("serving")
+
+
+def add_serving(parser: argparse.ArgumentParser) -> None:
+    add_defences(
+        parser, "argmax, dropout, gaussian, rounded, synfeat, temperature or topk before its answers"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 for everyone")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument(
+        "--name", default="", help="of the model, in its URL; that of the run where not given"
+    )
+    parser.add_argument(
+        "--posteriors", action="store_true", help="give class probabilities to who asks for them, too"
+    )
+    parser.add_argument(
+        "--compare",
+        action=argparse.BooleanOptionalAction,
+        help="show on the page what the defences changed, and so what they hide; where not given, on this machine "
+        "alone and without --keys",
+    )
+    parser.add_argument("--keys", action="store_true", help="ask for a key, as tessella keys makes them")
+    parser.add_argument("--open", action="store_true", help="answer others without a key")
+    _add_state(parser)
+    parser.add_argument(
+        "--batch", type=int, default=8, help="pictures that the model is asked about at a time"
+    )
+    parser.add_argument(
+        "--concurrency", type=int, default=64, help="requests answered at a time; others wait outside"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=60, help="seconds for a request to arrive, and for its answer"
+    )
+    parser.add_argument("--max-pictures", type=int, default=16, help="in a request")
+    parser.add_argument("--max-pixels", type=int, default=4_000_000, help="of all pictures of a request")
+    parser.add_argument("--max-body", type=int, default=64, help="of a request, in MB")
+
+
+def add_keys(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    add = actions.add_parser("add", help="make a key, and show it once")
+    add.add_argument("name", help="of who gets it")
+    add.add_argument("--budget", type=int, required=True, help="pictures that may be asked about")
+    remove = actions.add_parser("remove", help="take a key away")
+    remove.add_argument("name")
+    for action in (add, remove, actions.add_parser("list", help="show what each key has asked")):
+        _add_state(action)
+
+
+def add_remote(parser: argparse.ArgumentParser) -> None:
+    """For a model that is a URL."""
+    remote = parser.add_argument_group("a model behind a URL")
+    remote.add_argument("--key", help="of a server that asks for one; TESSELLA_KEY where not given")
+    remote.add_argument("--input", help="tensor that takes pictures; as the server says where not given")
+    remote.add_argument("--output", help="tensor that answers")
+    remote.add_argument("--gives", choices=["posteriors", "logits", "labels"], help="what that holds")
+    remote.add_argument("--classes", type=int, help="how many a server of label maps has")
+    remote.add_argument(
+        "--normalised", action="store_true", help="send pictures normalised as ImageNet's are"
+    )
+
+
+def _add_state(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--state", type=Path, default=STATE, help="folder for keys, budgets, log and secret")

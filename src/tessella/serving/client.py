@@ -1,0 +1,221 @@
+"""A server of the Open Inference Protocol as a black box: ours, or anyone's."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import httpx
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tessella.errors import InputError
+from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD
+from tessella.serving.protocol import (
+    HEADER_LENGTH,
+    Malformed,
+    NamedTensor,
+    read_response,
+    write_request,
+)
+
+Gives = Literal["posteriors", "logits", "labels"]
+
+MOST_VALUES = 1 << 30
+RETRIES = 5
+TIMEOUT = 120.0
+LONGEST_WAIT = 30.0
+
+MEANINGS: dict[str, Gives] = {
+    "logit": "logits",
+    "posterior": "posteriors",
+    "prob": "posteriors",
+    "label": "labels",
+}
+"""What an output holds, by what its name has in it."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """How a server is asked. input, datatype: the tensor that takes pictures. output, gives: the tensor that answers,
+    and what it holds. classes, palette: names and colours, empty where the server does not say.
+    """
+
+    input: str
+    datatype: str
+    output: str
+    gives: Gives
+    classes: tuple[str, ...] = ()
+    palette: tuple[tuple[int, int, int], ...] = ()
+
+
+class RemoteModel:
+    """A black box behind a URL: pictures [B, C, H, W], uint8 or floats in 0 to 1, to posteriors [B, K, H, W].
+
+    url: ``http://host:port``, where the server has one model, or with ``/v2/models/NAME``. Tensors are sent as bytes
+    where the server takes them, else as JSON. Tried again is what cannot have been answered: a connection that was
+    refused, and what the server is too busy for. Of a server that gives label maps alone, the posteriors are 0 and 1.
+
+    key: sent as ``Authorization: Bearer KEY``. input, output: names of tensors; what the metadata says where empty.
+    gives: what the output holds; found out by its name where None. normalised: send floats less ImageNet's mean, by its
+    deviation.
+
+    Raises InputError where no such server answers, or its metadata leaves open what to send.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str = "",
+        input: str = "",
+        output: str = "",
+        gives: Gives | None = None,
+        normalised: bool = False,
+        classes: int | None = None,
+    ) -> None:
+        root, _, name = url.rstrip("/").partition("/v2/models/")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(base_url=root, headers=headers, timeout=TIMEOUT)
+        self._path = f"/v2/models/{name or self._only_model()}"
+        self._normalised, self._binary = normalised, True
+        metadata = _json(self._send("GET", self._path))
+        self.contract = _contract(metadata, input, output, gives)
+        self._number = classes or len(self.contract.classes)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        answer = torch.from_numpy(np.array(self._infer(images)))
+        if self.contract.gives == "labels":
+            if answer.numel() and int(answer.max()) >= self._number:
+                raise InputError(
+                    f"a label map has class {int(answer.max())}: say how many there are by --classes"
+                )
+            return F.one_hot(answer.long(), self._number).movedim(-1, 1).float()
+        if answer.ndim == 4 and answer.shape[2:] != images.shape[2:]:
+            answer = F.interpolate(answer.float(), images.shape[2:], mode="bilinear")
+        return answer.float().softmax(1) if self.contract.gives == "logits" else answer.float()
+
+    def _infer(self, images: Tensor) -> np.ndarray:
+        tensor = NamedTensor(self.contract.input, _as_sent(images.cpu(), self.contract, self._normalised))
+        response = self._post(tensor, binary=self._binary)
+        if self._binary and response.status_code in (400, 415, 422):
+            tried = self._post(tensor, binary=False)
+            if tried.status_code == 200:
+                self._binary, response = False, tried
+        _require_good(response)
+        length = response.headers.get(HEADER_LENGTH)
+        try:
+            outputs = read_response(response.content, None if length is None else int(length), MOST_VALUES)
+            return outputs[self.contract.output]
+        except (Malformed, KeyError) as error:
+            raise InputError(f"{response.url}: no answer of the protocol: {error}") from error
+
+    def _post(self, tensor: NamedTensor, binary: bool) -> httpx.Response:
+        body, length = write_request([tensor], [self.contract.output], binary)
+        headers = {"Content-Type": "application/json"}
+        if length is not None:
+            headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(length)}
+        return self._send("POST", f"{self._path}/infer", content=body, headers=headers)
+
+    def _only_model(self) -> str:
+        models = _json(self._send("POST", "/v2/repository/index", json={}))
+        names = [str(model["name"]) for model in models]
+        if len(names) != 1:
+            raise InputError(
+                f"{self._http.base_url}: give the model, as .../v2/models/NAME: {', '.join(names)}"
+            )
+        return names[0]
+
+    def _send(self, method: str, path: str, **rest: Any) -> httpx.Response:
+        for attempt in range(RETRIES + 1):
+            last = attempt == RETRIES
+            try:
+                response = self._http.request(method, path, **rest)
+            except httpx.ConnectError as error:
+                if last:
+                    raise InputError(f"{self._http.base_url}: {error}; does the server run?") from error
+                wait = 0.1 * 2**attempt
+            except (
+                httpx.TransportError
+            ) as error:  # it may have been counted: asking again is the user's to decide
+                raise InputError(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
+            else:
+                if response.status_code not in (429, 503) or last:
+                    return response
+                wait = _seconds(response.headers.get("Retry-After"), 0.1 * 2**attempt)
+            time.sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _contract(metadata: Any, input: str, output: str, gives: Gives | None) -> Contract:
+    """What to send and what will come, by the metadata of the protocol and what the user says."""
+    try:
+        inputs = {str(each["name"]): str(each["datatype"]) for each in metadata["inputs"]}
+        outputs = {str(each["name"]): str(each["datatype"]) for each in metadata["outputs"]}
+        more = metadata.get("parameters") or {}
+        classes = tuple(map(str, more.get("classes", ())))
+        palette = tuple((int(red), int(green), int(blue)) for red, green, blue in more.get("palette", ()))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"the server's metadata is not that of the protocol: {error}") from error
+    input = _chosen(input, inputs, ("image",), "--input")
+    output = _chosen(output, outputs, ("posteriors", "labels"), "--output")
+    if inputs[input] not in ("UINT8", "FP32"):
+        raise InputError(f"--input {input}: it is {inputs[input]}; UINT8 or FP32 is needed")
+    return Contract(
+        input, inputs[input], output, gives or _meaning(output, outputs[output]), classes, palette
+    )
+
+
+def _chosen(given: str, known: dict[str, str], usual: Sequence[str], option: str) -> str:
+    found = [name for name in ([given] if given else [*usual, *known][: len(usual) + 1]) if name in known]
+    if not found or (not given and len(known) > 1 and found[0] not in usual):
+        raise InputError(f"{option} {given}: the server has {', '.join(known)}; choose one")
+    return found[0]
+
+
+def _meaning(output: str, datatype: str) -> Gives:
+    if "INT" in datatype:
+        return "labels"
+    for word, meaning in MEANINGS.items():
+        if word in output.lower():
+            return meaning
+    raise InputError(f"output {output}: say what it holds by --gives posteriors, logits or labels")
+
+
+def _as_sent(images: Tensor, contract: Contract, normalised: bool) -> np.ndarray:
+    is_float = images.is_floating_point()
+    if contract.datatype == "UINT8":
+        return ((images * 255).round().to(torch.uint8) if is_float else images).numpy()
+    pictures = images.float() if is_float else images.float() / 255
+    if normalised:
+        mean, deviation = (torch.tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
+        pictures = (pictures - mean) / deviation
+    return pictures.numpy()
+
+
+def _json(response: httpx.Response) -> Any:
+    _require_good(response)
+    try:
+        return response.json()
+    except ValueError as error:
+        raise InputError(
+            f"{response.url}: gives no JSON; does it speak the Open Inference Protocol?"
+        ) from error
+
+
+def _require_good(response: httpx.Response) -> None:
+    if response.status_code != 200:
+        try:
+            said = str(response.json()["error"])
+        except (ValueError, KeyError, TypeError):
+            said = response.text[:200].strip()
+        raise InputError(f"{response.url}: {response.status_code} {said}")
+
+
+def _seconds(header: str | None, otherwise: float) -> float:
+    try:
+        return min(max(float(header or otherwise), 0.0), LONGEST_WAIT)
+    except ValueError:  # a date
+        return otherwise
