@@ -63,7 +63,7 @@ class Access:
 
     def add(self, name: str, budget: int) -> str:
         """A new key, which can be read here and never again. Raises InputError for a name that there is already."""
-        if not name.replace("-", "").replace("_", "").isalnum():
+        if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
             raise InputError(f"key {name!r}: give a name of letters, digits, - and _")
         if budget < 0:
             raise InputError(f"--budget {budget}: give 0 pictures or more")
@@ -85,7 +85,7 @@ class Access:
     def who(self, key: str) -> str | None:
         """The name of a key; None where it is none. Takes the same time however much of it is right."""
         name, _, word = key.partition(".")
-        found = self._run("SELECT digest FROM keys WHERE name = ?", name)
+        found = self._run("SELECT digest FROM keys WHERE name = ?", name if name.isascii() else "")
         right = hmac.compare_digest(found[0][0] if found else bytes(32), _digest(word))
         return name if found and right else None
 

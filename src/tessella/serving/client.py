@@ -1,6 +1,7 @@
 """A server of the Open Inference Protocol as a black box: ours, or anyone's."""
 
 import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -79,6 +80,7 @@ class RemoteModel:
         root, _, name = url.rstrip("/").partition("/v2/models/")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._http = httpx.Client(base_url=root, headers=headers, timeout=TIMEOUT)
+        weakref.finalize(self, self._http.close)
         self._path = f"/v2/models/{name or self._only_model()}"
         self._normalised, self._binary = normalised, True
         metadata = _json(self._send("GET", self._path))

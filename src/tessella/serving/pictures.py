@@ -57,6 +57,8 @@ def open_picture(content: bytes, limits: Limits) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of sizes that are refused below
             picture = Image.open(io.BytesIO(content), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise Malformed(f"a picture has far more than {limits.pixels} pixels") from error
     except Exception as error:  # whatever Pillow's readers raise at bytes that are no picture
         raise Malformed(f"a picture: {' or '.join(FORMATS)} is needed") from error
     _require_size(1, picture.height, picture.width, limits)

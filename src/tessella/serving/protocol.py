@@ -174,8 +174,8 @@ def _shape(shape: Any, name: str, most_values: int) -> tuple[int, ...]:
     axes = tuple(_number(axis, f"shape of {name!r}") for axis in _listing(shape, f"shape of {name!r}"))
     if len(axes) > MOST_AXES:
         raise Malformed(f"{name!r} has {len(axes)} axes; at most {MOST_AXES} are allowed")
-    if math.prod(axes) > most_values:
-        raise Malformed(f"{name!r} has {math.prod(axes)} values; at most {most_values} are allowed")
+    if max(axes, default=0) > most_values or math.prod(axes) > most_values:
+        raise Malformed(f"{name!r} is {list(axes)}; at most {most_values} values are allowed")
     return axes
 
 
