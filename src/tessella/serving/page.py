@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from tessella.pictures import overlay
+from tessella.pictures import colorize, overlay
 from tessella.serving.answers import Served
 
 
@@ -22,8 +22,9 @@ def shown(
     after = (answer.argmax(1) if served.posteriors else answer)[0].numpy()
     number, count = np.unique(after, return_counts=True)
     order = np.argsort(-count)
+    noisy = before is not None  # contours of noise would hide it
     result: dict[str, Any] = {
-        "segmentation": _data_url(overlay(image, after, served.palette)),
+        "segmentation": _data_url(overlay(image, after, served.palette, draw_contours=not noisy)),
         "classes": [
             {
                 "name": served.classes[number[i]],
@@ -36,10 +37,9 @@ def shown(
     if before is not None:
         undefended = before[0].numpy()
         changed = undefended != after
-        result["before"] = _data_url(overlay(image, undefended, served.palette))
-        result["changes"] = _data_url(
-            np.where(changed[..., None], overlay(image, after, served.palette), image // 3)
-        )
+        result["before"] = _data_url(overlay(image, undefended, served.palette, draw_contours=False))
+        colours = colorize(after, served.palette)
+        result["changes"] = _data_url(np.where(changed[..., None], colours, image // 3))
         result["changed"] = round(float(changed.mean()), 4)
     return result
 
