@@ -4,14 +4,16 @@ PYTHON ?= python3
 BIN = $(VENV)/bin
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 ZOO_VENV ?= .venv-zoo
+SERVERS_VENV ?= .venv-servers
 
-.PHONY: help install demo test test-all test-zoo check bench docs clean
+.PHONY: help install demo test test-all test-zoo test-servers check bench docs clean
 
 help:
 	@echo "make demo      render streets, train a small network, evaluate it, write demo/run/report.html"
 	@echo "make test      run the fast tests"
 	@echo "make test-all  run all tests, the slow ones too"
 	@echo "make test-zoo  run the tests with torchvision, timm and segmentation_models_pytorch in $(ZOO_VENV)"
+	@echo "make test-servers  run the tests with KServe and MLServer, in environments of their own"
 	@echo "make check     lint, types and the import contract"
 	@echo "make bench     measure speed; results go to benchmarks/results"
 	@echo "make docs      build the documentation into site/"
@@ -32,10 +34,10 @@ demo: $(VENV)/installed
 	$(BIN)/tessella demo
 
 test: $(VENV)/installed-dev
-	$(PYTEST) -n 2 -m "not slow and not gpu and not zoo"
+	$(PYTEST) -n 2 -m "not slow and not gpu and not zoo and not servers"
 
 test-all: $(VENV)/installed-dev
-	$(PYTEST) -n 2 -m "not gpu and not zoo"
+	$(PYTEST) -n 2 -m "not gpu and not zoo and not servers"
 
 # These libraries need a torch with a matching torchvision: they get an environment of their own.
 test-zoo:
@@ -45,6 +47,15 @@ test-zoo:
 		onnx==1.23.2 onnxruntime==1.32.0 onnxscript==0.7.2
 	$(ZOO_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	OMP_NUM_THREADS=1 TRITON_INTERPRET=1 $(ZOO_VENV)/bin/python -m pytest -m zoo tests/zoo tests/dilation/test_gpu.py
+
+# Servers of others, to which ours and its client are compared.
+test-servers: $(VENV)/installed-dev
+	test -x $(SERVERS_VENV)-kserve/bin/python || $(PYTHON) -m venv $(SERVERS_VENV)-kserve
+	$(SERVERS_VENV)-kserve/bin/python -m pip install --quiet --disable-pip-version-check kserve==0.21.0 onnxruntime==1.32.0
+	test -x $(SERVERS_VENV)-mlserver/bin/python || $(PYTHON) -m venv $(SERVERS_VENV)-mlserver
+	$(SERVERS_VENV)-mlserver/bin/python -m pip install --quiet --disable-pip-version-check \
+		mlserver==1.7.1 'uvloop<0.22' onnxruntime==1.32.0
+	TESSELLA_KSERVE=$(SERVERS_VENV)-kserve TESSELLA_MLSERVER=$(SERVERS_VENV)-mlserver $(PYTEST) -m servers tests/serving
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -60,4 +71,4 @@ docs: $(VENV)/installed-dev
 	$(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) $(ZOO_VENV) demo runs site .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(ZOO_VENV) $(SERVERS_VENV)-* demo runs site .pytest_cache .mypy_cache .ruff_cache

@@ -139,7 +139,7 @@ def test_what_is_left_open_is_asked_of_the_user(other):
         RemoteModel(url, gives="logits")
     assert RemoteModel(url, input="x", gives="logits").contract.input == "x"
     handler.models = ("one", "two")
-    with pytest.raises(InputError, match=r"/v2/models/NAME: one, two"):
+    with pytest.raises(InputError, match=r"/v2/models/NAME  one, two"):
         RemoteModel(url)
     handler.inputs = [{"name": "x", "datatype": "BYTES", "shape": [-1]}]
     with pytest.raises(InputError, match="it is BYTES; UINT8 or FP32"):

@@ -29,6 +29,9 @@ RETRIES = 5
 TIMEOUT = 120.0
 LONGEST_WAIT = 30.0
 
+WITHOUT_BINARY = (400, 415, 422, 500)
+"""What servers that know no binary tensors say to them; mlserver 1.7 fails."""
+
 MEANINGS: dict[str, Gives] = {
     "logit": "logits",
     "posterior": "posteriors",
@@ -82,7 +85,7 @@ class RemoteModel:
         self._http = httpx.Client(base_url=root, headers=headers, timeout=TIMEOUT)
         weakref.finalize(self, self._http.close)
         self._path = f"/v2/models/{name or self._only_model()}"
-        self._normalised, self._binary = normalised, True
+        self._normalised, self._binary, self._settled = normalised, True, False
         metadata = _json(self._send("GET", self._path))
         self.contract = _contract(metadata, input, output, gives)
         self._number = classes or len(self.contract.classes)
@@ -102,11 +105,12 @@ class RemoteModel:
     def _infer(self, images: Tensor) -> np.ndarray:
         tensor = NamedTensor(self.contract.input, _as_sent(images.cpu(), self.contract, self._normalised))
         response = self._post(tensor, binary=self._binary)
-        if self._binary and response.status_code in (400, 415, 422):
+        if self._binary and response.status_code in WITHOUT_BINARY:
             tried = self._post(tensor, binary=False)
             if tried.status_code == 200:
                 self._binary, response = False, tried
         _require_good(response)
+        self._settled = True
         length = response.headers.get(HEADER_LENGTH)
         try:
             outputs = read_response(response.content, None if length is None else int(length), MOST_VALUES)
@@ -119,14 +123,17 @@ class RemoteModel:
         headers = {"Content-Type": "application/json"}
         if length is not None:
             headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(length)}
+        if not self._settled:  # a server that fails at bytes may close the connection as it answers
+            headers["Connection"] = "close"
         return self._send("POST", f"{self._path}/infer", content=body, headers=headers)
 
     def _only_model(self) -> str:
-        models = _json(self._send("POST", "/v2/repository/index", json={}))
-        names = [str(model["name"]) for model in models]
+        response = self._send("POST", "/v2/repository/index", json={})
+        listed = [] if response.status_code == 404 else _json(response)  # not every server has such a list
+        names = [str(model["name"]) for model in listed]
         if len(names) != 1:
             raise InputError(
-                f"{self._http.base_url}: give the model, as .../v2/models/NAME: {', '.join(names)}"
+                f"{self._http.base_url}: give the model, as .../v2/models/NAME  {', '.join(names)}"
             )
         return names[0]
 

@@ -72,7 +72,7 @@ def read_request(body: bytes, header_length: int | None, most_values: int) -> Re
         raise Malformed(f"{len(rest)} bytes stand behind the last tensor")
     if not inputs:
         raise Malformed("inputs: give at least one")
-    parameters = _mapping(head.get("parameters", {}), "parameters")
+    parameters = _parameters(head, "the request")
     binary = _flag(parameters.get("binary_data_output", False), "binary_data_output")
     return Request(inputs, _wanted(head.get("outputs"), binary), _text(head.get("id", ""), "id"), binary)
 
@@ -158,7 +158,7 @@ def _tensors(described: Any, rest: bytes, most_values: int) -> tuple[tuple[Named
         if kind is None:
             raise Malformed(f"datatype of {name!r}: {about['datatype']!r}; choose {', '.join(TYPES)}")
         shape = _shape(about.get("shape"), name, most_values)
-        parameters = _mapping(about.get("parameters", {}), f"parameters of {name!r}")
+        parameters = _parameters(about, repr(name))
         if "binary_data_size" in parameters:
             size = _number(parameters["binary_data_size"], f"binary_data_size of {name!r}")
             if size > len(rest):
@@ -229,10 +229,15 @@ def _wanted(outputs: Any, binary: bool) -> tuple[Wanted, ...] | None:
     found = []
     for about in _listing(outputs, "outputs"):
         about = _mapping(about, "an output")
-        parameters = _mapping(about.get("parameters", {}), "parameters of an output")
+        parameters = _parameters(about, "an output")
         flag = _flag(parameters.get("binary_data", binary), "binary_data")
         found.append(Wanted(_text(about.get("name"), "name of an output"), flag))
     return tuple(found) or None
+
+
+def _parameters(about: dict[str, Any], name: str) -> dict[str, Any]:
+    found = about.get("parameters")
+    return {} if found is None else _mapping(found, f"parameters of {name}")  # KServe writes null for none
 
 
 def _mapping(value: Any, name: str) -> dict[str, Any]:
