@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tessella.errors import InputError
+from tessella.datasets import LabelClass
+from tessella.pictures import default_palette
 from tessella.runs.defended import defended
 from tessella.runs.model import Model
 from tessella.serving.answers import Served, labels_of, posteriors_of
@@ -29,27 +30,30 @@ def served(
     secret: that the defences draw noise from. posteriors: whether they may be asked for. compare: whether all may see
     what stands behind the defences.
 
-    Raises InputError for a model that does not say its number of classes, and for defences that there are not.
+    Raises InputError for defences that there are not.
     """
-    if model.classes is None:
-        raise InputError(
-            f"{name}: does not name its classes; serve a run, a checkpoint, or what tessella export wrote"
-        )
-    number = len(model.classes)
 
     def black_box(images: torch.Tensor) -> torch.Tensor:
         return model(images.to(device)).cpu()
 
+    classes = model.classes or _numbered(black_box(torch.zeros(1, model.channels, 64, 64, dtype=torch.uint8)))
+    number = len(classes)
     protected = defended(black_box, model.network, defences, generator, secret)
     return Served(
         name=name,
-        classes=tuple(label.name for label in model.classes),
-        palette=np.array([label.color for label in model.classes], np.uint8),
+        classes=tuple(label.name for label in classes),
+        palette=np.array([label.color for label in classes], np.uint8),
         channels=model.channels,
         answer=posteriors_of(protected, number) if posteriors else labels_of(protected, number),
         posteriors=posteriors,
         undefended=labels_of(black_box, number) if compare and defences else None,
     )
+
+
+def _numbered(posteriors: torch.Tensor) -> tuple[LabelClass, ...]:
+    """Classes of a model that does not name them."""
+    palette = default_palette(posteriors.shape[1])
+    return tuple(LabelClass(str(number), tuple(colour)) for number, colour in enumerate(palette.tolist()))
 
 
 def name_of(source: str) -> str:
