@@ -190,6 +190,54 @@ def test_unreadable_files(tmp_path, suffix):
             load_exported(path)
 
 
+def save_onnx(network, path, *, outputs=("score",)):
+    """As others write it: names of their own, no description."""
+    torch.onnx.export(
+        network,
+        (torch.zeros(2, 3, 32, 48),),
+        path,
+        input_names=["pixels"],
+        output_names=list(outputs),
+        dynamic_shapes={
+            "image": {0: torch.export.Dim.AUTO, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+        },
+        dynamo=True,
+        verbose=False,
+    )
+
+
+@pytest.mark.filterwarnings("ignore")  # of the exporter
+def test_an_onnx_file_of_others(tmp_path):
+    """Logits at a quarter of the size are resized; the picture is normalised as ImageNet's are."""
+    pytest.importorskip("onnxscript")
+
+    class Small(Network):
+        def forward(self, image):
+            return self.head(self.backbone(image))
+
+    network = Small().eval()
+    save_onnx(network, tmp_path / "theirs.onnx")
+    exported = load_exported(tmp_path / "theirs.onnx")
+    image = torch.randn(1, 3, 40, 64)
+    expected = F.interpolate(network(image), image.shape[2:], mode="bilinear")
+    torch.testing.assert_close(exported(image), expected, atol=1e-5, rtol=1e-4)
+    assert exported.description.num_classes == 2
+    assert exported.description.mean == pytest.approx((0.485, 0.456, 0.406))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_onnx_file_that_is_no_segmentation(tmp_path):
+    pytest.importorskip("onnxscript")
+
+    class Classifier(Network):
+        def forward(self, image):
+            return super().forward(image).mean((2, 3))
+
+    save_onnx(Classifier().eval(), tmp_path / "theirs.onnx")
+    with pytest.raises(InputError, match=r"an output \[B, K, h, w\] are needed; it has pixels .*, score"):
+        load_exported(tmp_path / "theirs.onnx")
+
+
 def test_onnx_without_its_packages(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(InputError, match=r"pip install tessella\[export\]"):

@@ -4,13 +4,16 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.export.passes import move_to_device_pass
+from torch.nn import functional as F
 
 from tessella.errors import InputError
+from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD
 
 Image = Float[Tensor, "batch channels height width"]
 Logits = Float[Tensor, "batch classes height width"]
@@ -77,19 +80,20 @@ class ExportedNetwork(nn.Module):
 
 
 def load_exported(path: str | Path, *, device: str | torch.device = "cpu") -> ExportedNetwork:
-    """Read a file that ``export`` wrote; a callable from image [B, C, H, W] to logits [B, K, H, W].
+    """Read a file that ``export`` wrote, or an ONNX file of others; from image [B, C, H, W] to logits [B, K, H, W].
+
+    An ONNX file of others has one input [B, C, H, W], a picture normalised by ImageNet's mean and deviation, and logits
+    as its first output of four axes, which are resized to the picture.
 
     device: where to compute. ONNX on CUDA needs onnxruntime-gpu.
-    Raises InputError if the file is missing, damaged, or was not written by ``export``.
+    Raises InputError if the file is missing, damaged, or neither of the two.
     """
     path, device = Path(path), torch.device(device)
     check_suffix(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    run, text = (_open_pt2 if path.suffix == ".pt2" else _open_onnx)(path, device)
-    if not text:
-        raise InputError(f"{path}: not written by tessella, it does not describe itself; export it again")
-    return ExportedNetwork(run, Description.from_json(text), device, str(path))
+    run, description = (_open_pt2 if path.suffix == ".pt2" else _open_onnx)(path, device)
+    return ExportedNetwork(run, description, device, str(path))
 
 
 def check_suffix(path: Path) -> None:
@@ -98,18 +102,20 @@ def check_suffix(path: Path) -> None:
         raise InputError(f"{path}: give the file the suffix .pt2 (torch.export) or .onnx")
 
 
-def _open_pt2(path: Path, device: torch.device) -> tuple[Callable[[Tensor], Tensor], str]:
+def _open_pt2(path: Path, device: torch.device) -> tuple[Callable[[Tensor], Tensor], Description]:
     extra = {METADATA: ""}
     try:
         program = torch.export.load(path, extra_files=extra)
     except Exception as error:  # of zip, JSON, the schema, ...
         raise InputError(f"{path}: damaged, or not written by torch.export ({first_line(error)})") from error
+    if not extra[METADATA]:
+        raise InputError(f"{path}: not written by tessella, it does not describe itself; export it again")
     if device.type != "cpu":
         program = move_to_device_pass(program, device)
-    return program.module(), extra[METADATA]
+    return program.module(), Description.from_json(extra[METADATA])
 
 
-def _open_onnx(path: Path, device: torch.device) -> tuple[Callable[[Tensor], Tensor], str]:
+def _open_onnx(path: Path, device: torch.device) -> tuple[Callable[[Tensor], Tensor], Description]:
     try:
         import onnxruntime
     except ImportError as error:
@@ -122,10 +128,37 @@ def _open_onnx(path: Path, device: torch.device) -> tuple[Callable[[Tensor], Ten
     except Exception as error:  # onnxruntime's exceptions share no base class
         raise InputError(f"{path}: damaged, or not an ONNX file ({first_line(error)})") from error
 
-    def run(image: Tensor) -> Tensor:
-        return torch.from_numpy(session.run(["logits"], {"image": image.cpu().numpy()})[0])
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA, "")
+    image_name, logits_name, description = (
+        _of_others(session, path) if not text else ("image", "logits", None)
+    )
 
-    return run, session.get_modelmeta().custom_metadata_map.get(METADATA, "")
+    def run(image: Tensor) -> Tensor:
+        logits = torch.from_numpy(session.run([logits_name], {image_name: image.cpu().numpy()})[0])
+        if logits.shape[2:] == image.shape[2:]:
+            return logits
+        return F.interpolate(logits, image.shape[2:], mode="bilinear")
+
+    return run, description or Description.from_json(text)
+
+
+def _of_others(session: Any, path: Path) -> tuple[str, str, Description]:
+    """Names of input and output of an ONNX file that does not describe itself, and what its axes say."""
+    inputs = [each for each in session.get_inputs() if each.type == "tensor(float)"]
+    outputs = [each for each in session.get_outputs() if len(each.shape) == 4]
+    if len(session.get_inputs()) != 1 or not inputs or len(inputs[0].shape) != 4 or not outputs:
+        raise InputError(
+            f"{path}: one input [B, C, H, W] of float32 and an output [B, K, h, w] are needed; it has "
+            + ", ".join(
+                f"{each.name} {each.shape}" for each in (*session.get_inputs(), *session.get_outputs())
+            )
+        )
+    shape = tuple(axis if isinstance(axis, int) else None for axis in inputs[0].shape)
+    classes = outputs[0].shape[1]
+    if not isinstance(classes, int):
+        raise InputError(f"{path}: {outputs[0].name} {outputs[0].shape} does not say how many classes it has")
+    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if shape[1] in (None, 3) else ((), ())
+    return inputs[0].name, outputs[0].name, Description(shape, classes, mean=mean, std=std)
 
 
 def first_line(error: BaseException) -> str:
