@@ -85,7 +85,7 @@ def figure(result: Result, others: dict[str, Result], out: Path) -> None:
     axes.set_ylabel("AUC of the attack")
     axes.set_ylim(0.45, 1)
     axes.margins(x=0.12)
-    axes.legend(loc="lower left", fontsize=SMALL, frameon=False)
+    axes.legend(loc="upper left", fontsize=SMALL, frameon=False)
     drawn.savefig(out, dpi=130)
 
 
