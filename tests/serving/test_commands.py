@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -13,7 +14,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.runs.test_end_to_end import data, run, trained  # noqa: F401
-from tests.serving.test_kill import port  # noqa: F401
 
 
 @contextmanager
@@ -38,9 +38,9 @@ def serving(*arguments):
         process.stdout.close()
 
 
-def test_a_url_predicts_what_the_run_does(trained, data, tmp_path, port):  # noqa: F811
+def test_a_url_predicts_what_the_run_does(trained, data, tmp_path):  # noqa: F811
     pictures = data / "test"
-    with serving(trained, "--port", port, "--state", tmp_path / "state", "--posteriors") as url:
+    with serving(trained, "--port", 0, "--state", tmp_path / "state", "--posteriors") as url:
         assert run("predict", url, pictures, "--out", tmp_path / "remote", "--posteriors") == 0
     assert run("predict", trained, pictures, "--out", tmp_path / "local", "--posteriors") == 0
     found = sorted((tmp_path / "local" / "posteriors").rglob("*.npz"))
@@ -80,9 +80,9 @@ def scores(folder):
 
 
 @pytest.mark.parametrize(("served", "here"), [(["--posteriors"], []), ([], ["--defence", "argmax"])])
-def test_a_url_is_audited_as_the_run_is(trained, sides, tmp_path, port, served, here):  # noqa: F811
+def test_a_url_is_audited_as_the_run_is(trained, sides, tmp_path, served, here):  # noqa: F811
     """Of a server that gives labels alone, as the run behind argmax."""
-    with serving(trained, "--port", port, "--state", tmp_path / "state", *served) as url:
+    with serving(trained, "--port", 0, "--state", tmp_path / "state", *served) as url:
         assert run("audit", "run", url, *sides, "--out", tmp_path / "remote") == 0
     assert run("audit", "run", trained, *sides, *here, "--out", tmp_path / "local") == 0
     assert json.loads((tmp_path / "remote" / "audit.json").read_text())["victim"] == url
@@ -93,7 +93,7 @@ def test_a_url_is_audited_as_the_run_is(trained, sides, tmp_path, port, served, 
             assert remote[image][attack] == pytest.approx(score, rel=1e-2, abs=1e-2), (image, attack)
 
 
-def test_keys(trained, data, tmp_path, port, capsys, monkeypatch):  # noqa: F811
+def test_keys(trained, data, tmp_path, capsys, monkeypatch):  # noqa: F811
     state = tmp_path / "state"
     assert run("serve", trained, "--keys", "--state", state) == 2
     assert "tessella keys add" in capsys.readouterr().err
@@ -103,7 +103,7 @@ def test_keys(trained, data, tmp_path, port, capsys, monkeypatch):  # noqa: F811
     assert run("keys", "remove", "bob", "--state", state) == 0
     capsys.readouterr()
     picture = next((data / "test").iterdir())
-    with serving(trained, "--port", port, "--state", state, "--keys", "--name", "streets") as url:
+    with serving(trained, "--port", 0, "--state", state, "--keys", "--name", "streets") as url:
         assert run("predict", url, picture, "--out", tmp_path / "none") == 2
         assert "401 give a key" in capsys.readouterr().err
         assert run("predict", url, picture, "--out", tmp_path / "one", "--key", key) == 0
@@ -115,12 +115,20 @@ def test_keys(trained, data, tmp_path, port, capsys, monkeypatch):  # noqa: F811
     assert "alice: 3 of 3 pictures asked" in capsys.readouterr().out
 
 
-def test_what_is_refused(trained, data, tmp_path, capsys):  # noqa: F811
+@pytest.fixture
+def taken():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+def test_what_is_refused(trained, data, tmp_path, capsys, taken):  # noqa: F811
     state = ("--state", tmp_path / "state")
     for arguments, message in (
         (("serve", trained, "--host", "0.0.0.0", *state), "give --keys, or --open"),
         (("serve", trained, "--defence", "wall", *state), "choose argmax"),
         (("serve", tmp_path / "none", *state), "none"),
+        (("serve", trained, "--port", "99999", *state), "--port 99999: give 0 to 65535"),
+        (("serve", trained, "--port", taken, *state), "in use; choose another"),
         (
             ("predict", trained, data / "test", "--out", tmp_path, "--gives", "logits"),
             "--gives is for a model behind a URL",

@@ -1,6 +1,7 @@
 """tessella serve: a protected server of one model."""
 
 import argparse
+from contextlib import closing
 
 from tessella.commands.model import open_model
 from tessella.errors import InputError
@@ -8,9 +9,8 @@ from tessella.errors import InputError
 
 def run(options: argparse.Namespace) -> None:
     try:
-        import uvicorn
-
-        from tessella.serving.app import LOOPBACK, Settings, create_app
+        from tessella.serving.app import Settings, create_app
+        from tessella.serving.listen import LOOPBACK, answer, listen, root_of
     except ImportError as error:
         raise InputError(f"serve needs {error.name}: pip install tessella[serving]") from error
     from tessella.runs.serving import name_of, served
@@ -22,22 +22,6 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(
             f"--host {options.host}: others can reach it; give --keys, or --open to answer whoever asks"
         )
-    model, device = open_model(options)
-    access = Access(options.state / "server.sqlite")
-    if options.keys and not access.all_keys():
-        raise InputError(
-            f"--keys: there is none yet; tessella keys add NAME --budget 1000 --state {options.state}"
-        )
-    what = served(
-        model,
-        device,
-        name=options.name or name_of(options.model),
-        defences=options.defence,
-        generator=options.generator,
-        secret=access.secret(),
-        posteriors=options.posteriors,
-        compare=on_loopback and not options.keys if options.compare is None else options.compare,
-    )
     settings = Settings(
         keys=options.keys,
         limits=Limits(options.max_pictures, options.max_pixels, options.max_body << 20),
@@ -46,19 +30,26 @@ def run(options: argparse.Namespace) -> None:
         timeout=options.timeout,
         hosts=("localhost", "127.0.0.1", "[::1]") if on_loopback else (),
     )
-    root = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{options.port}"
-    print(
-        f"{what.name} at {root}/v2/models/{what.name}, a page to try it at {root}/; Ctrl-C ends it",
-        flush=True,
-    )
-    try:
-        uvicorn.run(
-            create_app(what, access, settings),
-            host=options.host,
-            port=options.port,
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=int(options.timeout) + 1,
+    model, device = open_model(options)
+    with closing(Access(options.state / "server.sqlite")) as access:
+        if options.keys and not access.all_keys():
+            raise InputError(
+                f"--keys: there is none yet; tessella keys add NAME --budget 1000 --state {options.state}"
+            )
+        what = served(
+            model,
+            device,
+            name=options.name or name_of(options.model),
+            defences=options.defence,
+            generator=options.generator,
+            secret=access.secret(),
+            posteriors=options.posteriors,
+            compare=on_loopback and not options.keys if options.compare is None else options.compare,
         )
-    finally:
-        access.close()
+        with listen(options.host, options.port) as listening:
+            root = root_of(listening)
+            print(
+                f"{what.name} at {root}/v2/models/{what.name}, a page to try it at {root}/; Ctrl-C ends it",
+                flush=True,
+            )
+            answer(create_app(what, access, settings), listening, options.timeout)

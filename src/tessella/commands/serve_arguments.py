@@ -13,7 +13,7 @@ def add_serving(parser: argparse.ArgumentParser) -> None:
         parser, "argmax, dropout, gaussian, rounded, synfeat, temperature or topk before its answers"
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 for everyone")
-    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--port", type=int, default=8000, help="0 for any that is free")
     parser.add_argument(
         "--name", default="", help="of the model, in its URL; that of the run where not given"
     )

@@ -35,8 +35,6 @@ from tessella.serving.protocol import HEADER_LENGTH, Malformed, read_request
 
 VERSION = "1"
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
 
 @dataclass(frozen=True)
 class Settings:
