@@ -19,7 +19,8 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
-        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error
+        number = error.errno or 0  # below 0: of the name's resolution
+        reason = os.strerror(number) if number > 0 else error
         raise InputError(f"--host {host} --port {port}: {reason}; choose another") from error
 
 
