@@ -12,7 +12,8 @@ uvicorn = pytest.importorskip("uvicorn", reason="the packages of tessella[servin
 
 from tessella.serving.access import Access  # noqa: E402
 from tessella.serving.answers import Served, labels_of, posteriors_of  # noqa: E402
-from tessella.serving.app import Settings, create_app  # noqa: E402
+from tessella.serving.app import create_app  # noqa: E402
+from tessella.serving.guard import Settings  # noqa: E402
 
 CLASSES = ("dark", "red", "green", "blue")
 

@@ -59,6 +59,21 @@ def test_a_budget_ends_exactly_and_outlives_the_server(access, tmp_path):
     again.close()
 
 
+def test_a_key_that_was_made_anew_gets_nothing_for_the_old_one(access):
+    access.add("alice", 10)
+    access.spend("alice", 5)
+    access.remove("alice")
+    access.add("alice", 1)
+    access.give_back("alice", 5)
+    assert access.left("alice") == 1
+
+
+def test_a_file_that_others_could_read_no_longer_is(tmp_path):
+    (tmp_path / "server.sqlite").touch(mode=0o644)
+    Access(tmp_path / "server.sqlite").close()
+    assert stat.S_IMODE((tmp_path / "server.sqlite").stat().st_mode) == 0o600
+
+
 def test_many_at_a_time_spend_no_more_than_there_is(access, tmp_path):
     """Over threads, and over two who have the file open."""
     access.add("alice", 100)

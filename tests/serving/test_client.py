@@ -14,8 +14,8 @@ from tests.serving.conftest import CLASSES, colour_model, pictures, running, ser
 from tessella.errors import InputError
 from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD
 from tessella.serving import client
-from tessella.serving.app import Settings
 from tessella.serving.client import RemoteModel
+from tessella.serving.guard import Settings
 from tessella.serving.protocol import HEADER_LENGTH, NamedTensor, read_request, write_response
 
 
@@ -174,10 +174,93 @@ def test_a_lost_answer_is_not_asked_for_again(other, monkeypatch):
 def test_a_label_beyond_the_classes_is_refused(other, monkeypatch):
     url, handler = other
     handler.outputs = [{"name": "y", "datatype": "INT64", "shape": [-1, -1, -1]}]
-    monkeypatch.setattr(RemoteModel, "_infer", lambda self, images: np.full((1, 2, 2), 7))
+    monkeypatch.setattr(RemoteModel, "_infer", lambda self, images: np.full((1, 2, 2), 7, np.uint64))
     with pytest.raises(InputError, match="class 7: say how many there are by --classes"):
         RemoteModel(url)(torch.zeros(1, 3, 2, 2))
     assert RemoteModel(url, classes=8)(torch.zeros(1, 3, 2, 2)).shape == (1, 8, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (np.full((1, 3, 2, 2), np.nan), "no finite numbers"),
+        (np.full((1, 3, 2, 2), 0.0), "sums to 1 but for 1"),
+        (np.full((1, 3, 2, 2), -1.0), "as of logits"),
+        (np.full((2, 3, 2, 2), 1 / 3), r"\[2, 3, 2, 2\]; \[1, classes"),
+        (np.full((3, 2, 2), 1 / 3), r"is \[3, 2, 2\]"),
+        (np.zeros((1, 0, 2, 2)), "no finite numbers"),
+        (np.array([b"x"], object), "no finite numbers"),
+    ],
+)
+def test_what_is_no_map_of_posteriors_is_refused(other, monkeypatch, answer, message):
+    monkeypatch.setattr(RemoteModel, "_infer", lambda self, images: answer)
+    with pytest.raises(InputError, match=message):
+        RemoteModel(other[0], gives="posteriors")(torch.zeros(1, 3, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("classes", "palette"),
+    [
+        (["a"], [[1, 2, 3], [4, 5, 6]]),
+        (["a"], [[1, 2, 300]]),
+        (["a"], [[1, 2, float("inf")]]),
+        (["a"], "x"),
+        (3, []),
+    ],
+)
+def test_metadata_that_does_not_fit_is_refused(other, monkeypatch, classes, palette):
+    url, handler = other
+    metadata = {
+        "inputs": handler.inputs,
+        "outputs": handler.outputs,
+        "parameters": {"classes": classes, "palette": palette},
+    }
+    monkeypatch.setattr(handler, "do_GET", lambda self: self.answer(metadata))
+    with pytest.raises(InputError, match=r"metadata is not|palette does not fit"):
+        RemoteModel(url, gives="logits")
+
+
+def test_addresses_that_are_none():
+    for url, message in (
+        ("http://bob:secret@127.0.0.1:1", "give --key"),
+        ("http://127.0.0.1:port", "port"),
+        ("http://[::1", "::1"),
+    ):
+        with pytest.raises(InputError, match=message) as caught:
+            RemoteModel(url, key="key")
+        assert "secret" not in str(caught.value)
+
+
+def test_answers_without_end_and_compressed_ones_are_refused(other, monkeypatch):
+    url, handler = other
+    remote = RemoteModel(url, gives="logits")
+    monkeypatch.setattr(client, "MOST_BYTES", 1000)
+    with pytest.raises(InputError, match="more than 1000 bytes"):
+        remote(torch.from_numpy(pictures(1, 64, 64)))
+    monkeypatch.setattr(
+        handler, "do_POST", lambda self: self.answer({}, headers={"Content-Encoding": "gzip"})
+    )
+    with pytest.raises(InputError, match="compressed"):
+        remote(torch.from_numpy(pictures()))
+
+
+def test_a_refusal_is_not_repeated_as_lists_once_bytes_were_taken(other, monkeypatch):
+    url, handler = other
+    remote = RemoteModel(url, gives="logits")
+    remote._settled = True
+    asked = []
+
+    def refuses(self):
+        asked.append(self.headers.get(HEADER_LENGTH))
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer({"error": "no\x1b[31m" + "x" * 500}, 400)
+
+    monkeypatch.setattr(handler, "do_POST", refuses)
+    with pytest.raises(InputError) as caught:
+        remote(torch.from_numpy(pictures()))
+    assert len(asked) == 1
+    assert "\x1b" not in str(caught.value)
+    assert len(str(caught.value)) < 400
 
 
 def test_some_other_page_is_no_server(monkeypatch):

@@ -127,6 +127,7 @@ def test_what_is_refused(trained, data, tmp_path, capsys, taken):  # noqa: F811
         (("serve", trained, "--host", "0.0.0.0", *state), "give --keys, or --open"),
         (("serve", trained, "--defence", "wall", *state), "choose argmax"),
         (("serve", tmp_path / "none", *state), "none"),
+        (("serve", trained, "--generator", "x.py:y", "--defence", "synfeat:2", *state), "x.py"),
         (("serve", trained, "--port", "99999", *state), "--port 99999: give 0 to 65535"),
         (("serve", trained, "--port", taken, *state), "in use; choose another"),
         (

@@ -14,7 +14,7 @@ from PIL import Image
 from tests.serving.conftest import pictures, running, served, truth
 from tests.serving.test_app import encoded, outputs_of, post
 
-from tessella.serving.app import Settings
+from tessella.serving.guard import Settings
 from tessella.serving.pictures import Limits
 from tessella.serving.protocol import HEADER_LENGTH, NamedTensor, write_request
 

@@ -23,7 +23,8 @@ from pathlib import Path
 import uvicorn
 from tests.serving.conftest import colour_model, served
 from tessella.serving.access import Access
-from tessella.serving.app import Settings, create_app
+from tessella.serving.app import create_app
+from tessella.serving.guard import Settings
 
 def slow(images):
     time.sleep(0.03)

@@ -9,7 +9,7 @@ from PIL import Image
 from tests.serving.chromium import page
 from tests.serving.conftest import colour_model, pictures, running, served, truth
 
-from tessella.serving.app import Settings
+from tessella.serving.guard import Settings
 
 DROP = """
 (() => {

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tests.serving.conftest import colour_model, pictures, running, served, truth
 
-from tessella.serving.app import Settings
+from tessella.serving.guard import Settings
 
 http = pytest.importorskip("tritonclient.http", reason="tritonclient[http] is not installed")
 

@@ -9,11 +9,12 @@ from tessella.errors import InputError
 
 def run(options: argparse.Namespace) -> None:
     try:
-        from tessella.serving.app import Settings, create_app
+        from tessella.serving.app import create_app
+        from tessella.serving.guard import Settings
         from tessella.serving.listen import LOOPBACK, answer, listen, root_of
     except ImportError as error:
         raise InputError(f"serve needs {error.name}: pip install tessella[serving]") from error
-    from tessella.runs.serving import name_of, served
+    from tessella.runs.serving import in_url, name_of, served
     from tessella.serving.access import Access
     from tessella.serving.pictures import Limits
 
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
         what = served(
             model,
             device,
-            name=options.name or name_of(options.model),
+            name=in_url(options.name) if options.name else name_of(options.model),
             defences=options.defence,
             generator=options.generator,
             secret=access.secret(),

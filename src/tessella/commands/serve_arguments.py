@@ -30,17 +30,19 @@ def add_serving(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--open", action="store_true", help="answer others without a key")
     _add_state(parser)
     parser.add_argument(
-        "--batch", type=int, default=8, help="pictures that the model is asked about at a time"
+        "--batch", type=_positive, default=8, help="pictures that the model is asked about at a time"
     )
     parser.add_argument(
-        "--concurrency", type=int, default=64, help="requests answered at a time; others wait outside"
+        "--concurrency", type=_positive, default=64, help="requests answered at a time; others wait outside"
     )
     parser.add_argument(
-        "--timeout", type=float, default=60, help="seconds for a request to arrive, and for its answer"
+        "--timeout", type=_seconds, default=60, help="seconds for a request to arrive, and for its answer"
     )
-    parser.add_argument("--max-pictures", type=int, default=16, help="in a request")
-    parser.add_argument("--max-pixels", type=int, default=4_000_000, help="of all pictures of a request")
-    parser.add_argument("--max-body", type=int, default=64, help="of a request, in MB")
+    parser.add_argument("--max-pictures", type=_positive, default=16, help="in a request")
+    parser.add_argument(
+        "--max-pixels", type=_positive, default=4_000_000, help="of all pictures of a request"
+    )
+    parser.add_argument("--max-body", type=_positive, default=64, help="of a request, in MB")
 
 
 def add_keys(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +67,18 @@ def add_remote(parser: argparse.ArgumentParser) -> None:
     remote.add_argument(
         "--normalised", action="store_true", help="send pictures normalised as ImageNet's are"
     )
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: give 1 or more")
+    return number
+
+
+def _seconds(text: str) -> float:
+    if not 0 < (seconds := float(text)) < 1e6:
+        raise argparse.ArgumentTypeError(f"{text}: give seconds, more than 0")
+    return seconds
 
 
 def _add_state(parser: argparse.ArgumentParser) -> None:

@@ -1,5 +1,6 @@
 """A trained model as it is served: behind its defences, with what the page and the protocol say of it."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 
 from tessella.datasets import LabelClass
 from tessella.pictures import default_palette
+from tessella.runs.asking import fingerprint
 from tessella.runs.defended import defended
 from tessella.runs.model import Model
 from tessella.serving.answers import Served, labels_of, posteriors_of
@@ -38,6 +40,9 @@ def served(
 
     classes = model.classes or _numbered(black_box(torch.zeros(1, model.channels, 64, 64, dtype=torch.uint8)))
     number = len(classes)
+    # Other noise for another model or defence: two answers that share their noise give it away.
+    about = repr((fingerprint(model.network), list(defences), generator)).encode()
+    secret = hashlib.blake2b(about, key=secret, digest_size=32).digest()
     protected = defended(black_box, model.network, defences, generator, secret)
     return Served(
         name=name,
@@ -59,4 +64,8 @@ def _numbered(posteriors: torch.Tensor) -> tuple[LabelClass, ...]:
 def name_of(source: str) -> str:
     """For URLs, from where a model comes: the run's folder, or the file's name without its ending."""
     path = Path(source.rpartition(":")[2] if ".py:" in source else source)
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem if path.suffix else path.name).strip("-.") or "model"
+    return in_url(path.stem if path.suffix else path.name)
+
+
+def in_url(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "model"

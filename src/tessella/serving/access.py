@@ -45,9 +45,10 @@ class Access:
         """Raises InputError where ``path`` is no such file."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
+        path.chmod(0o600)
         self._lock = threading.Lock()
         try:
-            self._file = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._file = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
             self._file.execute("PRAGMA journal_mode=WAL")
             self._file.executescript(TABLES)
         except sqlite3.DatabaseError as error:
@@ -89,6 +90,11 @@ class Access:
         right = hmac.compare_digest(found[0][0] if found else bytes(32), _digest(word))
         return name if found and right else None
 
+    def left(self, name: str) -> int:
+        """Pictures that may still be asked about."""
+        found = self._run("SELECT budget - used FROM keys WHERE name = ?", name)
+        return found[0][0] if found else 0
+
     def spend(self, name: str, pictures: int) -> None:
         """Raises Spent where the budget does not hold them; then nothing is spent."""
         if not self._run(
@@ -100,7 +106,7 @@ class Access:
 
     def give_back(self, name: str, pictures: int) -> None:
         """What was spent on an answer that could not be given."""
-        self._run("UPDATE keys SET used = used - ? WHERE name = ?", pictures, name)
+        self._run("UPDATE keys SET used = max(used - ?, 0) WHERE name = ?", pictures, name)
 
     def log(self, key: str, pictures: int, digest: str, status: int, seconds: float) -> None:
         """digest: of the pictures, so that who asked for the same one again can be found."""

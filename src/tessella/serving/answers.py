@@ -16,6 +16,9 @@ from tessella.serving.protocol import Malformed, NamedTensor, Request, Wanted, w
 
 LABELS, POSTERIORS = "labels", "posteriors"
 
+MOST_IN_JSON = 2_000_000
+"""Posteriors; writing more would hold up everyone else."""
+
 
 @dataclass(frozen=True)
 class Served:
@@ -69,12 +72,17 @@ def metadata(served: Served) -> dict[str, Any]:
     }
 
 
-def requested(request: Request, served: Served) -> Sequence[Wanted]:
-    """The outputs that are asked for; label maps where none is. Raises Malformed for one that there is not."""
+def requested(request: Request, served: Served, pixels: int) -> Sequence[Wanted]:
+    """The outputs that are asked for; label maps where none is.
+
+    Raises Malformed for one that there is not, and for more posteriors in JSON than a server has time to write.
+    """
     known = (LABELS, POSTERIORS) if served.posteriors else (LABELS,)
     for wanted in request.wanted or ():
         if wanted.name not in known:
-            raise Malformed(f"output {wanted.name!r}: this server gives {' and '.join(known)}")
+            raise Malformed(f"output {wanted.name[:80]!r}: this server gives {' and '.join(known)}")
+        if wanted.name == POSTERIORS and not wanted.binary and pixels * len(served.classes) > MOST_IN_JSON:
+            raise Malformed(f"posteriors of {pixels} pixels are given as bytes alone: ask with binary_data")
     return request.wanted or [Wanted(LABELS, request.binary)]
 
 

@@ -91,14 +91,21 @@ class Batcher:
         batch = [asked for asked in batch if asked.future.set_running_or_notify_cancel()]
         if not batch:
             return
+        self._ask(batch)
+
+    def _ask(self, batch: list[_Asked]) -> None:
         self._observe(sum(len(asked.images) for asked in batch))
         try:
             with torch.inference_mode():
-                answers = batch[0].answer(torch.cat([asked.images for asked in batch]))
+                images = torch.cat([asked.images for asked in batch])
+                answers = torch.cat([batch[0].answer(part) for part in images.split(self._most)])
             parts = answers.split([len(asked.images) for asked in batch])
         except Exception as error:  # the caller's, who waits for it in another thread
-            for asked in batch:
-                asked.future.set_exception(error)
+            if len(batch) == 1:
+                batch[0].future.set_exception(error)
+            else:  # one may have spoilt it for all
+                for asked in batch:
+                    self._ask([asked])
             return
         for asked, part in zip(batch, parts, strict=True):
             asked.future.set_result(part)

@@ -1,5 +1,6 @@
 """A server of the Open Inference Protocol as a black box: ours, or anyone's."""
 
+import json
 import time
 import weakref
 from collections.abc import Sequence
@@ -13,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tessella.errors import InputError
+from tessella.membership_inference.black_box import what_is_wrong
 from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD
 from tessella.serving.protocol import (
     HEADER_LENGTH,
-    Malformed,
     NamedTensor,
     read_response,
     write_request,
@@ -25,6 +26,7 @@ from tessella.serving.protocol import (
 Gives = Literal["posteriors", "logits", "labels"]
 
 MOST_VALUES = 1 << 30
+MOST_BYTES = 1 << 30
 RETRIES = 5
 TIMEOUT = 120.0
 LONGEST_WAIT = 30.0
@@ -81,9 +83,19 @@ class RemoteModel:
         classes: int | None = None,
     ) -> None:
         root, _, name = url.rstrip("/").partition("/v2/models/")
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(base_url=root, headers=headers, timeout=TIMEOUT)
+        headers = {"Accept-Encoding": "identity"} | (
+            {"Authorization": f"Bearer {key.strip()}"} if key else {}
+        )
+        try:
+            address = httpx.URL(root)
+            # A proxy of the environment has no business with this machine, nor with its keys.
+            own = address.host in ("localhost", "127.0.0.1", "::1")
+            self._http = httpx.Client(base_url=root, headers=headers, timeout=TIMEOUT, trust_env=not own)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise InputError(f"{url}, or its key: {error}") from error
         weakref.finalize(self, self._http.close)
+        if address.userinfo:
+            raise InputError("a URL with a password in it: give --key")
         self._path = f"/v2/models/{name or self._only_model()}"
         self._normalised, self._binary, self._settled = normalised, True, False
         metadata = _json(self._send("GET", self._path))
@@ -91,23 +103,41 @@ class RemoteModel:
         self._number = classes or len(self.contract.classes)
 
     def __call__(self, images: Tensor) -> Tensor:
-        answer = torch.from_numpy(np.array(self._infer(images)))
+        found = self._infer(images)
+        if found.dtype.kind not in "biuf" or not found.size or not np.isfinite(found).all():
+            raise InputError(
+                f"{self._http.base_url}: {self.contract.output} holds what are no finite numbers"
+            )
         if self.contract.gives == "labels":
-            if answer.numel() and int(answer.max()) >= self._number:
-                raise InputError(
-                    f"a label map has class {int(answer.max())}: say how many there are by --classes"
-                )
-            return F.one_hot(answer.long(), self._number).movedim(-1, 1).float()
-        if answer.ndim == 4 and answer.shape[2:] != images.shape[2:]:
-            answer = F.interpolate(answer.float(), images.shape[2:], mode="bilinear")
-        return answer.float().softmax(1) if self.contract.gives == "logits" else answer.float()
+            return self._one_hot(found, images)
+        answer = torch.from_numpy(found.astype(np.float32))
+        if answer.ndim != 4 or len(answer) != len(images) or self._number not in (0, answer.shape[1]):
+            raise InputError(
+                f"{self._http.base_url}: {self.contract.output} is {list(answer.shape)}; "
+                f"[{len(images)}, {self._number or 'classes'}, height, width] is needed"
+            )
+        if answer.shape[2:] != images.shape[2:]:
+            answer = F.interpolate(answer, images.shape[2:], mode="bilinear")
+        if self.contract.gives == "logits":
+            return answer.softmax(1)
+        problem = what_is_wrong(answer, images, answer.shape[1])
+        if problem:
+            raise InputError(f"{self._http.base_url}: {self.contract.output} holds no posteriors: {problem}")
+        return answer
+
+    def _one_hot(self, labels: np.ndarray, images: Tensor) -> Tensor:
+        if labels.shape != (len(images), *images.shape[2:]):
+            raise InputError(f"{self._http.base_url}: {self.contract.output} is {list(labels.shape)}")
+        if labels.min() < 0 or labels.max() >= self._number:
+            raise InputError(f"a label map has class {labels.max()}: say how many there are by --classes")
+        return F.one_hot(torch.from_numpy(labels.astype(np.int64)), self._number).movedim(-1, 1).float()
 
     def _infer(self, images: Tensor) -> np.ndarray:
         tensor = NamedTensor(self.contract.input, _as_sent(images.cpu(), self.contract, self._normalised))
         response = self._post(tensor, binary=self._binary)
-        if self._binary and response.status_code in WITHOUT_BINARY:
+        if self._binary and not self._settled and response.status in WITHOUT_BINARY:
             tried = self._post(tensor, binary=False)
-            if tried.status_code == 200:
+            if tried.status == 200:
                 self._binary, response = False, tried
         _require_good(response)
         self._settled = True
@@ -115,10 +145,10 @@ class RemoteModel:
         try:
             outputs = read_response(response.content, None if length is None else int(length), MOST_VALUES)
             return outputs[self.contract.output]
-        except (Malformed, KeyError) as error:
+        except (ValueError, KeyError) as error:
             raise InputError(f"{response.url}: no answer of the protocol: {error}") from error
 
-    def _post(self, tensor: NamedTensor, binary: bool) -> httpx.Response:
+    def _post(self, tensor: NamedTensor, binary: bool) -> "_Answer":
         body, length = write_request([tensor], [self.contract.output], binary)
         headers = {"Content-Type": "application/json"}
         if length is not None:
@@ -129,19 +159,22 @@ class RemoteModel:
 
     def _only_model(self) -> str:
         response = self._send("POST", "/v2/repository/index", json={})
-        listed = [] if response.status_code == 404 else _json(response)  # not every server has such a list
-        names = [str(model["name"]) for model in listed]
+        listed = [] if response.status == 404 else _json(response)  # not every server has such a list
+        try:
+            names = [str(model["name"]) for model in listed]
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{response.url}: gives no list of models") from error
         if len(names) != 1:
             raise InputError(
                 f"{self._http.base_url}: give the model, as .../v2/models/NAME  {', '.join(names)}"
             )
         return names[0]
 
-    def _send(self, method: str, path: str, **rest: Any) -> httpx.Response:
+    def _send(self, method: str, path: str, **rest: Any) -> "_Answer":
         for attempt in range(RETRIES + 1):
             last = attempt == RETRIES
             try:
-                response = self._http.request(method, path, **rest)
+                answer = self._once(method, path, **rest)
             except httpx.ConnectError as error:
                 if last:
                     raise InputError(f"{self._http.base_url}: {error}; does the server run?") from error
@@ -151,11 +184,30 @@ class RemoteModel:
             ) as error:  # it may have been counted: asking again is the user's to decide
                 raise InputError(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
             else:
-                if response.status_code not in (429, 503) or last:
-                    return response
-                wait = _seconds(response.headers.get("Retry-After"), 0.1 * 2**attempt)
+                if answer.status not in (429, 503) or last:
+                    return answer
+                wait = _seconds(answer.headers.get("Retry-After"), 0.1 * 2**attempt)
             time.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
+
+    def _once(self, method: str, path: str, **rest: Any) -> "_Answer":
+        content = bytearray()
+        with self._http.stream(method, path, **rest) as response:
+            for part in response.iter_raw():
+                content += part
+                if len(content) > MOST_BYTES:
+                    raise InputError(f"{response.url}: its answer has more than {MOST_BYTES} bytes")
+            if response.headers.get("Content-Encoding", "identity") != "identity":
+                raise InputError(f"{response.url}: its answer is compressed, which was not asked for")
+            return _Answer(response.status_code, response.headers, bytes(content), str(response.url))
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    headers: httpx.Headers
+    content: bytes
+    url: str
 
 
 def _contract(metadata: Any, input: str, output: str, gives: Gives | None) -> Contract:
@@ -166,8 +218,12 @@ def _contract(metadata: Any, input: str, output: str, gives: Gives | None) -> Co
         more = metadata.get("parameters") or {}
         classes = tuple(map(str, more.get("classes", ())))
         palette = tuple((int(red), int(green), int(blue)) for red, green, blue in more.get("palette", ()))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(f"the server's metadata is not that of the protocol: {error}") from error
+    if palette and (
+        len(palette) != len(classes) or not all(0 <= value <= 255 for each in palette for value in each)
+    ):
+        raise InputError("the server's palette does not fit its classes")
     input = _chosen(input, inputs, ("image",), "--input")
     output = _chosen(output, outputs, ("posteriors", "labels"), "--output")
     if inputs[input] not in ("UINT8", "FP32"):
@@ -204,27 +260,29 @@ def _as_sent(images: Tensor, contract: Contract, normalised: bool) -> np.ndarray
     return pictures.numpy()
 
 
-def _json(response: httpx.Response) -> Any:
+def _json(response: _Answer) -> Any:
     _require_good(response)
     try:
-        return response.json()
-    except ValueError as error:
+        return json.loads(response.content)
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{response.url}: gives no JSON; does it speak the Open Inference Protocol?"
         ) from error
 
 
-def _require_good(response: httpx.Response) -> None:
-    if response.status_code != 200:
+def _require_good(response: _Answer) -> None:
+    if response.status != 200:
         try:
-            said = str(response.json()["error"])
-        except (ValueError, KeyError, TypeError):
-            said = response.text[:200].strip()
-        raise InputError(f"{response.url}: {response.status_code} {said}")
+            said = str(json.loads(response.content)["error"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            said = response.content[:200].decode(errors="replace")
+        said = "".join(letter for letter in said[:200] if letter.isprintable())
+        raise InputError(f"{response.url}: {response.status} {said}")
 
 
 def _seconds(header: str | None, otherwise: float) -> float:
     try:
-        return min(max(float(header or otherwise), 0.0), LONGEST_WAIT)
+        seconds = float(header or otherwise)
     except ValueError:  # a date
         return otherwise
+    return min(max(seconds, 0.0), LONGEST_WAIT) if seconds == seconds else otherwise

@@ -2,11 +2,17 @@
 
 import os
 import socket
+from typing import Any
 
+import h11
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tessella.errors import InputError
+
+PATIENCE = 10.0
+"""Seconds for the head of a request, at least; at most twice that."""
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -29,9 +35,29 @@ def root_of(listening: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+class _Impatient(H11Protocol):
+    """Hangs up on connections that say nothing, or never come to the end of a request's head."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._look(None)
+
+    def _look(self, seen: Any) -> None:
+        if self.transport.is_closing():
+            return
+        if self.conn.their_state is h11.IDLE and seen == (self.cycle,):
+            self.transport.close()
+            return
+        self.loop.call_later(PATIENCE, self._look, (self.cycle,))
+
+
 def answer(app: Starlette, listening: socket.socket, timeout: float) -> None:
     """Until Ctrl-C or SIGTERM; what was taken by then is answered, for at most ``timeout`` seconds."""
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=int(timeout) + 1
+        app,
+        http=_Impatient,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=int(2 * timeout) + 1,
     )
     uvicorn.Server(config).run(sockets=[listening])

@@ -1,6 +1,6 @@
 """What the server counts, as Prometheus reads it."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 
 class Metrics:
@@ -11,6 +11,7 @@ class Metrics:
         self.requests = Counter(
             "tessella_requests", "Requests answered", ["path", "status"], registry=registry
         )
+        self.in_flight = Gauge("tessella_requests_in_flight", "Requests being answered", registry=registry)
         self.pictures = Counter("tessella_pictures", "Pictures segmented", registry=registry)
         self.seconds = Histogram("tessella_request_seconds", "From request to answer", registry=registry)
         self.batches = Histogram(

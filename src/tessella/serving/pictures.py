@@ -16,6 +16,9 @@ from tessella.serving.protocol import Malformed, NamedTensor
 
 FORMATS = ("PNG", "JPEG")
 
+MOST_SCANS = 100
+"""Of a JPEG: each is a pass over all its pixels, however few bytes it has."""
+
 INPUTS = {"image": "UINT8", "image_float": "FP32", "encoded": "BYTES"}
 """Of which a request gives one: [B, C, H, W] with values 0 to 255, the same with 0 to 1, or [B] whole files."""
 
@@ -62,6 +65,10 @@ def open_picture(content: bytes, limits: Limits) -> Image.Image:
     except Exception as error:  # whatever Pillow's readers raise at bytes that are no picture
         raise Malformed(f"a picture: {' or '.join(FORMATS)} is needed") from error
     _require_size(1, picture.height, picture.width, limits)
+    if picture.mode.startswith(("I", "F")):
+        raise Malformed("a picture: 8 bits a channel are needed")
+    if picture.format == "JPEG" and content.count(b"\xff\xda") > MOST_SCANS:
+        raise Malformed(f"a picture: a JPEG of more than {MOST_SCANS} scans")
     return picture
 
 

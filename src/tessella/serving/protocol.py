@@ -226,12 +226,15 @@ def _from_list(data: Any, kind: np.dtype, shape: tuple[int, ...], name: str) -> 
 def _wanted(outputs: Any, binary: bool) -> tuple[Wanted, ...] | None:
     if outputs is None:
         return None
-    found = []
+    found: list[Wanted] = []
     for about in _listing(outputs, "outputs"):
         about = _mapping(about, "an output")
         parameters = _parameters(about, "an output")
         flag = _flag(parameters.get("binary_data", binary), "binary_data")
-        found.append(Wanted(_text(about.get("name"), "name of an output"), flag))
+        name = _text(about.get("name"), "name of an output")
+        if any(wanted.name == name for wanted in found):
+            raise Malformed(f"output {name[:80]!r} is given twice")
+        found.append(Wanted(name, flag))
     return tuple(found) or None
 
 
