@@ -2,10 +2,9 @@
 
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
-import httpx
 import numpy as np
 import pytest
 import torch
@@ -263,9 +262,10 @@ def test_a_refusal_is_not_repeated_as_lists_once_bytes_were_taken(other, monkeyp
     assert len(str(caught.value)) < 400
 
 
-def test_some_other_page_is_no_server(monkeypatch):
-    transport = httpx.MockTransport(lambda request: httpx.Response(200, text="<html>"))
-    original = httpx.Client
-    monkeypatch.setattr(client.httpx, "Client", lambda **options: original(transport=transport, **options))
+def test_some_other_page_is_no_server(other, monkeypatch):
+    url, handler = other
+    monkeypatch.setattr(
+        handler, "do_GET", lambda self: SimpleHTTPRequestHandler.send_error(self, 200, "<html>")
+    )
     with pytest.raises(InputError, match="gives no JSON"):
-        RemoteModel("http://somewhere/v2/models/x")
+        RemoteModel(url, gives="logits")
