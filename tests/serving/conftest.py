@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-uvicorn = pytest.importorskip("uvicorn", reason="the packages of tessella[serving] are not installed")
+pytest.importorskip("uvicorn", reason="the packages of tessella[serving] are not installed")
 
-from tessella.serving.access import Access  # noqa: E402
-from tessella.serving.answers import Served, labels_of, posteriors_of  # noqa: E402
-from tessella.serving.app import create_app  # noqa: E402
-from tessella.serving.guard import Settings  # noqa: E402
+from tessella.serving.access import Access
+from tessella.serving.answers import Served, labels_of, posteriors_of
+from tessella.serving.app import create_app
+from tessella.serving.guard import Settings
+from tessella.serving.listen import listen, root_of, server_of
 
 CLASSES = ("dark", "red", "green", "blue")
 
@@ -42,19 +43,22 @@ def served(black_box=colour_model, *, posteriors=False, undefended=None):
 @contextmanager
 def running(access, what=None, settings=None):
     """The root URL of a server that answers."""
-    app = create_app(what or served(), access, settings or Settings())
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", timeout_graceful_shutdown=10))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        assert not thread.is_alive()
+    settings = settings or Settings(timeout=10)
+    with listen("127.0.0.1", 0) as listening:
+        server = server_of(create_app(what or served(), access, settings), settings.timeout)
+        server.config.log_level = "critical"
+        server.config.configure_logging()
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        try:
+            yield root_of(listening)
+        finally:
+            server.should_exit = True
+            thread.join(30)
+            assert not thread.is_alive()
 
 
 @pytest.fixture

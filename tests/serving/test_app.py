@@ -461,6 +461,24 @@ def test_stopping_answers_what_was_taken(access):
             httpx.get(url)
 
 
+@pytest.mark.parametrize("said", [b"", b"POST /picture HTTP/1.1\r\nHost: x\r\nX-Never:"])
+def test_who_says_nothing_is_hung_up_on(access, monkeypatch, said):
+    """And nobody whose request is being answered."""
+    monkeypatch.setattr("tessella.serving.listen.PATIENCE", 0.2)
+    gate = Gate()
+    with running(access, served(gate)) as url, ThreadPoolExecutor(1) as pool:
+        host, _, port = url.removeprefix("http://").partition(":")
+        busy = pool.submit(post, url, NamedTensor("image", pictures()))
+        with socket.create_connection((host, int(port)), 5) as silent:
+            silent.sendall(said)
+            start = time.perf_counter()
+            assert silent.recv(10) == b""
+            assert 0.15 < time.perf_counter() - start < 3
+        time.sleep(0.5)
+        gate.free.set()
+        assert busy.result().status_code == 200
+
+
 def test_another_host_name_is_refused(access):
     """A page of another site whose name was pointed to this machine."""
     with running(access, settings=Settings(hosts=("localhost", "127.0.0.1"))) as url:

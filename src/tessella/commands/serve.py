@@ -11,7 +11,7 @@ def run(options: argparse.Namespace) -> None:
     try:
         from tessella.serving.app import create_app
         from tessella.serving.guard import Settings
-        from tessella.serving.listen import LOOPBACK, answer, listen, root_of
+        from tessella.serving.listen import LOOPBACK, listen, root_of, server_of
     except ImportError as error:
         raise InputError(f"serve needs {error.name}: pip install tessella[serving]") from error
     from tessella.runs.serving import in_url, name_of, served
@@ -53,4 +53,5 @@ def run(options: argparse.Namespace) -> None:
                 f"{what.name} at {root}/v2/models/{what.name}, a page to try it at {root}/; Ctrl-C ends it",
                 flush=True,
             )
-            answer(create_app(what, access, settings), listening, options.timeout)
+            # Until Ctrl-C or SIGTERM; what was taken by then is answered.
+            server_of(create_app(what, access, settings), options.timeout).run(sockets=[listening])
