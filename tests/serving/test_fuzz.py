@@ -11,8 +11,8 @@ from contextlib import ExitStack, closing
 import numpy as np
 import pytest
 from PIL import Image
+from tests.serving.asking import encoded, outputs_of, post
 from tests.serving.conftest import pictures, running, served, truth
-from tests.serving.test_app import encoded, outputs_of, post
 
 from tessella.serving.guard import Settings
 from tessella.serving.pictures import Limits

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.serving.asking import post
 from tests.serving.conftest import pictures
-from tests.serving.test_app import post
 
 from tessella.serving.access import Access
 from tessella.serving.protocol import NamedTensor

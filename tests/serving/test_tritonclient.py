@@ -51,7 +51,7 @@ def test_inference(access, name, sent_as_bytes, asked_as_bytes):
 
 
 def test_encoded_pictures(access):
-    from tests.serving.test_app import encoded
+    from tests.serving.asking import encoded
 
     images = pictures(2)
     files = np.array([encoded(image, "PNG") for image in images], object)
