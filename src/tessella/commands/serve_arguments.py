@@ -30,7 +30,7 @@ def add_serving(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--open", action="store_true", help="answer others without a key")
     _add_state(parser)
     parser.add_argument(
-        "--batch", type=_positive, default=8, help="pictures that the model is asked about at a time"
+        "--batch", type=_positive, default=4, help="pictures that the model is asked about at a time"
     )
     parser.add_argument(
         "--concurrency", type=_positive, default=64, help="requests answered at a time; others wait outside"

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from tessella.errors import InputError
 from tessella.membership_inference.black_box import BlackBox, checked
 from tessella.serving.batching import Answer
 from tessella.serving.pictures import INPUTS
@@ -40,8 +41,16 @@ class Served:
 
 def labels_of(black_box: BlackBox, classes: int) -> Answer:
     """Label maps of a black box, whose answers are looked at first."""
-    ask = checked(black_box, classes)
-    return lambda images: _labels(ask(images), classes)
+    first = checked(black_box, classes)
+
+    def answer(images: Tensor) -> Tensor:
+        nonlocal first
+        posteriors, first = first(images), black_box  # once looked at, it only must stay in numbers
+        if not bool(posteriors.sum().isfinite()):
+            raise InputError("the model's answer holds what are no finite numbers")
+        return _labels(posteriors, classes)
+
+    return answer
 
 
 def posteriors_of(black_box: BlackBox, classes: int) -> Answer:
