@@ -71,11 +71,16 @@ def figure(result: Result, others: dict[str, Result], out: Path) -> None:
     drawn = Figure(figsize=(7.2, 4.2), layout="constrained")
     axes = drawn.subplots()
     style_axes(axes)
-    for name, row in behind(result, others).items():
+    rows = behind(result, others)
+    written: list[tuple[float, float]] = []
+    for name, row in sorted(rows.items(), key=lambda item: -item[1]["attacks"]["RMIA"]["auc"]["value"]):
         place, aware = utility(row, "nonmembers"), row["attacks"]["RMIA"]["auc"]
         spread = [[aware["value"] - aware["low"]], [aware["high"] - aware["value"]]]
         axes.errorbar(place, aware["value"], spread, fmt="o", color=SERIES[0], ms=5, lw=1)
-        axes.annotate(name, (place, aware["value"]), (6, 3), textcoords="offset points", fontsize=SMALL)
+        # Names of dots that lie together stand below one another.
+        height = min([aware["value"], *(y - 0.024 for x, y in written if abs(x - place) < 2)])
+        written.append((place, height))
+        axes.annotate(name, (place, height), (8, -3), textcoords="offset points", fontsize=SMALL)
         if "unaware" in row:
             axes.plot(place, row["unaware"]["RMIA"]["value"], "o", mfc="white", color=SERIES[1], ms=5)
     axes.plot([], [], "o", color=SERIES[0], label="RMIA, by who knows of the defence, 95% interval")
@@ -84,7 +89,7 @@ def figure(result: Result, others: dict[str, Result], out: Path) -> None:
     axes.set_xlabel("Mean IoU on images that were not trained on")
     axes.set_ylabel("AUC of the attack")
     axes.set_ylim(0.45, 1)
-    axes.margins(x=0.12)
+    axes.margins(x=0.2)
     axes.legend(loc="upper left", fontsize=SMALL, frameon=False)
     drawn.savefig(out, dpi=130)
 
