@@ -184,7 +184,7 @@ def test_a_defence_that_there_is_not_is_noticed_before_training(data, tmp_path, 
 
 
 def test_what_would_end_a_game_late_is_noticed_before_training(data, tmp_path, capsys):
-    code = tmp_path / "mine.py"
+    code = tmp_path / "never_installed.py"
     code.write_text(
         "from dataclasses import replace\n"
         "from functools import partial\n"
@@ -199,8 +199,11 @@ def test_what_would_end_a_game_late_is_noticed_before_training(data, tmp_path, c
     )
     play = ("audit", "game", f"{code}:own", "--data", data, "--out", tmp_path / "game", "--block", "3")
     for more, said in (
-        ((), "names mine:Mine, which is not part of tessella"),
-        (("--trust", "mine"), "names mine:Mine, which does not exist here (No module named 'mine')"),
+        ((), "names never_installed:Mine, which is not part of tessella"),
+        (
+            ("--trust", "never_installed"),
+            "names never_installed:Mine, which does not exist here (No module named 'never_installed')",
+        ),
         (("--attacker-steps", "-1"), "--attacker-steps -1: give at least 0"),
     ):
         assert run(*play, "--buffer", "1", *more) == 2
