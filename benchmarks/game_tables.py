@@ -72,15 +72,19 @@ def figure(result: Result, others: dict[str, Result], out: Path) -> None:
     axes = drawn.subplots()
     style_axes(axes)
     rows = behind(result, others)
-    written: list[tuple[float, float]] = []
+    places = {name: utility(row, "nonmembers") for name, row in rows.items()}
+    heights: dict[float, float] = {}
     for name, row in sorted(rows.items(), key=lambda item: -item[1]["attacks"]["RMIA"]["auc"]["value"]):
-        place, aware = utility(row, "nonmembers"), row["attacks"]["RMIA"]["auc"]
+        place, aware = places[name], row["attacks"]["RMIA"]["auc"]
         spread = [[aware["value"] - aware["low"]], [aware["high"] - aware["value"]]]
         axes.errorbar(place, aware["value"], spread, fmt="o", color=SERIES[0], ms=5, lw=1)
-        # Names of dots that lie together stand below one another.
-        height = min([aware["value"], *(y - 0.024 for x, y in written if abs(x - place) < 2)])
-        written.append((place, height))
-        axes.annotate(name, (place, height), (8, -3), textcoords="offset points", fontsize=SMALL)
+        # Names stand where no other dot is: left of one that has another close by at its right, else below one another.
+        crowded = any(0 < other - place < 4 for other in places.values())
+        height = aware["value"] if crowded else min(aware["value"], heights.get(place, 1) - 0.024)
+        if not crowded:
+            heights[place] = height
+        shift, side = ((-8, -3), "right") if crowded else ((8, -3), "left")
+        axes.annotate(name, (place, height), shift, textcoords="offset points", fontsize=SMALL, ha=side)
         if "unaware" in row:
             axes.plot(place, row["unaware"]["RMIA"]["value"], "o", mfc="white", color=SERIES[1], ms=5)
     axes.plot([], [], "o", color=SERIES[0], label="RMIA, by who knows of the defence, 95% interval")

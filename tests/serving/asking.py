@@ -23,7 +23,7 @@ def post(url, tensor, outputs=("labels",), binary=True, **more):
 def outputs_of(response):
     assert response.status_code == 200, response.text
     length = response.headers.get(HEADER_LENGTH)
-    return read_response(response.content, None if length is None else int(length), 10**8)
+    return read_response(response.content, None if length is None else int(length))
 
 
 def encoded(image, format, **options):

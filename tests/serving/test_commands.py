@@ -74,9 +74,16 @@ def sides(data, tmp_path):  # noqa: F811
     )
 
 
-def scores(folder):
-    rows = map(json.loads, (folder / "answers.jsonl").read_text().splitlines()[1:])
-    return {(row["side"], row["id"]): row["scores"] for row in rows}
+def require_same_answers(remote, local):
+    """Of two audits: what each attack says of each image."""
+    found = []
+    for folder in (remote, local):
+        rows = map(json.loads, (folder / "answers.jsonl").read_text().splitlines()[1:])
+        found.append({(row["side"], row["id"]): row["scores"] for row in rows})
+    assert found[0].keys() == found[1].keys()
+    for image, scores in found[1].items():
+        for attack, score in scores.items():
+            assert found[0][image][attack] == pytest.approx(score, rel=1e-2, abs=1e-2), (image, attack)
 
 
 @pytest.mark.parametrize(("served", "here"), [(["--posteriors"], []), ([], ["--defence", "argmax"])])
@@ -86,11 +93,7 @@ def test_a_url_is_audited_as_the_run_is(trained, sides, tmp_path, served, here):
         assert run("audit", "run", url, *sides, "--out", tmp_path / "remote") == 0
     assert run("audit", "run", trained, *sides, *here, "--out", tmp_path / "local") == 0
     assert json.loads((tmp_path / "remote" / "audit.json").read_text())["victim"] == url
-    remote, local = scores(tmp_path / "remote"), scores(tmp_path / "local")
-    assert remote.keys() == local.keys()
-    for image, found in local.items():
-        for attack, score in found.items():
-            assert remote[image][attack] == pytest.approx(score, rel=1e-2, abs=1e-2), (image, attack)
+    require_same_answers(tmp_path / "remote", tmp_path / "local")
 
 
 def test_keys(trained, data, tmp_path, capsys, monkeypatch):  # noqa: F811

@@ -18,16 +18,14 @@ from tessella.serving.protocol import (
     write_response,
 )
 
-MOST = 10_000
-
 
 def tensor(name="image", shape=(2, 3), datatype="UINT8", **more):
     return {"name": name, "shape": list(shape), "datatype": datatype, **more}
 
 
-def read(head, tail=b"", most=MOST):
+def read(head, tail=b""):
     text = json.dumps(head).encode()
-    return read_request(text + tail, len(text) if tail else None, most)
+    return read_request(text + tail, len(text) if tail else None)
 
 
 @pytest.mark.parametrize("binary", [False, True])
@@ -36,7 +34,7 @@ def test_every_number_comes_back(datatype, binary):
     values = np.array([[0, 1, 1], [1, 0, 1]]).astype(TYPES[datatype])
     body, length = write_request([NamedTensor("x", values), NamedTensor("y", values[0])], ["z"], binary)
     assert (length is None) is not binary
-    request = read_request(body, length, MOST)
+    request = read_request(body, length)
     for got, sent in zip(request.inputs, (values, values[0]), strict=True):
         assert got.data.dtype == sent.dtype
         np.testing.assert_array_equal(got.data, sent)
@@ -46,7 +44,7 @@ def test_every_number_comes_back(datatype, binary):
 def test_bytes_come_back():
     files = np.array([b"", b"\x89PNG\x00\xff", b"x" * 300], object)
     body, length = write_request([NamedTensor("encoded", files)], [], True)
-    request = read_request(body, length, MOST)
+    request = read_request(body, length)
     assert list(request.inputs[0].data) == list(files)
     assert request.wanted is None
     assert request.binary
@@ -58,7 +56,7 @@ def test_an_answer_comes_back_mixed():
     body, length = write_response("model", "1", "mine", outputs)
     head = json.loads(body[:length])
     assert (head["model_name"], head["model_version"], head["id"]) == ("model", "1", "mine")
-    found = read_response(body, length, MOST)
+    found = read_response(body, length)
     np.testing.assert_array_equal(found["one"], one)
     np.testing.assert_array_equal(found["other"], other)
 
@@ -81,8 +79,8 @@ def test_lists_may_be_flat_or_nested():
         ({"inputs": [tensor(shape=[2, 1.5], data=[])]}, b"", "whole numbers of 0 or more"),
         ({"inputs": [tensor(shape=[True], data=[1])]}, b"", "whole numbers of 0 or more"),
         ({"inputs": [tensor(shape=[1] * 9, data=[1])]}, b"", "9 axes"),
-        ({"inputs": [tensor(shape=[10**9, 10**9], data=[])]}, b"", "at most 10000"),
-        ({"inputs": [tensor(shape=[10**18, 10**18, 0], data=[])]}, b"", "at most 10000"),
+        ({"inputs": [tensor(shape=[10**9, 10**9], data=[])]}, b"", "at most [0-9]+ values"),
+        ({"inputs": [tensor(shape=[10**18, 10**18, 0], data=[])]}, b"", "at most [0-9]+ values"),
         ({"inputs": [tensor(data=[1, 2])]}, b"", r"\[2, 3\] was said"),
         ({"inputs": [tensor(data=[[1, 2], [3, 4], [5, 6]])]}, b"", r"\[2, 3\] was said"),
         ({"inputs": [tensor(data=[[1], [2, 3], 4])]}, b"", "different lengths"),
@@ -126,12 +124,12 @@ def test_what_is_wrong_is_said(head, tail, message):
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"inputs": NaN}'])
 def test_no_json(body):
     with pytest.raises(Malformed):
-        read_request(body, None, MOST)
+        read_request(body, None)
 
 
 def test_a_length_beyond_the_body():
     with pytest.raises(Malformed, match="the body has 2 bytes"):
-        read_request(b"{}", 3, MOST)
+        read_request(b"{}", 3)
 
 
 JSON = st.recursive(
@@ -164,4 +162,4 @@ def test_nearly_right_bodies_are_read_or_refused(head, tail):
 @given(st.binary(max_size=200), st.none() | st.integers(-5, 250))
 def test_any_bytes_are_refused(body, length):
     with pytest.raises(Malformed):
-        read_request(body, length, MOST)
+        read_request(body, length)

@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
         what = served(
             model,
             device,
-            name=in_url(options.name) if options.name else name_of(options.model),
+            name=in_url(options.name or name_of(options.model)),
             defences=options.defence,
             generator=options.generator,
             secret=access.secret(),

@@ -62,10 +62,11 @@ def _numbered(posteriors: torch.Tensor) -> tuple[LabelClass, ...]:
 
 
 def name_of(source: str) -> str:
-    """For URLs, from where a model comes: the run's folder, or the file's name without its ending."""
+    """The run's folder, or the file's name without its ending."""
     path = Path(source.rpartition(":")[2] if ".py:" in source else source)
-    return in_url(path.stem if path.suffix else path.name)
+    return path.stem if path.suffix else path.name
 
 
 def in_url(name: str) -> str:
+    """``name`` of what needs no quoting there."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "model"

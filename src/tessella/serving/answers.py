@@ -40,14 +40,13 @@ class Served:
 
 
 def labels_of(black_box: BlackBox, classes: int) -> Answer:
-    """Label maps of a black box, whose answers are looked at first."""
-    first = checked(black_box, classes)
+    """Label maps of a black box. Raises InputError, when asked, for what is no map of so many finite numbers."""
 
     def answer(images: Tensor) -> Tensor:
-        nonlocal first
-        posteriors, first = first(images), black_box  # once looked at, it only must stay in numbers
-        if not bool(posteriors.sum().isfinite()):
-            raise InputError("the model's answer holds what are no finite numbers")
+        posteriors = black_box(images)
+        size = (len(images), classes, *images.shape[2:])
+        if posteriors.shape != size or not bool(posteriors.sum().isfinite()):
+            raise InputError(f"the model's answer is no map of finite numbers {list(size)}")
         return _labels(posteriors, classes)
 
     return answer

@@ -121,7 +121,7 @@ class _Server:
         length = None if header is None else int(header)
         if (len(body) if length is None else length) > MOST_JSON:
             raise Refused(413, f"more than {MOST_JSON} bytes of JSON: send tensors as bytes")
-        asked = await run_sync(read_request, body, length, len(body))
+        asked = await run_sync(read_request, body, length)
         images = await run_sync(pictures_of, asked.inputs, self.served.channels, self.settings.limits)
         wanted = requested(asked, self.served, images[:, 0].numel())
         answer = await self._answer(key, self.served.answer, images)

@@ -25,7 +25,6 @@ from tessella.serving.protocol import (
 
 Gives = Literal["posteriors", "logits", "labels"]
 
-MOST_VALUES = 1 << 30
 MOST_BYTES = 1 << 30
 RETRIES = 5
 TIMEOUT = 120.0
@@ -143,7 +142,7 @@ class RemoteModel:
         self._settled = True
         length = response.headers.get(HEADER_LENGTH)
         try:
-            outputs = read_response(response.content, None if length is None else int(length), MOST_VALUES)
+            outputs = read_response(response.content, None if length is None else int(length))
             return outputs[self.contract.output]
         except (ValueError, KeyError) as error:
             raise InputError(f"{response.url}: no answer of the protocol: {error}") from error

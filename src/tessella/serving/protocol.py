@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ TYPES = {
 NAMES = {kind: name for name, kind in TYPES.items()}
 
 MOST_AXES = 8
+
+Kind = TypeVar("Kind")
 
 
 class Malformed(ValueError):
@@ -60,14 +62,10 @@ class Request:
     binary: bool = False
 
 
-def read_request(body: bytes, header_length: int | None, most_values: int) -> Request:
-    """The request of a body.
-
-    header_length: of the JSON, where tensors stand behind it. most_values: that a tensor may have.
-    Raises Malformed.
-    """
+def read_request(body: bytes, header_length: int | None) -> Request:
+    """The request of a body. header_length: of the JSON, where tensors stand behind it. Raises Malformed."""
     head, rest = _split(body, header_length)
-    inputs, rest = _tensors(head.get("inputs"), rest, most_values)
+    inputs, rest = _tensors(head.get("inputs"), rest, len(body))
     if rest:
         raise Malformed(f"{len(rest)} bytes stand behind the last tensor")
     if not inputs:
@@ -89,10 +87,10 @@ def write_request(
     return _join(head, tail, binary)
 
 
-def read_response(body: bytes, header_length: int | None, most_values: int) -> dict[str, np.ndarray]:
+def read_response(body: bytes, header_length: int | None) -> dict[str, np.ndarray]:
     """Outputs by name. Raises Malformed."""
     head, rest = _split(body, header_length)
-    outputs, _ = _tensors(head.get("outputs"), rest, most_values)
+    outputs, _ = _tensors(head.get("outputs"), rest, len(body))
     return {tensor.name: tensor.data for tensor in outputs}
 
 
@@ -148,6 +146,7 @@ def _split(body: bytes, header_length: int | None) -> tuple[dict[str, Any], byte
 
 
 def _tensors(described: Any, rest: bytes, most_values: int) -> tuple[tuple[NamedTensor, ...], bytes]:
+    """The tensors, and what stands behind them. most_values: of one; a body holds no more than it has bytes."""
     tensors: list[NamedTensor] = []
     for about in _listing(described, "tensors"):
         about = _mapping(about, "a tensor")
@@ -244,30 +243,28 @@ def _parameters(about: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _mapping(value: Any, name: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise Malformed(f"{name}: an object is needed")
-    return value
+    return _of_kind(dict, value, f"{name}: an object is needed")
 
 
 def _listing(value: Any, name: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise Malformed(f"{name}: a list is needed")
-    return value
+    return _of_kind(list, value, f"{name}: a list is needed")
 
 
 def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str):
-        raise Malformed(f"{name}: a text is needed")
+    return _of_kind(str, value, f"{name}: a text is needed")
+
+
+def _flag(value: Any, name: str) -> bool:
+    return _of_kind(bool, value, f"{name}: give true or false")
+
+
+def _of_kind(kind: type[Kind], value: Any, otherwise: str) -> Kind:
+    if not isinstance(value, kind):
+        raise Malformed(otherwise)
     return value
 
 
 def _number(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise Malformed(f"{name}: whole numbers of 0 or more are needed")
-    return value
-
-
-def _flag(value: Any, name: str) -> bool:
-    if not isinstance(value, bool):
-        raise Malformed(f"{name}: give true or false")
     return value

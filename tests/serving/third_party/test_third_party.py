@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.runs.test_end_to_end import data, run, trained  # noqa: F401
+from tests.serving.test_commands import require_same_answers, sides  # noqa: F401
 from tests.serving.test_kill import port  # noqa: F401
 
 pytestmark = pytest.mark.servers
@@ -95,3 +96,12 @@ def test_a_server_of_others_predicts_what_the_run_does(server, network, trained,
             for side in ("local", "remote")
         ]
         assert (maps[0] != maps[1]).mean() < 1e-3
+
+
+@pytest.mark.parametrize("server", [kserve, mlserver])
+def test_a_server_of_others_is_audited_as_the_run_is(server, network, trained, sides, tmp_path, port):  # noqa: F811
+    with server(network, port, tmp_path) as url:
+        assert run("audit", "run", url, *sides, "--out", tmp_path / "remote") == 0
+    plain = ("--scales", "1", "--no-flip")
+    assert run("audit", "run", trained, *sides, *plain, "--out", tmp_path / "local") == 0
+    require_same_answers(tmp_path / "remote", tmp_path / "local")
