@@ -36,6 +36,7 @@ def network():
     return DeepLabV3Plus(11, backbone=partial(ResNet, depth=50)).to(memory_format=torch.channels_last)
 """
 HEIGHT, WIDTH = 360, 480
+BATCHES = (1, 2, 4, 8)
 
 
 def ask(url: str, body: bytes, length: int, until: float) -> list[float]:
@@ -60,13 +61,14 @@ def served(url: str, clients: int, seconds: float) -> tuple[float, list[float]]:
     return len(took) / (time.perf_counter() - start), took
 
 
-def in_process(model, seconds: float) -> float:
-    picture = torch.randint(0, 256, (1, 3, HEIGHT, WIDTH), dtype=torch.uint8)
+def in_process(model, seconds: float, batch: int = 1) -> float:
+    """Pictures a second."""
+    pictures = torch.randint(0, 256, (batch, 3, HEIGHT, WIDTH), dtype=torch.uint8)
     start, number = time.perf_counter(), 0
     with torch.inference_mode():
         while time.perf_counter() < start + seconds:
-            model(picture).argmax(1)
-            number += 1
+            model(pictures).argmax(1)
+            number += batch
     return number / (time.perf_counter() - start)
 
 
@@ -112,8 +114,13 @@ def measure(source: str, root: str, options: argparse.Namespace) -> dict:
             if name != "in process":
                 took[name] += found[1]
     alone = median(rates["in process"])
+    batches: dict = {n: [] for n in BATCHES}
+    for _ in range(options.rounds):
+        for n in BATCHES:
+            batches[n].append(in_process(model, options.seconds / 2, n))
     return {
         "in process, pictures a second": round(alone, 3),
+        "in process, by batch": {n: round(median(found), 3) for n, found in batches.items()},
         "served": {
             f"{n} clients": {
                 "requests a second": round(median(rates[n]), 3),

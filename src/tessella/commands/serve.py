@@ -23,15 +23,15 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(
             f"--host {options.host}: others can reach it; give --keys, or --open to answer whoever asks"
         )
+    model, device = open_model(options)
     settings = Settings(
         keys=options.keys,
         limits=Limits(options.max_pictures, options.max_pixels, options.max_body << 20),
-        batch=options.batch,
+        batch=options.batch or (8 if device.type == "cuda" else 2),
         concurrency=options.concurrency,
         timeout=options.timeout,
         hosts=("localhost", "127.0.0.1", "[::1]") if on_loopback else (),
     )
-    model, device = open_model(options)
     with closing(Access(options.state / "server.sqlite")) as access:
         if options.keys and not access.all_keys():
             raise InputError(

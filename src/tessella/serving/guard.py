@@ -38,7 +38,7 @@ class Settings:
 
     keys: bool = False
     limits: Limits = field(default_factory=Limits)
-    batch: int = 4
+    batch: int = 2
     concurrency: int = 64
     timeout: float = 60.0
     hosts: tuple[str, ...] = ()
