@@ -16,7 +16,8 @@ from tessella.recipes.camvid import camvid_game
 from tessella.runs.audit import Victim, audit
 from tessella.runs.environment import environment, write_json
 from tessella.runs.model import load_model
-from tessella.runs.segmentation import open_split, train
+from tessella.runs.segmentation import open_split
+from tessella.runs.training import train
 
 
 def main() -> None:

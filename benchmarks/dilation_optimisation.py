@@ -27,7 +27,8 @@ from tessella.recipes.dilation import camvid_dilation
 from tessella.runs.configuration import override
 from tessella.runs.environment import environment, write_json
 from tessella.runs.model import load_model
-from tessella.runs.segmentation import Segmentation, open_split, train, training_transform
+from tessella.runs.segmentation import Segmentation, open_split, training_transform
+from tessella.runs.training import train
 from tessella.training.fit import Machine
 
 SHARES = (0.001, 0.003, 0.01, 0.03, 0.1)

@@ -30,7 +30,8 @@ from tessella.runs.configuration import override, to_json
 from tessella.runs.environment import environment, write_json
 from tessella.runs.evaluation import evaluate
 from tessella.runs.model import load_model
-from tessella.runs.segmentation import Segmentation, open_split, train
+from tessella.runs.segmentation import Segmentation, open_split
+from tessella.runs.training import train
 from tessella.training.fit import Machine
 
 

@@ -34,7 +34,8 @@ from tessella.runs.configuration import override
 from tessella.runs.environment import environment, write_json
 from tessella.runs.evaluation import evaluate
 from tessella.runs.model import Model, load_model
-from tessella.runs.segmentation import Segmentation, open_test_split, train
+from tessella.runs.segmentation import Segmentation, open_test_split
+from tessella.runs.training import train
 from tessella.training.fit import Machine
 
 RESULTS = Path(__file__).parent / "results" / "pooling"

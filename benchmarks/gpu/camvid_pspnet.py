@@ -24,7 +24,8 @@ from tessella.runs.configuration import override
 from tessella.runs.environment import environment, write_json
 from tessella.runs.evaluation import evaluate
 from tessella.runs.model import load_model
-from tessella.runs.segmentation import Segmentation, open_split, train
+from tessella.runs.segmentation import Segmentation, open_split
+from tessella.runs.training import train
 from tessella.training.fit import Machine
 
 OUT = Path(__file__).parents[1] / "results" / "gpu_camvid_pspnet"

@@ -194,6 +194,27 @@ def _parser() -> argparse.ArgumentParser:
         help="with --video: superpixels of a frame, at each level of a hierarchy",
     )
 
+    sample = add(
+        "sample",
+        "make features of label maps with a trained generator, and see what the network reads in them",
+        "tessella sample runs/features ~/camvid:val --out samples",
+    )
+    sample.add_argument("checkpoint", help="a run of tessella train features, or its checkpoint")
+    sample.add_argument(
+        "conditions",
+        nargs="+",
+        help="label maps (PNGs of class ids), folders of them, or splits of the network's data set as PATH:SPLIT",
+    )
+    sample.add_argument(
+        "--out", type=Path, required=True, help="folder for label maps, sheet.png, scores.json"
+    )
+    sample.add_argument("--codes", type=int, default=1, help="features of each label map")
+    sample.add_argument("--seed", type=int, default=0, help="of the codes")
+    sample.add_argument("--features", action="store_true", help="also write the features (npz, float16)")
+    sample.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:1; auto takes a GPU where there is one"
+    )
+
     export = add(
         "export", "write a file that runs without Tessella", "tessella export runs/camvid --out model.onnx"
     )

@@ -129,7 +129,7 @@ def test_synthetic_features(strength):
     other = (LOGITS.flip(0) + 0.7 * LOGITS).softmax(1)
     answer = SynFeat(
         encode=lambda images: torch.zeros(1),
-        decode=lambda feature: POSTERIORS if float(feature) == 0 else other,
+        decode=lambda feature, size: POSTERIORS if float(feature) == 0 else other,
         generate=lambda posteriors: torch.ones(1),
         strength=strength,
     )(IMAGES)

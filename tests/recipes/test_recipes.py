@@ -7,16 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.runs.blocks import train_on_blocks, write_blocks
 
 from tessella.datasets import LabelClass, Prepared, Sample
 from tessella.errors import InputError
-from tessella.networks import UPerNet
+from tessella.networks import PSPNet, ResNet, UPerNet
 from tessella.recipes import Recipe, all_recipes, find_recipe
 from tessella.runs.configuration import fields, from_json, override, to_json
-from tessella.runs.segmentation import train
+from tessella.runs.feature_gan import FeatureGAN, load_generator, train_generator
+from tessella.runs.segmentation import Segmentation
+from tessella.runs.training import train
 from tessella.training.fit import Machine
 
+MACHINE = Machine(accelerator="cpu", precision="fp32", progress=False)
 RECIPES = list(all_recipes().values())
+NETWORKS = [each for each in RECIPES if isinstance(each.configuration(), Segmentation)]
+GENERATORS = [each for each in RECIPES if isinstance(each.configuration(), FeatureGAN)]
 
 
 class Pictures:
@@ -44,7 +50,7 @@ class Pictures:
 
 
 def test_there_are_as_many_recipes_as_documented() -> None:
-    assert len(RECIPES) == 29
+    assert (len(NETWORKS), len(GENERATORS)) == (32, 5)
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
@@ -55,7 +61,7 @@ def test_recipe_says_what_it_is(recipe: Recipe) -> None:
     assert f"tessella {command} {recipe.name} --data" in recipe.note("Command")
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("recipe", NETWORKS, ids=lambda recipe: recipe.name)
 def test_recipe_is_saved_and_restored(recipe: Recipe) -> None:
     saved = to_json(recipe.configuration())
     with torch.device("meta"):
@@ -64,7 +70,7 @@ def test_recipe_is_saved_and_restored(recipe: Recipe) -> None:
     assert network.backbone is not None
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("recipe", NETWORKS, ids=lambda recipe: recipe.name)
 def test_recipe_trains_a_step(recipe: Recipe, tmp_path: Path) -> None:
     """Narrow networks, two pictures, one update."""
     config = recipe.configuration()
@@ -80,8 +86,33 @@ def test_recipe_trains_a_step(recipe: Recipe, tmp_path: Path) -> None:
     crop = None if config.crop is None else (33, 40)
     config = replace(config, dataset=dataset, train_split="train", val_split="val", workers=0, crop=crop)
     config = replace(config, steps=1, batch_size=2, validate_every=1, class_weights="none")
-    machine = Machine(accelerator="cpu", precision="fp32", progress=False)
-    assert train(config, recipe.name, tmp_path, tmp_path / "run", machine=machine).step == 1
+    assert train(config, recipe.name, tmp_path, tmp_path / "run", machine=MACHINE).step == 1
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Data, and a narrow PSPNet-101 on it: it has the layers that the recipes name."""
+    folder = tmp_path_factory.mktemp("trained")
+    data = write_blocks(folder / "data", 2)
+    network = partial(
+        PSPNet, backbone=partial(ResNet, depth=101, width=8), pyramid_channels=8, head_channels=8
+    )
+    return data, train_on_blocks(data, folder / "run", network=network, steps=1, validate_every=1)
+
+
+@pytest.mark.parametrize("recipe", GENERATORS, ids=lambda recipe: recipe.name)
+def test_generator_trains_a_step(recipe: Recipe, trained: tuple[Path, Path], tmp_path: Path) -> None:
+    config = override(
+        recipe.configuration(),
+        {"generator.widths": (8, 8), "discriminator.widths": (8, 8), "discriminator.strided": 1},
+    )
+    config = replace(config, network=str(trained[1]), steps=1, batch_size=2, validate_every=1, workers=0)
+    saved = to_json(config)
+    assert to_json(from_json(saved)) == saved
+    assert train_generator(config, recipe.name, trained[0], tmp_path / "run", machine=MACHINE).step == 1
+    generator = load_generator(str(tmp_path / "run"))
+    assert generator.config.at == config.at
+    assert generator.generator.std.min() > 0
 
 
 def test_own_recipe_in_a_file(tmp_path: Path) -> None:
@@ -89,7 +120,7 @@ def test_own_recipe_in_a_file(tmp_path: Path) -> None:
     path.write_text(
         "from dataclasses import replace\n"
         "from functools import partial\n"
-        "from tessella.networks import UPerNet\n"
+        "from tessella.networks import PSPNet, ResNet, UPerNet\n"
         "from tessella.recipes.camvid import camvid\n"
         "from tessella.runs.segmentation import Segmentation\n"
         "def mine() -> Segmentation:\n"

@@ -17,15 +17,14 @@ from torch.nn import functional as F
 
 
 def parts(network):
-    inner, sizes = network.network, []
+    inner = network.network
 
     def encode(images):
-        sizes[:] = images.shape[2:]
         return inner.backbone(network.normalize(images))[-1]
 
-    def decode(features):
+    def decode(features, size):
         logits = inner.cls((features, inner.ppm(features)))
-        return F.interpolate(logits, tuple(sizes), mode="bilinear").softmax(1)
+        return F.interpolate(logits, size, mode="bilinear").softmax(1)
 
     def generate(posteriors):
         height, width = (-(-length // 8) for length in posteriors.shape[2:])
@@ -85,7 +84,7 @@ def test_what_is_no_defence(network, generator, tmp_path):
         (["hope"], "choose argmax, dropout"),
         (["argmax=1"], "argmax has no strength"),
         (["rounded=much"], "'much' is no strength of it"),
-        (["synfeat"], "give it first, and its generator as --generator FILE.py:FUNCTION"),
+        (["synfeat"], "give it first, and its generator as --generator RUN, or FILE.py:FUNCTION"),
     ):
         with pytest.raises(InputError, match=message):
             answers(network, images, *defences)

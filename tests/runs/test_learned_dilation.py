@@ -15,7 +15,8 @@ from tessella.recipes.dilation import cityscapes_largefov_dilation
 from tessella.reports import write_report
 from tessella.runs.configuration import fields, override, parse
 from tessella.runs.model import load_model
-from tessella.runs.segmentation import Segmentation, train
+from tessella.runs.segmentation import Segmentation
+from tessella.runs.training import train
 from tessella.training.fit import Machine
 
 CONV5, FC6 = tuple(f"backbone.features.{i}" for i in (24, 26, 28)), "backbone.classifier.0"

@@ -15,7 +15,8 @@ from tessella.networks import DeepLabV3Plus, ResNet
 from tessella.recipes.camvid import camvid
 from tessella.runs.evaluation import chosen_images
 from tessella.runs.model import Model, load_model
-from tessella.runs.segmentation import open_split, train
+from tessella.runs.segmentation import open_split
+from tessella.runs.training import train
 from tessella.runs.training_images import balanced_weights, channel_statistics
 from tessella.training.fit import Machine
 

@@ -153,6 +153,7 @@ def add_defences(parser: argparse.ArgumentParser, meaning: str, form: str = "NAM
     parser.add_argument(
         "--generator",
         default="",
-        metavar="FILE.py:FUNCTION",
-        help="makes encode, decode and generate of the network, for synfeat; that file is run",
+        metavar="RUN",
+        help="of features, for synfeat: a run of tessella train features, or FILE.py:FUNCTION that makes encode, "
+        "decode and generate of the network; that file is run",
     )

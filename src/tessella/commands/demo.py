@@ -25,7 +25,8 @@ from tessella.runs.audit import Victim, audit
 from tessella.runs.evaluation import evaluate
 from tessella.runs.model import load_model
 from tessella.runs.prediction import Segmenter, find_pictures, predict_pictures
-from tessella.runs.segmentation import open_split, train
+from tessella.runs.segmentation import open_split
+from tessella.runs.training import train
 from tessella.runs.video import predict_steady_video
 from tessella.runs.video_frames import FrameSequence
 from tessella.training.fit import Machine

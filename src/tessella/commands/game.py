@@ -9,7 +9,7 @@ from rich.progress import MofNCompleteColumn, Progress
 from tessella.commands.executor import executor
 from tessella.commands.train import changes
 from tessella.errors import InputError
-from tessella.recipes import find_recipe
+from tessella.recipes import find_recipe, segmentation_of
 from tessella.reports.game import write_game
 from tessella.runs.configuration import override
 from tessella.runs.game import Game, play
@@ -18,7 +18,7 @@ from tessella.runs.game_attacks import attack_game
 
 def run(options: argparse.Namespace) -> None:
     recipe = find_recipe(options.recipe)
-    config = recipe.configuration()
+    config = segmentation_of(recipe)
     config = override(config, changes(config, options.changes))
     if options.attacker_steps < 0:
         raise InputError(f"--attacker-steps {options.attacker_steps}: give at least 0")

@@ -7,7 +7,7 @@ from tessella.commands.audit import asking_about, victim_of
 from tessella.commands.model import open_model
 from tessella.commands.train import changes
 from tessella.errors import InputError
-from tessella.recipes import find_recipe
+from tessella.recipes import find_recipe, segmentation_of
 from tessella.runs.configuration import override
 from tessella.runs.shadow_training import train_shadow
 from tessella.training.fit import Machine
@@ -15,7 +15,7 @@ from tessella.training.fit import Machine
 
 def run(options: argparse.Namespace) -> None:
     recipe = find_recipe(options.recipe)
-    config = recipe.configuration()
+    config = segmentation_of(recipe)
     config = override(config, changes(config, options.changes))
     model, device = open_model(options)
     path, colon, split = options.queries.rpartition(":")

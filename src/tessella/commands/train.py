@@ -10,9 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from tessella.errors import InputError
-from tessella.recipes import find_recipe
+from tessella.recipes import Configuration, find_recipe
 from tessella.runs.configuration import check_names, fields, override, parse, saved_values
-from tessella.runs.segmentation import Segmentation, train
+from tessella.runs.feature_gan import FeatureGAN, train_generator
+from tessella.runs.segmentation import Segmentation
+from tessella.runs.training import train
 from tessella.training.fit import Machine
 
 
@@ -30,26 +32,23 @@ def run(options: argparse.Namespace) -> None:
         return
     if data is None:
         raise InputError(f"train {options.recipe} needs --data FOLDER, the folder of its data set")
-    outcome = train(
-        config,
-        options.recipe,
-        data,
-        out,
-        machine=Machine(
-            options.devices, options.nodes, options.accelerator, options.precision, not options.no_progress
-        ),
-        resume=options.resume,
+    machine = Machine(
+        options.devices, options.nodes, options.accelerator, options.precision, not options.no_progress
     )
-    if config.privacy:
+    arguments = {"machine": machine, "resume": options.resume}
+    if isinstance(config, FeatureGAN):
+        outcome = train_generator(config, options.recipe, data, out, **arguments)
+    else:
+        outcome = train(config, options.recipe, data, out, **arguments)
+    if isinstance(config, Segmentation) and config.privacy:
         spent = json.loads((out / "privacy.json").read_text())
         print(f"Differential privacy of the training images: {spent['guarantee']}")
     if outcome.interrupted:
         again = shlex.join(["tessella", "train", options.recipe, "--out", str(out), "--resume"])
         print(f"Stopped at step {outcome.step} of {config.steps}, all saved. Go on with: {again}")
         raise KeyboardInterrupt
-    print(
-        f"Trained {outcome.step} steps in {outcome.seconds / 60:.1f} minutes. Next: tessella evaluate {out}"
-    )
+    following = f"sample {out} LAYOUTS" if isinstance(config, FeatureGAN) else f"evaluate {out}"
+    print(f"Trained {outcome.step} steps in {outcome.seconds / 60:.1f} minutes. Next: tessella {following}")
 
 
 def _read_saved(path: Path) -> dict[str, Any]:
@@ -65,7 +64,7 @@ def _read_saved(path: Path) -> dict[str, Any]:
     return saved
 
 
-def changes(config: Segmentation, arguments: list[str]) -> dict[str, Any]:
+def changes(config: Configuration, arguments: list[str]) -> dict[str, Any]:
     """``--name value`` and ``--name=value`` pairs as typed values of the configuration's fields."""
     texts: dict[str, str] = {}
     rest = list(arguments)
@@ -85,7 +84,7 @@ def changes(config: Segmentation, arguments: list[str]) -> dict[str, Any]:
     return {name: parse(name, text, types[name]) for name, text in texts.items()}
 
 
-def _print_fields(config: Segmentation) -> None:
+def _print_fields(config: Configuration) -> None:
     table = Table("field", "value", "meaning", box=None, pad_edge=False)
     for field in fields(config):
         table.add_row(f"--{field.name}", str(field.value), field.help)

@@ -37,6 +37,8 @@ class Batch(TypedDict, total=False):
     neighbours: Tensor
     regions: Tensor
     id: list[str]
+    extra_image: Tensor
+    extra_labels: Tensor
 
 
 class SampleStream(Dataset[Sample]):
@@ -106,6 +108,17 @@ class PoissonBatches(Sampler[list[tuple[int, int]]]):
             yield [(int(index), int(random.integers(2**63))) for index in chosen]
 
 
+class BlendedStream(Dataset[Sample]):
+    """Two streams as one: at each position chance, by ``seed``, takes the second with probability ``share``."""
+
+    def __init__(self, first: SampleStream, second: SampleStream, share: float, seed: int) -> None:
+        self.first, self.second, self.share, self.seed = first, second, share, seed
+
+    def __getitem__(self, position: int) -> Sample:
+        second = np.random.default_rng((self.seed, 2, position)).random() < self.share
+        return (self.second if second else self.first)[position]
+
+
 class Transformed(Dataset[Sample]):
     """A data set in its own order, each sample transformed; what chance decides is the same for all, and always."""
 
@@ -137,6 +150,17 @@ def _one_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
             yield batch
 
 
+class Beside:
+    """Batches of ``main``, each with image and labels of a batch of ``extra`` beside its own."""
+
+    def __init__(self, main: DataLoader[Any], extra: DataLoader[Any]) -> None:
+        self.main, self.extra = main, extra
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch, extra in zip(self.main, self.extra, strict=False):
+            yield {**batch, "extra_image": extra["image"], "extra_labels": extra["labels"]}
+
+
 def training_loader(
     dataset: SegmentationDataset,
     transform: Transform,
@@ -149,8 +173,22 @@ def training_loader(
     world_size: int = 1,
 ) -> DataLoader[Any]:
     """Endless batches of augmented samples; begins at batch ``start`` of the same stream."""
+    stream = SampleStream(dataset, transform, seed)
+    return stream_loader(stream, batch_size, workers=workers, start=start, rank=rank, world_size=world_size)
+
+
+def stream_loader(
+    stream: Dataset[Sample],
+    batch_size: int,
+    *,
+    workers: int = 0,
+    start: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+) -> DataLoader[Any]:
+    """Endless batches of what stands at each position of a stream."""
     return _Ahead(
-        SampleStream(dataset, transform, seed),
+        stream,
         batch_sampler=StreamBatches(batch_size, start, rank, world_size),
         **_workers(workers),
     )

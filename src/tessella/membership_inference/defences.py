@@ -49,7 +49,7 @@ class Gaussian:
         posteriors = self.black_box(images)
         predicted = posteriors.argmax(1, keepdim=True)
         noise = torch.stack(
-            [torch.randn(predicted.shape[1:], generator=_generator(self.secret, image)) for image in images]
+            [torch.randn(predicted.shape[1:], generator=noise_of(self.secret, image)) for image in images]
         )
         noisy = posteriors.gather(1, predicted) + self.variance**0.5 * noise.to(posteriors)
         return _normalised(posteriors.scatter(1, predicted, noisy.clamp(min=FLOOR)))
@@ -168,12 +168,12 @@ class SynFeat:
     both name the same class the answer is S, elsewhere (1 - strength) R + strength S. That is what the mask of the
     equation must mean: by its text the scores of table 7.2 could not depend on the strength.
 
-    encode: images to features. decode: features to posteriors at the images' resolution. generate: posteriors to
-    features.
+    encode: images to features. decode: features and the images' (height, width) to posteriors of that size. generate:
+    posteriors to features.
     """
 
     encode: Callable[[Images], Tensor]
-    decode: Callable[[Tensor], Posteriors]
+    decode: Callable[[Tensor, tuple[int, int]], Posteriors]
     generate: Callable[[Posteriors], Tensor]
     strength: float = 0.75
 
@@ -181,8 +181,9 @@ class SynFeat:
         _require(0 <= self.strength <= 1, f"strength: {self.strength}; give 0 to 1")
 
     def __call__(self, images: Images) -> Posteriors:
-        real = self.decode(self.encode(images))
-        synthetic = self.decode(self.generate(real))
+        size = (images.shape[-2], images.shape[-1])
+        real = self.decode(self.encode(images), size)
+        synthetic = self.decode(self.generate(real), size)
         differ = (real.argmax(1) != synthetic.argmax(1))[:, None]
         return torch.where(differ, (1 - self.strength) * real + self.strength * synthetic, synthetic)
 
@@ -196,7 +197,8 @@ def _seed(secret: bytes, image: Tensor) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8, key=secret).digest(), "little") >> 1
 
 
-def _generator(secret: bytes, image: Tensor) -> torch.Generator:
+def noise_of(secret: bytes, image: Tensor) -> torch.Generator:
+    """Chance that is the same for the same secret and image: asking again finds out nothing."""
     return torch.Generator().manual_seed(_seed(secret, image))
 
 

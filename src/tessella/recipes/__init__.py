@@ -16,8 +16,11 @@ from types import ModuleType
 from typing import get_type_hints
 
 from tessella.errors import InputError
+from tessella.runs.feature_gan import FeatureGAN
 from tessella.runs.segmentation import Segmentation
 from tessella.runs.user_code import load_code
+
+Configuration = Segmentation | FeatureGAN
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Recipe:
     """A named function that makes a configuration, and what its docstring says of it."""
 
     name: str
-    configuration: Callable[[], Segmentation]
+    configuration: Callable[[], Configuration]
 
     @property
     def summary(self) -> str:
@@ -56,7 +59,8 @@ def find_recipe(name: str) -> Recipe:
         own = {recipe.name: recipe for recipe in _recipes_of(load_code(file))}
         if function not in own:
             raise InputError(
-                f"{file} has no recipe {function}: a recipe is a function annotated to return a Segmentation"
+                f"{file} has no recipe {function}: a recipe is a function annotated to return a Segmentation "
+                "or a FeatureGAN"
             )
         return own[function]
     recipes = all_recipes()
@@ -67,11 +71,19 @@ def find_recipe(name: str) -> Recipe:
     return recipes[name]
 
 
+def segmentation_of(recipe: Recipe) -> Segmentation:
+    """Its configuration. InputError where it trains something else than a segmentation network."""
+    config = recipe.configuration()
+    if not isinstance(config, Segmentation):
+        raise InputError(f"{recipe.name} trains no segmentation network, as is needed here")
+    return config
+
+
 def _recipes_of(module: ModuleType) -> list[Recipe]:
     return [
         Recipe(name, function)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__
         and not name.startswith("_")
-        and get_type_hints(function).get("return") is Segmentation
+        and get_type_hints(function).get("return") in (Segmentation, FeatureGAN)
     ]

@@ -15,6 +15,7 @@ from tessella.membership_inference.defences import (
     Temperature,
     TopK,
 )
+from tessella.runs.synfeat import synthetic_features
 from tessella.runs.user_code import load_function
 
 
@@ -28,8 +29,8 @@ def defended(
     """``black_box`` behind defences, each NAME or NAME=STRENGTH; the first stands nearest to the model.
 
     network: that answers, whose dropout is a defence. generator: for SynFeat, which asks the network itself and so must
-    come first: FILE.py:FUNCTION that makes its encode, decode and generate of the network. secret: that noise is drawn
-    from.
+    come first: a run of tessella train, or FILE.py:FUNCTION that makes its encode, decode and generate of the network.
+    secret: that noise is drawn from.
 
     Raises InputError for a name or strength that there is not, and SynFeat without a generator.
     """
@@ -37,9 +38,11 @@ def defended(
     def synfeat(box: BlackBox, *strength: float) -> BlackBox:
         if not generator or box is not undefended:
             raise InputError(
-                "--defence synfeat: give it first, and its generator as --generator FILE.py:FUNCTION"
+                "--defence synfeat: give it first, and its generator as --generator RUN, or FILE.py:FUNCTION"
             )
-        return SynFeat(*load_function(generator)(network), *strength)
+        if ".py" in generator:
+            return SynFeat(*load_function(generator)(network), *strength)
+        return synthetic_features(generator, network, secret, *strength)
 
     undefended = black_box
     known: dict[str, tuple[Callable[..., BlackBox], Callable[[str], float]]] = {

@@ -27,7 +27,8 @@ from tessella.runs.configuration import from_json, to_json
 from tessella.runs.defended import defended
 from tessella.runs.environment import write_json
 from tessella.runs.model import load_model
-from tessella.runs.segmentation import Segmentation, train
+from tessella.runs.segmentation import Segmentation
+from tessella.runs.training import train
 from tessella.training.fit import Machine
 
 Checkpoint = Literal["last", "best"]

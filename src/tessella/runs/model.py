@@ -52,11 +52,11 @@ class Model:
 
     def __call__(self, image: Tensor) -> Tensor:
         """[B, C, H, W] picture to posteriors [B, K, H, W] of the same height and width."""
-        return self._at_its_size(Predictor(self.network, self.plan), image)
+        return at_size(Predictor(self.network, self.plan), to_float(image), self.resize)
 
     def log_posteriors(self, image: Tensor) -> Tensor:
         """The same as logarithms, but for a number at each pixel (see ``Predictor.log_posteriors``)."""
-        return self._at_its_size(Predictor(self.network, self.plan).log_posteriors, image)
+        return at_size(Predictor(self.network, self.plan).log_posteriors, to_float(image), self.resize)
 
     def on_batches(self, device: torch.device) -> Predict:
         """Posteriors of batches: of each image by itself, or of its views brought together if trained so."""
@@ -76,14 +76,15 @@ class Model:
         views = replace(self.config.views or Views(), test=number) if number else None
         return replace(self, config=replace(self.config, views=views))
 
-    def _at_its_size(self, predict: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
-        size = image.shape[-2:]
-        image = to_float(image)
-        if self.resize is None or tuple(size) == self.resize:
-            return predict(image)
-        smaller = self.resize[0] * self.resize[1] < size[0] * size[1]
-        image = F.interpolate(image, self.resize, mode="area" if smaller else "bilinear")
-        return F.interpolate(predict(image), size, mode="bilinear")
+
+def at_size(predict: Callable[[Tensor], Tensor], image: Tensor, resize: tuple[int, int] | None) -> Tensor:
+    """What ``predict`` says of ``image`` resized, back at the image's own (height, width); None to leave it."""
+    size = image.shape[-2:]
+    if resize is None or tuple(size) == resize:
+        return predict(image)
+    smaller = resize[0] * resize[1] < size[0] * size[1]
+    image = F.interpolate(image, resize, mode="area" if smaller else "bilinear")
+    return F.interpolate(predict(image), size, mode="bilinear")
 
 
 def is_url(source: str) -> bool:

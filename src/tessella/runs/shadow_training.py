@@ -14,7 +14,8 @@ from tessella.errors import InputError
 from tessella.membership_inference.black_box import checked
 from tessella.runs.asking import Kept, Progress, ask_all, scores_of, silent
 from tessella.runs.audit import Victim
-from tessella.runs.segmentation import Segmentation, train
+from tessella.runs.segmentation import Segmentation
+from tessella.runs.training import train
 from tessella.scenes.files import write_bytes
 from tessella.training.fit import Machine, Outcome
 

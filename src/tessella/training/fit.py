@@ -3,7 +3,7 @@
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +13,14 @@ import lightning.pytorch as lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch.utils.data import DataLoader
 
 from tessella.errors import InputError
 from tessella.training.checkpoints import Checkpoints, Interrupted, read_checkpoint
 from tessella.training.log import CsvLog
 
 Precision = Literal["auto", "fp32", "bf16"]
-LoaderFactory = Callable[[int, int, int], DataLoader]
-"""(first micro-batch, rank, world_size) to a loader: endless for training, one pass for validation."""
+LoaderFactory = Callable[[int, int, int], Iterable[Any]]
+"""(first micro-batch, rank, world_size) to batches: endless for training, one pass for validation."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +51,13 @@ class _Loaders(lightning.LightningDataModule):
         self.training = training
         self.validation = validation
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> Iterable[Any]:
         trainer = self.trainer
         assert trainer is not None
         start = trainer.global_step * trainer.accumulate_grad_batches
         return self.training(start, trainer.global_rank, trainer.world_size)
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> Iterable[Any]:
         assert self.trainer is not None
         return self.validation(0, self.trainer.global_rank, self.trainer.world_size)
 
@@ -185,6 +184,7 @@ def _quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
             warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+            warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
             warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
             warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
             yield

@@ -33,6 +33,7 @@ class SegmentationTask(lightning.LightningModule):
     configure: network to its optimiser and the schedule of its rate, stepped after each update.
     num_classes: K. seed: decides dropout; each micro-batch draws afresh from (seed, its number), so that a resumed run
     repeats an uninterrupted one. keep_statistics: batch normalisation uses, and leaves, the averages that it has.
+    augment: (logits, labels, progress from 0 to 1) to the logits that the loss is of, in training.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class SegmentationTask(lightning.LightningModule):
         seed: int,
         forward: Forward = logits_of_images,
         keep_statistics: bool = False,
+        augment: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -53,6 +55,7 @@ class SegmentationTask(lightning.LightningModule):
         self.seed = seed
         self.forward_batch = forward
         self.keep_statistics = keep_statistics
+        self.augment = augment
         self._validation_loss: list[Tensor] = []
 
     def configure_optimizers(self) -> Any:
@@ -74,14 +77,24 @@ class SegmentationTask(lightning.LightningModule):
 
     def loss_of(self, batch: Batch) -> Tensor:
         """Scalar; InputError where it is not finite."""
+        loss, _ = self.loss_of_images(batch)
+        self.require_finite(loss, batch)
+        return loss
+
+    def loss_of_images(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Scalar, and the logits [B, K, H, W] that it is of."""
         logits, auxiliary = self.forward_batch(self.network, batch)
-        loss: Tensor = self.loss(logits, batch["labels"], auxiliary)
+        if self.augment is not None:
+            logits = self.augment(logits, batch["labels"], self.global_step / self.trainer.max_steps)
+        return self.loss(logits, batch["labels"], auxiliary), logits
+
+    def require_finite(self, loss: Tensor, batch: Batch) -> None:
+        """Before the weights take it in."""
         if not math.isfinite(loss.item()):
             raise InputError(
                 f"the loss is {loss.item()} at step {self.global_step} (images {', '.join(batch['id'])}): lower "
                 "learning_rate, raise warmup, or look at these images; the last checkpoint is from before this step"
             )
-        return loss
 
     def log_step(self, loss: Tensor) -> None:
         self.log("train_loss", loss, prog_bar=True)

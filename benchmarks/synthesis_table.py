@@ -1,0 +1,166 @@
+"""Training on with synthetic features against its controls and rivals: table 6.1 of the thesis, on CamVid.
+
+    for s in 0 1 2 3 4; do
+      tessella train camvid_game --data CAMVID --seed $s --out RUNS/base_$s
+      tessella train features --data CAMVID --network RUNS/base_$s --seed $s --out RUNS/gen_$s \\
+        --at backbone.layer3.1.relu --side input --steps 1500
+    done
+    python benchmarks/synthesis_table.py RUNS --data CAMVID --seeds 0 1 2 3 4
+    python benchmarks/synthesis_table.py RUNS                                  # the table of what is there
+
+Each seed has a network and a generator of its own, and every row goes on from that network with as many updates at the
+same rate and the same real images; so rows are compared seed by seed. "real" has seven images in an update. "real, ten"
+has three more, as many as the others have synthetic samples, drawn from the same layouts. Each result is a file under
+``results/synthesis/``; what is there is not repeated.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+
+from tessella.recipes.synthetic import camvid_synthetic
+from tessella.runs.configuration import to_json
+from tessella.runs.environment import environment, write_json
+from tessella.runs.evaluation import evaluate
+from tessella.runs.model import load_model
+from tessella.runs.sampling import scores_json
+from tessella.runs.segmentation import Segmentation, open_split
+from tessella.runs.synthetic import Synthetic
+from tessella.runs.training import train
+from tessella.training.fit import Machine
+
+RESULTS = Path(__file__).parent / "results" / "synthesis"
+Row = Callable[[Segmentation, str], Segmentation]
+
+
+def with_features(config: Segmentation, generator: str, **changes: Any) -> Segmentation:
+    return replace(config, synthetic=replace(Synthetic(generator=generator), **changes))
+
+
+def real(config: Segmentation, generator: str, **changes: Any) -> Segmentation:
+    return replace(config, synthetic=None, **changes)
+
+
+ROWS: dict[str, Row] = {
+    "real": real,
+    "real, ten": lambda config, _: replace(config, synthetic=Synthetic(label_smoothing=0.0)),
+    "real, hard": lambda config, _: replace(config, synthetic=Synthetic(label_smoothing=0.0, hard=10)),
+    "features": with_features,
+    "features, hard": partial(with_features, hard=10),
+    "features, no smoothing": partial(with_features, label_smoothing=0.0),
+    "features, smoothing 0.1": partial(with_features, label_smoothing=0.1),
+    "features, half": partial(with_features, ratio=0.5),
+    "features, filter": partial(with_features, filter=1.25),
+    "features, val layouts": lambda config, generator: with_features(
+        config, generator, masks=config.dataset, masks_data=str(DATA), masks_split="val"
+    ),
+    "ISDA": partial(real, isda=1.0),
+    "copy-paste": partial(real, copy_paste=0.5),
+}
+PAIRS = [(row, control) for control in ("real", "real, ten") for row in ROWS if row not in ("real", control)]
+DATA = Path()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", type=Path, help="with base_SEED and gen_SEED")
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--split", default="test", help="val to choose by, test to report")
+    options = parser.parse_args()
+    if options.data:
+        global DATA
+        DATA = options.data
+        for seed, row in product(options.seeds, options.rows):
+            file = RESULTS / f"{row.replace(', ', '_').replace(' ', '_')}_{seed}.json"
+            if not file.exists():
+                write_json(file, measure(row, seed, options.data, options.runs))
+    print(table(options.split))
+
+
+def measure(row: str, seed: int, data: Path, runs: Path) -> dict[str, Any]:
+    """Train and test one row with one seed."""
+    start_from = runs / f"base_{seed}" / "checkpoints" / "best.ckpt"
+    config = replace(camvid_synthetic(), weights=str(start_from), seed=seed, workers=0)
+    config = ROWS[row](config, str(runs / f"gen_{seed}"))
+    run = runs / f"{row.replace(', ', '_').replace(' ', '_')}_{seed}"
+    resume = (run / "checkpoints" / "last.ckpt").exists()
+    start = time.monotonic()
+    outcome = train(config, "camvid_synthetic", data, run, machine=Machine(progress=False), resume=resume)
+    if outcome.interrupted:
+        raise SystemExit(f"interrupted at step {outcome.step}; the same command goes on from there")
+    minutes = (time.monotonic() - start) / 60
+    scores = {split: _scores(run, config, data, split) for split in ("val", "test")}
+    shutil.rmtree(run / "checkpoints")
+    print(f"{row}, seed {seed}: {100 * scores['test']['mean_iou']:.2f} in {minutes:.1f} minutes", flush=True)
+    return {
+        "row": row,
+        "seed": seed,
+        **scores,
+        "training_minutes": None if resume else round(minutes, 1),
+        "config": to_json(config),
+        **environment(),
+    }
+
+
+def _scores(run: Path, config: Segmentation, data: Path, split: str) -> dict[str, Any]:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    scores = evaluate(
+        load_model(str(run)).on_batches(device),
+        open_split(config, data, split),
+        run / "evaluation" / split,
+        description={"dataset": "CamVid", "split": split, "network": "PSPNet-18", "checkpoint": "best.ckpt"},
+        pictures=0,
+    )
+    return {**scores_json(scores), "iou_per_class": scores.iou_per_class.tolist()}
+
+
+def table(split: str) -> str:
+    """Means over seeds, and differences of rows with 95% intervals over seeds that both have."""
+    results = [json.loads(file.read_text()) for file in sorted(RESULTS.glob("*.json"))]
+    found = {row: {r["seed"]: r[split] for r in results if r["row"] == row} for row in ROWS}
+    lines = ["| row | seeds | mean IoU | class accuracy | pixel accuracy |", "|---|---|---|---|---|"]
+    for row, by_seed in found.items():
+        if by_seed:
+            names = ("mean_iou", "class_accuracy", "pixel_accuracy")
+            cells = [_spread([100 * each[name] for each in by_seed.values()]) for name in names]
+            lines.append(f"| {row} | {len(by_seed)} | {' | '.join(cells)} |")
+    lines += ["", "| difference | seeds | mean IoU | class accuracy |", "|---|---|---|---|"]
+    for row, control in PAIRS:
+        seeds = sorted(found[row].keys() & found[control].keys())
+        if len(seeds) > 1:
+            cells = [
+                _paired([100 * (found[row][s][name] - found[control][s][name]) for s in seeds])
+                for name in ("mean_iou", "class_accuracy")
+            ]
+            lines.append(f"| {row} - {control} | {len(seeds)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _spread(values: list[float]) -> str:
+    return f"{np.mean(values):.2f}" + (f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else "")
+
+
+def _paired(differences: list[float]) -> str:
+    """Mean and the 95% interval of Student's t over seeds."""
+    mean, error = np.mean(differences), stats.sem(differences)
+    reach = error * stats.t.ppf(0.975, len(differences) - 1)
+    return f"{mean:+.2f} ({mean - reach:+.2f} to {mean + reach:+.2f})"
+
+
+if __name__ == "__main__":
+    main()

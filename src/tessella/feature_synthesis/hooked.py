@@ -1,0 +1,106 @@
+"""A network cut by hooks, where its code cannot be traced."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tessella.errors import InputError
+from tessella.feature_synthesis.traced import one_map
+
+
+class _Reached(Exception):
+    """The cut: nothing behind it is needed."""
+
+
+class Hooked:
+    """``encode`` and ``decode_all`` of a ``Split``. Decoding costs as much as the whole network.
+
+    whole: images to logits and auxiliary logits. module: within it, named ``at`` in messages.
+    """
+
+    def __init__(self, whole: nn.Module, module: nn.Module, at: str, side: str) -> None:
+        self.whole, self.module, self.at, self.side = whole, module, at, side
+        self.channels = next((m.in_channels for m in whole.modules() if isinstance(m, nn.Conv2d)), 3)
+        self.calls: int | None = None
+        self.auxiliary: list[int] = []
+        """Those heads that lie behind the cut."""
+
+    def encode(self, images: Tensor) -> Tensor:
+        self._look(images)
+        found: list[Any] = []
+
+        def keep(feature: Any) -> Any:
+            found.append(feature)
+            raise _Reached
+
+        with suppress(_Reached):
+            self._run(images, keep)
+        return one_map(found[0], self.at)
+
+    def decode_all(self, features: Tensor, size: tuple[int, int]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        images = features.new_zeros(features.shape[0], self.channels, *size)
+        self._look(images)
+        logits, auxiliary = self._run(images, lambda _: features.clone())  # what follows may work in place
+        return logits, tuple(auxiliary[head] for head in self.auxiliary)
+
+    def _run(self, images: Tensor, act: Callable[[Any], Any]) -> Any:
+        """The whole network; ``act`` gives what takes the feature's place at the module's last call."""
+        left = self.calls or 0
+
+        def before(_: nn.Module, inputs: tuple[Any, ...]) -> Any:
+            nonlocal left
+            left -= 1
+            return (act(inputs[0]), *inputs[1:]) if self.side == "input" and left == 0 else None
+
+        def after(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
+            return act(output) if self.side == "output" and left == 0 else None
+
+        hooks = [self.module.register_forward_pre_hook(before), self.module.register_forward_hook(after)]
+        try:
+            return self.whole(images)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    @torch.no_grad()
+    def _look(self, images: Tensor) -> None:
+        """Once: how often the module is called, and whether the answer depends on the feature alone."""
+        if self.calls is not None:
+            return
+        modes = [(module, module.training) for module in self.whole.modules()]
+        self.whole.eval()
+        try:
+            self._count(images)
+            self._require_no_skip(images)
+        finally:
+            for module, mode in modes:
+                module.training = mode
+
+    def _count(self, images: Tensor) -> None:
+        seen: list[int] = []
+        hook = self.module.register_forward_pre_hook(lambda *_: seen.append(1))
+        try:
+            self.whole(images)
+        finally:
+            hook.remove()
+        if not seen:
+            raise InputError(f"{self.at}: the network's forward pass does not call this layer")
+        self.calls = len(seen)
+
+    def _require_no_skip(self, images: Tensor) -> None:
+        feature = self.encode(images)
+        first, second = (
+            self._run(seen, lambda _: feature.clone()) for seen in (images, torch.rand_like(images))
+        )
+        if not torch.equal(first[0], second[0]):
+            self.calls = None
+            raise InputError(
+                f"{self.at}: something else of the image also reaches what follows (a skip connection): cut where one "
+                "map holds all that the rest of the network sees"
+            )
+        self.auxiliary = [
+            head for head, (a, b) in enumerate(zip(first[1], second[1], strict=True)) if torch.equal(a, b)
+        ]

@@ -1,0 +1,43 @@
+"""Label maps as what a generator is given."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from tessella.errors import InputError
+
+IGNORE_INDEX = 255
+
+
+def one_hot_layout(
+    labels: Int[Tensor, "batch height width"], num_classes: int, stride: int = 1
+) -> Float[Tensor, "batch layout h w"]:
+    """Channel k is 1 where the label is k; the last channel, K, where it is 255 (ignored).
+
+    stride: 2 gives the share of each class in blocks of 2 x 2 pixels.
+
+    Raises InputError for a label that is neither a class nor 255.
+    """
+    ignored = labels == IGNORE_INDEX
+    unknown = ~ignored & ((labels < 0) | (labels >= num_classes))
+    if unknown.any():
+        raise InputError(
+            f"the layout holds label {int(labels[unknown][0])}: the generator knows classes 0 to {num_classes - 1}, "
+            f"and {IGNORE_INDEX} for none"
+        )
+    index = labels.masked_fill(ignored, num_classes)
+    layout = F.one_hot(index, num_classes + 1).permute(0, 3, 1, 2).float()
+    if stride == 1:
+        return layout
+    return F.avg_pool2d(layout, stride, ceil_mode=True, count_include_pad=False)
+
+
+def layout_of(posteriors: Float[Tensor, "batch classes height width"], stride: int = 1) -> Tensor:
+    """The layout of the most likely class at each pixel."""
+    return one_hot_layout(posteriors.argmax(1), posteriors.shape[1], stride)
+
+
+def random_codes(layouts: Tensor, length: int, generator: torch.Generator | None = None) -> Tensor:
+    """A standard normal code for each layout: [B, length]."""
+    return torch.randn(layouts.shape[0], length, generator=generator).to(layouts.device)

@@ -1,0 +1,133 @@
+"""A network cut in its traced graph."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import Tensor, fx, nn
+
+from tessella.errors import InputError
+
+
+def trace(whole: nn.Module, at: str) -> fx.Graph | None:
+    """The graph of ``whole`` down to the module ``at``; None where its code cannot be traced."""
+    try:
+        return _Tracer(at).trace(whole)
+    except Exception:  # as many kinds as there are networks
+        return None
+
+
+class _Tracer(fx.Tracer):
+    """Looks into the modules that hold the cut, and takes every other one as it is, whatever code it runs."""
+
+    def __init__(self, at: str) -> None:
+        super().__init__()
+        self.at = at
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return not self.at.startswith(f"{module_qualified_name}.")
+
+
+def traced_halves(
+    whole: nn.Module, graph: fx.Graph, at: str, side: str
+) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor, tuple[int, int]], Any]]:
+    """``encode`` and ``decode_all`` of a ``Split``; InputError as ``split`` says."""
+    nodes = list(graph.nodes)
+    calls = [node for node in nodes if node.op == "call_module" and node.target == f"network.{at}"]
+    if not calls:
+        raise InputError(f"{at}: the network's forward pass does not call this layer")
+    cut = calls[-1] if side == "output" else calls[-1].all_input_nodes[0]
+    image = next(node for node in nodes if node.op == "placeholder")
+    by_size = _known_by_size(nodes, image)
+    behind = _followers(nodes, {cut})
+    of_image = _followers(nodes, {image})
+
+    logits, auxiliary = next(node for node in nodes if node.op == "output").args[0]
+    outputs = [node for node in (logits, *auxiliary) if node in behind]
+    needed = _leading_to(outputs, stop={cut, image})
+    used = {n for node in needed & behind for n in node.all_input_nodes}
+    skipping = [node for node in nodes if node in (used & of_image) - behind - by_size - {cut}]
+    if logits not in behind or skipping:
+        names = " and ".join(_name(node) for node in skipping) or "another branch"
+        raise InputError(
+            f"{at}: {names} also reaches what follows (a skip connection): cut where one map holds all that the rest "
+            "of the network sees"
+        )
+
+    encoder = _part(whole, nodes, {image: "image"}, _leading_to([cut], stop={image}), cut)
+    answer = (logits, tuple(node for node in auxiliary if node in behind))
+    decoder = _part(whole, nodes, {cut: "features", image: "size_of"}, needed, answer)
+
+    def encode(images: Tensor) -> Tensor:
+        return one_map(encoder(images), at)
+
+    def decode_all(features: Tensor, size: tuple[int, int]) -> Any:
+        # Of the image the decoder asks nothing but its size; one number, expanded, has it without the memory. Features
+        # are copied, since a rectifier that comes first may work in place.
+        return decoder(features.clone(), features.new_zeros(1).expand(features.shape[0], 1, *size))
+
+    return encode, decode_all
+
+
+def one_map(features: Any, at: str) -> Tensor:
+    """Raises InputError where it is not [B, F, h, w]."""
+    if not isinstance(features, Tensor) or features.ndim != 4:
+        what = f"a tensor {list(features.shape)}" if isinstance(features, Tensor) else type(features).__name__
+        raise InputError(f"{at} gives {what}, not one map [batch, channels, height, width]: cut elsewhere")
+    return features
+
+
+def _followers(nodes: Iterable[fx.Node], first: set[fx.Node]) -> set[fx.Node]:
+    """Those that depend on one of ``first``; nodes are in the order of computation."""
+    found: set[fx.Node] = set()
+    for node in nodes:
+        if any(n in first or n in found for n in node.all_input_nodes):
+            found.add(node)
+    return found
+
+
+def _leading_to(outputs: Iterable[fx.Node], stop: set[fx.Node]) -> set[fx.Node]:
+    """What must be computed for ``outputs``, from ``stop`` on, those left out."""
+    found: set[fx.Node] = set()
+    queue = list(outputs)
+    while queue:
+        node = queue.pop()
+        if node not in found and node not in stop:
+            found.add(node)
+            queue += node.all_input_nodes
+    return found
+
+
+def _known_by_size(nodes: Iterable[fx.Node], image: fx.Node) -> set[fx.Node]:
+    """The image, and what follows from its size alone (an image's size may cross the cut, its colours may not).
+
+    The image itself is what functions such as ``resize(x, size_of=image)`` are given before tracing looks into them.
+    """
+    known: set[fx.Node] = set()
+    for node in nodes:
+        of_image = bool(node.args) and node.args[0] is image
+        asks = of_image and (
+            (node.target is getattr and node.args[1] in ("shape", "ndim")) or node.target in ("size", "dim")
+        )
+        inputs = node.all_input_nodes
+        if asks or (inputs and all(n in known for n in inputs)):
+            known.add(node)
+    return known
+
+
+def _part(
+    whole: nn.Module, nodes: Iterable[fx.Node], given: dict[fx.Node, str], kept: set[fx.Node], output: Any
+) -> fx.GraphModule:
+    graph = fx.Graph()
+    copies = {node: graph.placeholder(name) for node, name in given.items()}
+    for node in nodes:
+        if node in kept:
+            copies[node] = graph.node_copy(node, copies.__getitem__)
+    graph.output(fx.node.map_arg(output, copies.__getitem__))
+    graph.lint()
+    return fx.GraphModule(whole, graph)
+
+
+def _name(node: fx.Node) -> str:
+    if node.op == "placeholder":
+        return "the image"
+    return str(node.target).removeprefix("network.") if node.op == "call_module" else node.name

@@ -1,0 +1,255 @@
+"""The configuration of a generator of features, and training from it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tessella.adversarial import CodeEncoder
+from tessella.datasets import LabelClass
+from tessella.datasets.loading import Transformed, evaluation_loader, training_loader
+from tessella.datasets.transforms import Compose, Resize
+from tessella.errors import InputError
+from tessella.feature_synthesis import BicycleGAN, FeatureDiscriminator, FeatureGenerator, Split, split
+from tessella.feature_synthesis.split import Side
+from tessella.networks.normalized import Normalized
+from tessella.runs.asking import fingerprint
+from tessella.runs.configuration import from_json, to_json
+from tessella.runs.environment import command, environment, write_json
+from tessella.runs.model import Model, load_model
+from tessella.runs.segmentation import Segmentation, bare_network, open_split, training_transform
+from tessella.training.checkpoints import read_checkpoint
+from tessella.training.feature_gan import FeatureGanTask, measure_channels
+from tessella.training.fit import Machine, Outcome, fit, require_no_run, resolve_precision
+
+
+@dataclass(frozen=True)
+class FeatureGAN:
+    """Everything that decides the result of training a generator of features.
+
+    The data set, its splits and the augmentation are those that the network was trained with.
+
+    network: the run or checkpoint of the segmentation network whose features are to be made
+    at: layer of it; its features are made of layouts. Empty for the image itself
+    side: whether the features are the layer's output, or the input of its last call (before a rectifier)
+    generator: the class, with its arguments but layout_channels and channels
+    discriminator: of which there are two
+    encoder: from a feature to the code behind it; its class, with its arguments but channels and code_channels
+    layout_stride: 2 shows the generator layouts of half the resolution, as shares of classes; with one block less
+    crop: (height, width) of a training crop; none for the network's own
+    reconstruction: weight of the L1 distance of standardised features
+    kl: weight of the divergence of codes from the standard normal distribution
+    latent: weight of the L1 distance of codes found again
+    steps: updates of the weights
+    batch_size: images of an update
+    learning_rate: of Adam; constant for half of the steps, then falling to 0
+    ema: decay of a running average of the weights, which is then what is scored and saved; 0 for none
+    clip: largest norm of the gradient; 0 for no limit
+    validate_every: updates between two scores
+    validation_images: that the score is measured on, from the start of the network's validation split; 0 for all
+    seed: decides initial weights, order, augmentation and codes
+    workers: processes that load data
+    """
+
+    network: str = ""
+    at: str = "backbone.layer3"
+    side: Side = "output"
+    generator: Callable[..., FeatureGenerator] = FeatureGenerator
+    discriminator: Callable[..., FeatureDiscriminator] = FeatureDiscriminator
+    encoder: Callable[..., CodeEncoder] = CodeEncoder
+    layout_stride: int = 1
+    crop: tuple[int, int] | None = None
+    reconstruction: float = 10.0
+    kl: float = 0.01
+    latent: float = 0.5
+    steps: int = 3000
+    batch_size: int = 8
+    learning_rate: float = 2e-4
+    ema: float = 0.99
+    clip: float = 0.0
+    validate_every: int = 500
+    validation_images: int = 0
+    seed: int = 0
+    workers: int = 1
+
+
+def train_generator(
+    config: FeatureGAN,
+    recipe: str,
+    data: Path,
+    run: Path,
+    *,
+    machine: Machine = Machine(),
+    resume: bool = False,
+) -> Outcome:
+    """Train a generator for the network that ``config`` names, on the data set at ``data``.
+
+    Raises:
+        InputError: no network named, or none that was trained here; a layer that cannot be cut at; an existing run
+            without ``resume``; NaN loss.
+    """
+    if not resume:
+        require_no_run(run)
+    torch.manual_seed(config.seed)
+    model = require_trained_here(config.network, "--network")
+    assert model.config is not None
+    assert model.classes is not None
+    of_network = replace(model.config, crop=config.crop or model.config.crop, views=None)
+    train_set = open_split(of_network, data, of_network.train_split)
+    if train_set.classes != model.classes:
+        raise InputError(f"{data} has other classes than {config.network} was trained on")
+    val_set = open_split(of_network, data, of_network.val_split)
+    halves = split_normalized(model.network, config.at, config.side)
+    transform = training_transform(of_network)
+
+    def batches(start: int, rank: int, world_size: int, workers: int = config.workers) -> Any:
+        return training_loader(
+            train_set,
+            transform,
+            config.batch_size,
+            seed=config.seed,
+            workers=workers,
+            start=start,
+            rank=rank,
+            world_size=world_size,
+        )
+
+    first = [batch["image"] for batch in islice(batches(0, 0, 1, workers=0), 1 if resume else 16)]
+    mean, std = measure_channels(halves.encode, first)
+    gan = build_gan(config, len(train_set.classes) + 1, len(mean))
+    gan.generator.mean.copy_(mean)
+    gan.generator.std.copy_(std)
+    write_json(
+        run / "config.json", {"recipe": recipe, "data": str(data.resolve()), "config": to_json(config)}
+    )
+    precision = resolve_precision(machine.precision)
+    write_json(
+        run / "environment.json",
+        {**environment(), "command": command(), "seed": config.seed, "precision": precision},
+    )
+    content = {
+        "recipe": recipe,
+        "config": to_json(config),
+        "classes": [[name, list(color)] for name, color in train_set.classes],
+        "channels": len(mean),
+        "in_channels": model.channels,
+        "network": to_json(model.config),
+    }
+    of_val = Compose([Resize(of_network.resize)] if of_network.resize else [])
+    shown = range(min(config.validation_images or len(val_set), len(val_set)))
+    return fit(
+        FeatureGanTask(
+            gan.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+            model.network,
+            halves,
+            len(train_set.classes),
+            layout_stride=config.layout_stride,
+            learning_rate=config.learning_rate,
+            steps=config.steps,
+            seed=config.seed,
+        ),
+        batches,
+        lambda _, rank, world_size: evaluation_loader(
+            torch.utils.data.Subset(Transformed(val_set, of_val), shown),  # type: ignore[arg-type]
+            workers=min(config.workers, 1),
+            rank=rank,
+            world_size=world_size,
+        ),
+        run,
+        steps=config.steps,
+        validate_every=config.validate_every,
+        ema=config.ema,
+        clip=config.clip,
+        machine=machine,
+        resume=resume,
+        content=content,
+    )
+
+
+def build_gan(config: FeatureGAN, layout_channels: int, channels: int) -> BicycleGAN:
+    """With random weights, for layouts of so many channels and features of so many."""
+    generator = config.generator(layout_channels, channels)
+    return BicycleGAN(
+        generator,
+        config.encoder(channels, generator.code_channels),
+        config.discriminator(layout_channels, channels),
+        config.discriminator(layout_channels, channels),
+        reconstruction=config.reconstruction,
+        kl=config.kl,
+        latent=config.latent,
+    )
+
+
+def split_normalized(network: nn.Module, at: str, side: Side) -> Split:
+    """Of a network that normalises its images itself: layers are named as within it, images come from a file."""
+    if not isinstance(network, Normalized):
+        return split(network, at, side)
+    inner = split(network.network, at, side)
+    return Split(lambda images: inner.encode(network.normalize(images)), inner.decode_all)
+
+
+def require_trained_here(source: str, option: str) -> Model:
+    """Raises InputError where ``source`` is empty, or no run or checkpoint of a segmentation network."""
+    if not source:
+        raise InputError(f"give {option} RUN, the run or checkpoint of a segmentation network")
+    model = load_model(source)
+    if model.config is None:
+        raise InputError(f"{option} {source}: give a run or checkpoint of tessella train")
+    return model
+
+
+@dataclass(frozen=True)
+class TrainedGenerator:
+    """A generator with the network that it makes features for.
+
+    network: normalises its images itself; ``of_network`` is what it was trained by. halves: of it, at the generator's
+    layer.
+    """
+
+    generator: FeatureGenerator
+    network: Normalized
+    halves: Split
+    config: FeatureGAN
+    classes: tuple[LabelClass, ...]
+    of_network: Segmentation
+
+    def halves_of(self, network: nn.Module) -> Split:
+        """Another network's halves at the same layer: one that was trained on from this one, with the same layers."""
+        return split_normalized(network, self.config.at, self.config.side)
+
+    def require_for(self, network: nn.Module, what: str) -> None:
+        """Raises InputError unless ``network`` is the one that the generator was trained for."""
+        if fingerprint(network) != fingerprint(self.network):
+            raise InputError(f"{what}: the generator was trained for another network; train one for this")
+
+
+def load_generator(source: str) -> TrainedGenerator:
+    """From a run's folder or a checkpoint of ``train_generator``; nothing in it is executed.
+
+    Raises InputError for a checkpoint of anything else.
+    """
+    path = Path(source)
+    if path.is_dir():
+        path = path / "checkpoints" / "best.ckpt"
+    checkpoint = read_checkpoint(path)
+    content = checkpoint["tessella"]
+    if "network" not in content:
+        raise InputError(f"{path} holds a segmentation network, not a generator of features")
+    config: FeatureGAN = from_json(content["config"])
+    of_network: Segmentation = from_json(content["network"])
+    classes = tuple(LabelClass(name, tuple(color)) for name, color in content["classes"])
+    channels = content["in_channels"]
+    network = Normalized(bare_network(of_network, len(classes), channels), [0.0] * channels, [1.0] * channels)
+    gan = build_gan(config, len(classes) + 1, content["channels"])
+    for prefix, module in (("network.", network), ("gan.", gan)):
+        weights = {
+            k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)
+        }
+        module.load_state_dict(weights)
+        module.requires_grad_(False).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    halves = split_normalized(network, config.at, config.side)
+    return TrainedGenerator(gan.generator, network, halves, config, classes, of_network)

@@ -1,0 +1,205 @@
+"""Samples features for label maps, and what the frozen decoder sees in them."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from tessella.datasets import LabelClass
+from tessella.datasets.files import read_map
+from tessella.datasets.transforms import Resize
+from tessella.errors import InputError
+from tessella.feature_synthesis import one_hot_layout
+from tessella.feature_synthesis.layouts import random_codes
+from tessella.metrics import ConfusionMatrix, SegmentationScores
+from tessella.pictures import colorize, contact_sheet, difference, legend, save_label_png, to_rgb8
+from tessella.pictures.channels import channel_picture
+from tessella.runs.environment import write_json
+from tessella.runs.evaluation import palette_of
+from tessella.runs.feature_gan import TrainedGenerator
+from tessella.runs.prediction import find_pictures, output_file
+from tessella.runs.segmentation import Segmentation, open_split
+
+CHANNELS = 4
+"""Of a feature are drawn, those that tell classes apart best."""
+
+
+class Layout(NamedTuple):
+    """A label map [H, W] uint8 by name; with the image [H, W, C] that it is of, where that is known."""
+
+    name: str
+    labels: np.ndarray
+    image: np.ndarray | None = None
+
+
+class Sampled(NamedTuple):
+    """What the frozen decoder saw: in sampled features, and in those of the images themselves where there are any."""
+
+    synthetic: SegmentationScores
+    real: SegmentationScores | None
+
+
+def find_layouts(inputs: Iterable[str], of_network: Segmentation) -> Iterator[Layout]:
+    """Label maps (PNGs of class ids), folders of them, and splits of the network's data set as PATH:SPLIT.
+
+    Raises InputError where there is none.
+    """
+    for text in inputs:
+        folder, colon, split = text.rpartition(":")
+        if colon and not Path(text).exists():
+            dataset = open_split(of_network, Path(folder), split)
+            for index in range(len(dataset)):
+                sample = dataset[index]
+                if sample.labels is None:
+                    raise InputError(f"{text}: {sample.id} has no labels, so it is no layout")
+                if of_network.resize:
+                    sample = Resize(of_network.resize)(sample, np.random.default_rng(0))
+                assert sample.labels is not None
+                yield Layout(sample.id, sample.labels, sample.image)
+        else:
+            for picture in find_pictures([Path(text)]):
+                yield Layout(picture.name, read_map(picture.file).astype(np.uint8))
+
+
+@torch.no_grad()
+def sample_features(
+    trained: TrainedGenerator,
+    layouts: Iterable[Layout],
+    out: Path,
+    *,
+    codes: int = 1,
+    seed: int = 0,
+    save: bool = False,
+    pictures: int = 8,
+    device: torch.device,
+) -> Sampled:
+    """Write ``decoded/NAME_CODE.png`` (class ids) for each layout and code, a ``sheet.png`` and ``scores.json``.
+
+    codes: features of each layout. seed: of the codes. save: also write ``features/NAME_CODE.npz``, [C, h, w] float16.
+    pictures: so many of the first layouts are on the sheet.
+
+    Raises InputError for a label that the generator does not know, and where there is no layout.
+    """
+    generator = trained.generator.to(device)
+    trained.network.to(device)
+    palette = palette_of(trained.classes)
+    synthetic, real = ConfusionMatrix(len(trained.classes)), ConfusionMatrix(len(trained.classes))
+    chance = torch.Generator().manual_seed(seed)
+    shown: list[_Row] = []
+    count = 0
+    for layout in layouts:
+        count += 1
+        labels = torch.from_numpy(layout.labels.astype(np.int64))[None].to(device)
+        size = (labels.shape[1], labels.shape[2])
+        try:
+            encoded = one_hot_layout(labels, len(trained.classes), trained.config.layout_stride)
+        except InputError as error:
+            raise InputError(f"{layout.name}: {error}") from error
+        of_image = None
+        if layout.image is not None:
+            images = torch.from_numpy(np.ascontiguousarray(layout.image.transpose(2, 0, 1)))[None].to(device)
+            of_image = trained.halves.encode(images)
+            real.update(trained.halves.decode(of_image, size).argmax(1), labels)
+        for code in range(codes):
+            features = generator(encoded, random_codes(encoded, generator.code_channels, chance))
+            decoded = trained.halves.decode(features, size).argmax(1)
+            synthetic.update(decoded, labels)
+            name = f"{layout.name}_{code}"
+            map_ = decoded[0].to("cpu", torch.uint8).numpy()
+            save_label_png(output_file(out / "decoded", name, ".png"), map_, palette)
+            if save:
+                _write_features(output_file(out / "features", name, ".npz"), features[0])
+            if len(shown) < pictures and code == 0:
+                shown.append(
+                    _Row(layout, map_, features[0].cpu(), None if of_image is None else of_image[0].cpu())
+                )
+    if not count:
+        raise InputError("there is no layout to sample features for")
+    sheet = _sheet(shown, palette, trained.classes)
+    if not cv2.imwrite(str(out / "sheet.png"), sheet[..., ::-1]):
+        raise InputError(f"cannot write {out / 'sheet.png'}: is the disk full?")
+    result = Sampled(synthetic.compute(), real.compute() if real.matrix.sum() else None)
+    write_json(
+        out / "scores.json",
+        {
+            "layouts": count,
+            "codes": codes,
+            "seed": seed,
+            "at": trained.config.at,
+            "side": trained.config.side,
+            "synthetic": scores_json(result.synthetic),
+            "real": None if result.real is None else scores_json(result.real),
+        },
+    )
+    return result
+
+
+def scores_json(scores: SegmentationScores) -> dict[str, Any]:
+    """The four numbers of the thesis' tables."""
+    return {
+        "pixel_accuracy": round(float(scores.pixel_accuracy), 6),
+        "class_accuracy": round(float(scores.class_accuracy), 6),
+        "mean_iou": round(float(scores.mean_iou), 6),
+        "frequency_weighted_iou": round(float(scores.frequency_weighted_iou), 6),
+    }
+
+
+class _Row(NamedTuple):
+    layout: Layout
+    decoded: np.ndarray
+    features: Tensor
+    real: Tensor | None
+
+
+def _sheet(rows: list[_Row], palette: np.ndarray, classes: tuple[LabelClass, ...]) -> np.ndarray:
+    """Image, layout, what was decoded and where it differs; then channels of the sampled and of the real feature."""
+    channels = _telling(rows)
+    lines = []
+    for layout, decoded, features, real in rows:
+        size = (layout.labels.shape[0], layout.labels.shape[1])
+        line = [None if layout.image is None else to_rgb8(layout.image)]
+        line += [
+            colorize(layout.labels, palette),
+            colorize(decoded, palette),
+            difference(decoded, layout.labels),
+        ]
+        for channel in channels:
+            reference = features if real is None else real
+            low, high = np.quantile(reference[channel].numpy(), (0.02, 0.98))
+            line.append(channel_picture(features[channel].numpy(), low, high, size))
+            if real is not None:
+                line.append(channel_picture(real[channel].numpy(), low, high, size))
+        lines.append(line)
+    titles = ["Image", "Layout", "Decoded", "Difference"]
+    for channel in channels:
+        titles += [f"Channel {channel}", *(["of the image"] if rows[0].real is not None else [])]
+    if rows[0].layout.image is None:
+        lines, titles = [line[1:] for line in lines], titles[1:]
+    sheet = contact_sheet(lines, titles, height=120)
+    names = legend(classes, width=sheet.shape[1])
+    return np.concatenate([sheet, names[:, : sheet.shape[1]]])
+
+
+def _telling(rows: list[_Row]) -> list[int]:
+    """Channels whose means over classes differ most, beside their deviation."""
+    features = torch.cat([row.features.flatten(1) for row in rows], 1)
+    labels = []
+    for row in rows:
+        height, width = row.features.shape[1:]
+        small = cv2.resize(row.layout.labels, (width, height), interpolation=cv2.INTER_NEAREST)
+        labels.append(torch.from_numpy(small.reshape(-1).astype(np.int64)))
+    index = torch.cat(labels)
+    means = torch.stack([features[:, index == label].mean(1) for label in index.unique().tolist()])
+    telling = means.std(0, correction=0) / features.std(1).clamp(min=1e-6)
+    return telling.topk(min(CHANNELS, len(telling))).indices.tolist()
+
+
+def _write_features(path: Path, features: Tensor) -> None:
+    part = path.with_name(path.stem + ".part.npz")
+    np.savez_compressed(part, features=features.to("cpu", torch.float16).numpy())
+    os.replace(part, path)

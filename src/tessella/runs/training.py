@@ -1,0 +1,193 @@
+"""Training a segmentation network as its configuration says."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
+
+from tessella.datasets import SegmentationDataset
+from tessella.datasets.copy_paste import CopyPaste
+from tessella.datasets.loading import (
+    Beside,
+    Transformed,
+    evaluation_loader,
+    poisson_loader,
+    training_loader,
+)
+from tessella.dilation import dilation_parameters
+from tessella.errors import InputError
+from tessella.feature_synthesis import ISDA
+from tessella.networks.frozen import freeze_stages
+from tessella.networks.normalized import Normalized
+from tessella.networks.weights import load_weights
+from tessella.runs.configuration import to_json
+from tessella.runs.environment import command, environment, write_json
+from tessella.runs.segmentation import (
+    Segmentation,
+    build_network,
+    evaluation_transform,
+    open_split,
+    training_transform,
+)
+from tessella.runs.training_images import balanced_weights
+from tessella.runs.views import forward_views
+from tessella.training.factor_log import FactorLog
+from tessella.training.fit import Machine, Outcome, fit, require_no_run, resolve_precision
+from tessella.training.losses import SegmentationLoss
+from tessella.training.mixed import MixedTask
+from tessella.training.privacy_log import PrivacyLog
+from tessella.training.schedules import adamw, parameter_groups, poly, sgd
+from tessella.training.segmentation import SegmentationTask, logits_of_images
+
+
+def train(
+    config: Segmentation,
+    recipe: str,
+    data: Path,
+    run: Path,
+    *,
+    machine: Machine = Machine(),
+    resume: bool = False,
+) -> Outcome:
+    """Train as ``config`` says on the data set at ``data``; checkpoints, logs and configuration go to ``run``.
+
+    Raises:
+        InputError: missing data, an existing run without ``resume``, NaN loss, a full disk; see ``Privacy.require``.
+    """
+    if not resume:
+        require_no_run(run)
+    torch.manual_seed(config.seed)
+    train_set = open_split(config, data, config.train_split)
+    val_set = open_split(config, data, config.val_split)
+    network = build_network(config, train_set)
+    if config.privacy:
+        config.privacy.require(config, len(train_set), network.mean.numel(), machine.devices * machine.nodes)
+    if config.weights and not resume:
+        print(load_weights(network.network, config.weights, strict=False))
+    if config.frozen_stages:
+        unchanged = config.crop is None and not config.jitter
+        freeze_stages(network, config.frozen_stages, run / "features" if unchanged else None)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    precision = resolve_precision(machine.precision)
+    task = _task(config, network, train_set)
+    description = {
+        "recipe": recipe,
+        "data": str(data.resolve()),
+        "config": to_json(config),
+    }
+    write_json(run / "config.json", description)
+    write_json(
+        run / "environment.json",
+        {**environment(), "command": command(), "seed": config.seed, "precision": precision},
+    )
+    content = {
+        "recipe": recipe,
+        "config": to_json(config),
+        "classes": [[name, list(color)] for name, color in train_set.classes],
+        "in_channels": int(network.mean.numel()),
+    }
+    callbacks: list[Callback] = [FactorLog(run / "dilation.json")] if dilation_parameters(network) else []
+    if config.privacy:
+        callbacks.append(PrivacyLog(run / "privacy.json"))
+    return fit(
+        task,
+        lambda start, rank, world_size: _training_loader(config, train_set, start, rank, world_size),
+        lambda _, rank, world_size: evaluation_loader(
+            Transformed(val_set, evaluation_transform(config)),
+            workers=min(config.workers, 1),
+            rank=rank,
+            world_size=world_size,
+        ),
+        run,
+        steps=config.steps,
+        validate_every=config.validate_every,
+        accumulate=config.accumulate,
+        ema=config.ema,
+        clip=config.clip,
+        machine=machine,
+        resume=resume,
+        content=content,
+        callbacks=callbacks,
+    )
+
+
+def _task(config: Segmentation, network: Normalized, train_set: SegmentationDataset) -> SegmentationTask:
+    loss = partial(
+        SegmentationLoss,
+        class_weights=balanced_weights(train_set) if config.class_weights == "balanced" else None,
+        auxiliary_weight=config.auxiliary_weight,
+    )
+    of_images = loss(label_smoothing=config.label_smoothing)
+    classes = len(train_set.classes)
+    arguments = (network, of_images, partial(_optimizer, config), classes, config.seed)
+    if config.privacy is None:
+        options: dict[str, Any] = {
+            "forward": logits_of_images if config.views is None else forward_views(config.views),
+            "keep_statistics": config.keep_statistics
+            or (config.views is not None and config.views.keep_statistics),
+            "augment": ISDA(_classifier(network, classes), config.isda) if config.isda else None,
+        }
+        if config.synthetic is None:
+            return SegmentationTask(*arguments, **options)
+        smoothed = loss(label_smoothing=config.synthetic.label_smoothing)
+        extra = config.synthetic.extra(network, smoothed, config.batch_size, classes)
+        return MixedTask(*arguments, extra=extra, **options)
+    from tessella.training.private import PrivateTask  # needs Opacus
+
+    return PrivateTask(
+        *arguments,
+        noise=config.privacy.noise,
+        clip=config.privacy.clip,
+        delta=config.privacy.delta or 1 / len(train_set),
+        batch_size=config.batch_size,
+        images=len(train_set),
+    )
+
+
+def _classifier(network: Normalized, classes: int) -> nn.Conv2d:
+    """The last 1x1 convolution to the classes, but for auxiliary heads'."""
+    found = [
+        module
+        for name, module in network.network.named_modules()
+        if isinstance(module, nn.Conv2d)
+        and (module.out_channels, module.kernel_size) == (classes, (1, 1))
+        and not name.startswith("aux")
+    ]
+    if not found:
+        raise InputError("isda: the network does not end in a 1x1 convolution from features to classes")
+    return found[-1]
+
+
+def _training_loader(
+    config: Segmentation, train_set: SegmentationDataset, start: int, rank: int, world_size: int
+) -> DataLoader[Any] | Beside:
+    transform = training_transform(config)
+    if config.privacy:
+        return poisson_loader(train_set, transform, config.batch_size, workers=config.workers)
+    options = {
+        "seed": config.seed,
+        "workers": config.workers,
+        "start": start,
+        "rank": rank,
+        "world_size": world_size,
+    }
+    pasted = CopyPaste(transform, train_set, config.copy_paste) if config.copy_paste else transform
+    loader = training_loader(train_set, pasted, config.batch_size, **options)
+    if config.synthetic is None:
+        return loader
+    return config.synthetic.beside(loader, train_set, transform, config.batch_size, **options)
+
+
+def _optimizer(config: Segmentation, network: nn.Module) -> tuple[Optimizer, LRScheduler]:
+    make = sgd() if config.optimizer == "sgd" else adamw()
+    groups = parameter_groups(
+        network, config.learning_rate, config.head_factor, config.weight_decay, config.dilation_learning_rate
+    )
+    optimizer = make(groups)
+    return optimizer, poly(optimizer, config.steps, config.power, config.warmup)

@@ -1,0 +1,124 @@
+"""The Lightning task that trains a generator of features."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as lightning
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from tessella.datasets.loading import Batch
+from tessella.errors import InputError
+from tessella.feature_synthesis import BicycleGAN, GanLosses, Split, one_hot_layout
+from tessella.feature_synthesis.layouts import random_codes
+from tessella.metrics import ConfusionMatrix
+
+
+class FeatureGanTask(lightning.LightningModule):
+    """Trains ``gan`` on what ``network`` makes of images, and scores what it makes of their layouts.
+
+    Validation decodes features sampled for layouts: ``val_mean_iou`` against these layouts is the score that tables 6.2
+    and 6.3 call the PSPNet-score; ``val_loss`` is the mean L1 distance of standardised features made again.
+
+    network: frozen; kept with the generator, which is of no use with another one. halves: its two halves.
+    layout_stride: see ``one_hot_layout``. steps: of the training; the rate is constant for the first half of them, then
+    falls to 0. seed: decides all chance.
+    """
+
+    def __init__(
+        self,
+        gan: BicycleGAN,
+        network: nn.Module,
+        halves: Split,
+        num_classes: int,
+        *,
+        layout_stride: int,
+        learning_rate: float,
+        steps: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.gan = gan
+        self.network = network.requires_grad_(False).eval()
+        self.halves = halves
+        self.num_classes = num_classes
+        self.layout_stride = layout_stride
+        self.learning_rate = learning_rate
+        self.steps = steps
+        self.seed = seed
+        self.confusion = ConfusionMatrix(num_classes)
+        self._distances: list[Tensor] = []
+
+    def train(self, mode: bool = True) -> "FeatureGanTask":
+        super().train(mode)
+        self.network.eval()
+        return self
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.Adam(self.gan.parameters(), self.learning_rate, betas=(0.5, 0.999))
+        schedule = LambdaLR(optimizer, lambda step: min(1.0, 2 * (1 - step / self.steps)))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        micro_batch = self.trainer.fit_loop.epoch_loop.total_batch_idx
+        torch.manual_seed((self.seed * 1_000_003 + micro_batch) * 1_009 + self.global_rank)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        losses: GanLosses = self.gan(self._layouts(batch["labels"]), self._features(batch["image"]))
+        loss = losses.total
+        if not math.isfinite(loss.item()):
+            raise InputError(
+                f"the loss is {loss.item()} at step {self.global_step} (adversarial {losses.adversarial:.3g}, L1 "
+                f"{losses.reconstruction:.3g}, discriminators {losses.discrimination:.3g}): lower learning_rate; the "
+                "last checkpoint is from before this step"
+            )
+        self.log("train_loss", loss, prog_bar=True)
+        for name in ("adversarial", "reconstruction", "kl", "latent", "discrimination"):
+            self.log(f"train_{name}", getattr(losses, name))
+        self.log("learning_rate", self.lr_schedulers().get_last_lr()[0])  # type: ignore[union-attr]
+        return loss
+
+    def on_validation_start(self) -> None:
+        self._generator = torch.Generator().manual_seed(self.seed)  # the same codes each time
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        labels, generator = batch["labels"], self.gan.generator
+        layouts, features = self._layouts(labels), self._features(batch["image"])
+        size = (features.shape[-2], features.shape[-1])
+        codes = random_codes(layouts, generator.code_channels, self._generator)
+        sampled = generator(layouts, codes, size)
+        height, width = labels.shape[1:]
+        self.confusion.update(self.halves.decode(sampled, (height, width)).argmax(1), labels)
+        code, _ = self.gan.encoder(generator.standardise(features))
+        again = generator(layouts, code, size)
+        self._distances.append((generator.standardise(again) - generator.standardise(features)).abs().mean())
+
+    def on_validation_epoch_end(self) -> None:
+        scores = self.confusion.all_reduce().compute()
+        self.confusion.reset()
+        distance = torch.stack(self._distances).mean()
+        self._distances.clear()
+        self.log("val_loss", distance, sync_dist=True)
+        self.log("val_mean_iou", scores.mean_iou, prog_bar=True, sync_dist=True)
+        self.log("val_pixel_accuracy", scores.pixel_accuracy, sync_dist=True)
+
+    def _layouts(self, labels: Tensor) -> Tensor:
+        layouts = one_hot_layout(labels, self.num_classes, self.layout_stride)
+        return layouts.contiguous(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def _features(self, images: Tensor) -> Tensor:
+        return self.halves.encode(images).float()
+
+
+@torch.no_grad()
+def measure_channels(encode: Callable[[Tensor], Tensor], batches: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation [C] of each channel of the features of ``batches`` of images.
+
+    A channel that never changes has deviation 1: standardised it is 0.
+    """
+    features = torch.cat([encode(batch).float().transpose(0, 1).flatten(1) for batch in batches], 1).double()
+    std = features.std(1)
+    return features.mean(1).float(), torch.where(std > 1e-6, std, torch.ones_like(std)).float()

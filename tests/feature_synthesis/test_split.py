@@ -1,0 +1,151 @@
+"""Networks cut in two give the same bits as whole."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from tessella.errors import InputError
+from tessella.feature_synthesis import split
+from tessella.networks import DeepLabV2, DeepLabV3Plus, PSPNet, ResNet
+
+SMALL = partial(ResNet, depth=18, width=8)
+
+
+@pytest.fixture
+def pspnet():
+    torch.manual_seed(0)
+    network = PSPNet(5, backbone=SMALL, pyramid_channels=8, head_channels=8, auxiliary_channels=8)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -0.2, 0.2)
+    return network.eval()
+
+
+class Untraceable(nn.Module):
+    """Looks at the values of its input, which no tracing can follow."""
+
+    def __init__(self, skip: bool = False) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU(inplace=True))
+        self.block = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(inplace=True))
+        self.relu = nn.ReLU(inplace=True)
+        self.head = nn.Conv2d(8, 4, 1)
+        self.skip = skip
+
+    def forward(self, image):
+        if bool(image.isnan().any()):
+            raise ValueError
+        x = self.relu(self.stem(image))
+        y = self.relu(self.block(x) - 0.1)
+        if self.skip:
+            y = y + x
+        return F.interpolate(self.head(y), image.shape[2:], mode="bilinear")
+
+
+@pytest.mark.parametrize(
+    ("at", "side", "channels"),
+    [
+        ("backbone.layer1", "output", 8),
+        ("backbone.layer2.0", "output", 16),
+        ("backbone.layer3.1.relu", "input", 32),
+        ("backbone.layer4", "output", 64),
+        ("", "output", 3),
+    ],
+)
+def test_same_bits(pspnet, at, side, channels):
+    images = torch.rand(2, 3, 61, 83)
+    halves = split(pspnet, at, side)
+    with torch.no_grad():
+        features = halves.encode(images)
+        before = features.clone()
+        assert features.shape[1] == channels
+        assert torch.equal(halves.decode(features, (61, 83)), pspnet(images))
+        assert torch.equal(features, before)  # a rectifier that comes first works in place
+        logits, auxiliary = halves.decode_all(features, (61, 83))
+        expected = pspnet.forward_with_auxiliary(images)
+    assert torch.equal(logits, expected[0])
+    # At the last stage the auxiliary head lies before the cut.
+    assert len(auxiliary) == (0 if at == "backbone.layer4" else 1)
+    assert all(torch.equal(a, b) for a, b in zip(auxiliary, expected[1], strict=False))
+
+
+def test_before_a_rectifier_features_are_negative_too(pspnet):
+    with torch.no_grad():
+        features = split(pspnet, "backbone.layer3.1.relu", "input").encode(torch.rand(1, 3, 64, 64))
+        behind = split(pspnet, "backbone.layer3.1.relu").encode(torch.rand(1, 3, 64, 64))
+    assert features.min() < 0 <= behind.min()
+
+
+def test_gradients_of_features_reach_the_decoder_alone(pspnet):
+    halves = split(pspnet.train(), "backbone.layer3")
+    logits, (auxiliary,) = halves.decode_all(torch.randn(2, 32, 8, 10), (64, 80))
+    (logits.square().mean() + auxiliary.square().mean()).backward()
+    touched = {name.rsplit(".", 1)[0] for name, p in pspnet.named_parameters() if p.grad is not None}
+    assert any(name.startswith("backbone.layer4") for name in touched)
+    assert any(name.startswith("aux") for name in touched)
+    assert not any(name.startswith(("backbone.layer3", "backbone.conv1")) for name in touched)
+
+
+def test_follows_the_networks_mode(pspnet):
+    halves = split(pspnet.train(), "backbone.layer3")
+    before = pspnet.cls[1].running_mean.clone()
+    features = torch.randn(2, 32, 8, 10)
+    halves.decode(features, (64, 80))
+    assert not torch.equal(pspnet.cls[1].running_mean, before)
+    pspnet.eval()
+    with torch.no_grad():
+        assert torch.equal(halves.decode(features, (64, 80)), halves.decode(features, (64, 80)))
+
+
+def test_another_chain(pspnet):
+    network = DeepLabV2(4, backbone=SMALL).eval()
+    images = torch.rand(1, 3, 65, 49)
+    halves = split(network, "backbone.layer4")
+    with torch.no_grad():
+        assert torch.equal(halves.decode(halves.encode(images), (65, 49)), network(images))
+
+
+@pytest.mark.parametrize("side", ["output", "input"])
+@pytest.mark.parametrize("at", ["stem", "relu", "block"])
+def test_what_cannot_be_traced(at, side):
+    network = Untraceable()
+    if (at, side) == ("stem", "input"):
+        pytest.skip("that is the image itself")
+    images = torch.rand(2, 3, 24, 32)
+    halves = split(network, at, side)
+    with torch.no_grad():
+        features = halves.encode(images)
+        before = features.clone()
+        assert torch.equal(halves.decode(features, (24, 32)), network(images))
+        assert torch.equal(features, before)
+    assert network.training
+
+
+def test_skip_connections_are_refused():
+    network = DeepLabV3Plus(
+        4, backbone=SMALL, pyramid_channels=8, low_level_channels=4, decoder_channels=8
+    ).eval()
+    with pytest.raises(InputError, match=r"backbone.layer3: backbone.layer1 also reaches what follows"):
+        split(network, "backbone.layer3")
+    images = torch.rand(1, 3, 64, 64)
+    halves = split(network, "backbone.layer1")  # all that follows comes from here
+    with torch.no_grad():
+        assert torch.equal(halves.decode(halves.encode(images), (64, 64)), network(images))
+    with pytest.raises(InputError, match="block: something else of the image also reaches"):
+        split(Untraceable(skip=True), "block").encode(images)
+
+
+def test_layers_that_there_are_not(pspnet):
+    with pytest.raises(InputError, match=r"no layer backbone.layer5; the nearest are backbone.layer"):
+        split(pspnet, "backbone.layer5")
+    with pytest.raises(InputError, match=r"not one map"):
+        split(pspnet, "backbone.avgpool" if hasattr(pspnet.backbone, "avgpool") else "ppm").encode(
+            torch.rand(1, 3, 64, 64)
+        )
+    unused = Untraceable()
+    unused.spare = nn.Conv2d(3, 3, 1)
+    with pytest.raises(InputError, match="does not call this layer"):
+        split(unused, "spare").encode(torch.rand(1, 3, 24, 32))
