@@ -181,6 +181,12 @@ def _parser() -> argparse.ArgumentParser:
         "--posteriors", action="store_true", help="also write the class probabilities (npz, float16)"
     )
     predict.add_argument(
+        "--sure",
+        type=float,
+        metavar="P",
+        help="write labels to train on: where no class has a posterior above P, the nearest pixel's that has one",
+    )
+    predict.add_argument(
         "--video",
         action="store_true",
         help="inputs are videos and folders of frames: steady each frame by superpixels and the frames around it",

@@ -26,12 +26,20 @@ def _run_frame_by_frame(options: argparse.Namespace) -> None:
     videos = [path for path in options.inputs if is_video(path)]
     pictures = find_pictures([path for path in options.inputs if path not in videos])
     segmenter, _ = _segmenter(options)
-    predict_pictures(segmenter, track(pictures, "Segmenting"), options.out, posteriors=options.posteriors)
+    predict_pictures(
+        segmenter,
+        track(pictures, "Segmenting"),
+        options.out,
+        posteriors=options.posteriors,
+        sure=options.sure,
+    )
     for video in videos:
         predict_video(segmenter, video, options.out, partial(track, description=f"Segmenting {video.name}"))
 
 
 def _run_steady(options: argparse.Namespace) -> None:
+    if options.sure is not None:
+        raise InputError("--sure is for pictures, not for --video")
     if options.views < 0:
         raise InputError(f"--views {options.views}: give the number of frames to either side, 0 or more")
     videos = [FrameSequence(path) for path in options.inputs]

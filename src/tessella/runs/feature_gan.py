@@ -138,6 +138,7 @@ def train_generator(
         "channels": len(mean),
         "in_channels": model.channels,
         "network": to_json(model.config),
+        "weights": model.network.state_dict(),
     }
     of_val = Compose([Resize(of_network.resize)] if of_network.resize else [])
     shown = range(min(config.validation_images or len(val_set), len(val_set)))
@@ -244,12 +245,10 @@ def load_generator(source: str) -> TrainedGenerator:
     classes = tuple(LabelClass(name, tuple(color)) for name, color in content["classes"])
     channels = content["in_channels"]
     network = Normalized(bare_network(of_network, len(classes), channels), [0.0] * channels, [1.0] * channels)
+    network.load_state_dict(content["weights"])
     gan = build_gan(config, len(classes) + 1, content["channels"])
-    for prefix, module in (("network.", network), ("gan.", gan)):
-        weights = {
-            k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)
-        }
-        module.load_state_dict(weights)
+    gan.load_state_dict({k.removeprefix("gan."): v for k, v in checkpoint["state_dict"].items()})
+    for module in (network, gan):
         module.requires_grad_(False).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     halves = split_normalized(network, config.at, config.side)
     return TrainedGenerator(gan.generator, network, halves, config, classes, of_network)

@@ -152,6 +152,10 @@ def _from_exported(path: Path) -> Model:
 def _from_checkpoint(path: Path, trusted: Sequence[str]) -> Model:
     checkpoint = read_checkpoint(path)
     content = checkpoint["tessella"]
+    if "network" in content:
+        raise InputError(
+            f"{path} holds a generator of features: tessella sample takes it, and --synthetic.generator"
+        )
     config: Segmentation = from_json(content["config"], trusted)
     channels = content["in_channels"]
     network = Normalized(

@@ -14,6 +14,7 @@ from torch import Tensor
 from tessella.datasets import LabelClass
 from tessella.datasets.files import IMAGE_ENDINGS, read_channels
 from tessella.errors import InputError
+from tessella.feature_synthesis import pseudo_labels
 from tessella.inference import DenseCRF, Windows, label_map_of_large_image
 from tessella.inference.video import natural_order
 from tessella.pictures import default_palette, overlay, save_label_png, to_rgb8
@@ -69,20 +70,29 @@ class Segmenter:
 
 
 def predict_pictures(
-    segmenter: Segmenter, pictures: Iterable[Picture], out: Path, *, posteriors: bool = False
+    segmenter: Segmenter,
+    pictures: Iterable[Picture],
+    out: Path,
+    *,
+    posteriors: bool = False,
+    sure: float | None = None,
 ) -> None:
     """Write ``labels/NAME.png`` (palette PNG of class ids) and ``overlays/NAME.jpg`` for each picture.
 
-    posteriors: also write ``posteriors/NAME.npz``, [K, H, W] float16.
+    posteriors: also write ``posteriors/NAME.npz``, [K, H, W] float16. sure: labels are ``pseudo_labels`` above that
+    posterior. Raises InputError where it is none.
     """
     for picture in pictures:
         image = read_channels(picture.file)
-        if posteriors:
+        if posteriors or sure is not None:
             scores = segmenter.posteriors(image)
             labels = scores.argmax(0).to("cpu", torch.uint8).numpy()
-            write_posteriors(output_file(out / "posteriors", picture.name, ".npz"), scores)
         else:
             labels = segmenter.labels(image)
+        if sure is not None:
+            labels = pseudo_labels(scores.cpu().numpy(), sure)
+        if posteriors:
+            write_posteriors(output_file(out / "posteriors", picture.name, ".npz"), scores)
         palette = segmenter.palette(labels)
         save_label_png(output_file(out / "labels", picture.name, ".png"), labels, palette)
         write_jpeg(

@@ -22,7 +22,7 @@ class FeatureGanTask(lightning.LightningModule):
     Validation decodes features sampled for layouts: ``val_mean_iou`` against these layouts is the score that tables 6.2
     and 6.3 call the PSPNet-score; ``val_loss`` is the mean L1 distance of standardised features made again.
 
-    network: frozen; kept with the generator, which is of no use with another one. halves: its two halves.
+    network: stays as it is, and out of the task's own state. halves: its two halves.
     layout_stride: see ``one_hot_layout``. steps: of the training; the rate is constant for the first half of them, then
     falls to 0. seed: decides all chance.
     """
@@ -41,7 +41,7 @@ class FeatureGanTask(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.gan = gan
-        self.network = network.requires_grad_(False).eval()
+        self._network = [network.requires_grad_(False).eval()]  # in a list: not a part of what is trained
         self.halves = halves
         self.num_classes = num_classes
         self.layout_stride = layout_stride
@@ -51,10 +51,8 @@ class FeatureGanTask(lightning.LightningModule):
         self.confusion = ConfusionMatrix(num_classes)
         self._distances: list[Tensor] = []
 
-    def train(self, mode: bool = True) -> "FeatureGanTask":
-        super().train(mode)
-        self.network.eval()
-        return self
+    def on_fit_start(self) -> None:
+        self._network[0].to(self.device)
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.Adam(self.gan.parameters(), self.learning_rate, betas=(0.5, 0.999))

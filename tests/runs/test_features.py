@@ -1,0 +1,222 @@
+"""Generators of features from training to use, on blocks of colour."""
+
+import csv
+import json
+from dataclasses import replace
+from functools import partial
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tests.runs.blocks import MACHINE, blocks_config, train_on_blocks, write_blocks
+
+from tessella.cli import main
+from tessella.datasets import SplitFolders
+from tessella.errors import InputError
+from tessella.feature_synthesis import FeatureDiscriminator, FeatureGenerator
+from tessella.runs.defended import defended
+from tessella.runs.feature_gan import FeatureGAN, load_generator, train_generator
+from tessella.runs.model import load_model
+from tessella.runs.synthetic import Synthetic
+from tessella.runs.training import train
+from tessella.training.feature_gan import FeatureGanTask
+
+SMALL = FeatureGAN(
+    generator=partial(FeatureGenerator, reduction_width=8, widths=(32, 32)),
+    discriminator=partial(FeatureDiscriminator, reduction_width=4, widths=(16, 16)),
+    steps=120,
+    batch_size=4,
+    learning_rate=2e-3,
+    ema=0.9,
+    validate_every=60,
+    workers=0,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Data, a network that knows it, and a generator of its features."""
+    folder = tmp_path_factory.mktemp("features")
+    write_blocks(folder / "data")
+    train_on_blocks(folder / "data", folder / "network")
+    config = replace(SMALL, network=str(folder / "network"))
+    train_generator(config, "features", folder / "data", folder / "generator", machine=MACHINE)
+    return folder
+
+
+def test_the_network_reads_its_layouts_in_sampled_features(folder, tmp_path, capsys):
+    arguments = ["sample", str(folder / "generator"), f"{folder / 'data'}:test", "--out", str(tmp_path)]
+    assert main([*arguments, "--codes", "2", "--features"]) == 0
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["real"]["mean_iou"] > 0.6
+    assert scores["synthetic"]["mean_iou"] > 0.85 * scores["real"]["mean_iou"]
+    assert "Sampled features under the frozen decoder: mean IoU" in capsys.readouterr().out
+    assert len(list((tmp_path / "decoded").rglob("*.png"))) == 12
+    (first, *_) = (tmp_path / "features").rglob("*_0.npz")
+    assert np.load(first)["features"].shape == (32, 6, 8)
+    other = np.load(str(first).replace("_0.npz", "_1.npz"))["features"]
+    assert not np.array_equal(np.load(first)["features"], other)  # another code
+    assert cv2.imread(str(tmp_path / "sheet.png")).shape[0] > 6 * 120
+
+    labels = folder / "data" / "test" / "labels"
+    assert main(["sample", str(folder / "generator"), str(labels), "--out", str(tmp_path / "maps")]) == 0
+    of_maps = json.loads((tmp_path / "maps" / "scores.json").read_text())
+    assert of_maps["real"] is None
+    assert of_maps["synthetic"]["mean_iou"] > 0.85 * scores["real"]["mean_iou"]
+
+
+def test_training_shows_scores(folder):
+    with (folder / "generator" / "log.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["val_mean_iou"]]
+    assert [row["step"] for row in rows] == ["59", "119"]
+    assert float(rows[-1]["val_mean_iou"]) > 0.55
+    assert float(rows[-1]["val_loss"]) < 0.8
+
+
+def test_interrupted_training_goes_on_exactly(folder, tmp_path, monkeypatch):
+    config = replace(SMALL, network=str(folder / "network"), steps=6, validate_every=3)
+    data = folder / "data"
+    train_generator(config, "features", data, tmp_path / "whole", machine=MACHINE)
+    step = FeatureGanTask.training_step
+
+    def stops(self, batch, index):
+        if self.global_step == 3:
+            raise KeyboardInterrupt
+        return step(self, batch, index)
+
+    monkeypatch.setattr(FeatureGanTask, "training_step", stops)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        train_generator(config, "features", data, tmp_path / "parts", machine=MACHINE)
+    monkeypatch.undo()
+    train_generator(config, "features", data, tmp_path / "parts", machine=MACHINE, resume=True)
+    whole, parts = (
+        load_generator(str(tmp_path / name / "checkpoints" / "last.ckpt")) for name in ("whole", "parts")
+    )
+    for name, value in whole.generator.state_dict().items():
+        assert torch.equal(value, parts.generator.state_dict()[name]), name
+
+
+def test_nan_stops_and_keeps_the_last_good_state(folder, tmp_path):
+    config = replace(
+        SMALL, network=str(folder / "network"), steps=8, validate_every=2, learning_rate=1e20, ema=0.0
+    )
+    with pytest.raises(InputError, match="lower learning_rate; the last checkpoint is from before this step"):
+        train_generator(config, "features", folder / "data", tmp_path / "run", machine=MACHINE)
+
+
+def test_training_with_features(folder, tmp_path):
+    weights = str(folder / "network" / "checkpoints" / "best.ckpt")
+    generator = str(folder / "generator")
+    changes = {"steps": 4, "validate_every": 4, "weights": weights, "keep_statistics": True}
+    masks = {"masks": SplitFolders, "masks_data": str(folder / "data"), "masks_split": "val"}
+    for number, synthetic in enumerate(
+        (
+            Synthetic(generator),
+            Synthetic(generator, hard=2, filter=1.25, **masks),
+            Synthetic(generator, **masks),
+            Synthetic(hard=1),
+        )
+    ):
+        run = tmp_path / str(number)
+        config = blocks_config(synthetic=synthetic, **changes)
+        assert train(config, "blocks", folder / "data", run, machine=MACHINE).step == 4
+        saved = load_model(str(run)).config
+        assert saved.synthetic == synthetic or saved.synthetic.masks is not None
+    # The encoder's layers and the statistics are there, and the generator is not in the checkpoint.
+    state = torch.load(tmp_path / "0" / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    assert all(name.startswith(("network.", "class_loss")) for name in state)
+
+
+def test_rivals_train(folder, tmp_path):
+    for number, changes in enumerate(({"isda": 1.0}, {"copy_paste": 0.5})):
+        config = blocks_config(steps=3, validate_every=3, **changes)
+        assert train(config, "blocks", folder / "data", tmp_path / str(number), machine=MACHINE).step == 3
+
+
+def test_defence_with_a_generator(folder):
+    model = load_model(str(folder / "network"))
+    dataset = SplitFolders(folder / "data", "test")
+    images = torch.from_numpy(np.stack([dataset[i].image for i in range(2)]).transpose(0, 3, 1, 2).copy())
+    answers = {}
+    with torch.inference_mode():
+        plain = model(images)
+        for strength in ("0", "0.75", "1"):
+            for secret in (b"a", b"b"):
+                protected = defended(
+                    model, model.network, [f"synfeat={strength}"], str(folder / "generator"), secret
+                )
+                answers[strength, secret] = protected(images)
+                torch.testing.assert_close(protected(images), answers[strength, secret])  # asked again
+    torch.testing.assert_close(answers["0", b"a"].argmax(1), plain.argmax(1))
+    assert answers["1", b"a"].shape == plain.shape
+    torch.testing.assert_close(answers["0.75", b"a"].sum(1), torch.ones(2, 48, 64))
+    assert not torch.equal(answers["1", b"a"], answers["1", b"b"])
+    assert (answers["1", b"a"].argmax(1) == plain.argmax(1)).float().mean() > 0.6
+
+
+def test_generators_of_something_else(folder, tmp_path):
+    generator, data = str(folder / "generator"), folder / "data"
+    other = train_on_blocks(data, tmp_path / "other", steps=1, validate_every=1, seed=5)
+    model = load_model(str(other))
+    with pytest.raises(InputError, match="was trained for another network"):
+        defended(model, model.network, ["synfeat"], generator)(torch.zeros(1, 3, 48, 64))
+    wide = blocks_config(
+        network=partial(blocks_config().network, head_channels=24), synthetic=Synthetic(generator)
+    )
+    with pytest.raises(InputError, match=r"was trained for another network: network.cls"):
+        train(wide, "blocks", data, tmp_path / "wide", machine=MACHINE)
+    few = write_blocks(tmp_path / "few", 2)
+    (few / "classes.txt").write_text("red\ngreen\nblue\nyellow\nviolet\n")
+    with pytest.raises(InputError, match="makes features of 4 classes, the data set has 5"):
+        train(
+            blocks_config(synthetic=Synthetic(generator)), "blocks", few, tmp_path / "five", machine=MACHINE
+        )
+    with pytest.raises(InputError, match="other classes than"):
+        train_generator(
+            replace(SMALL, network=str(folder / "network")), "features", few, tmp_path / "g", machine=MACHINE
+        )
+    with pytest.raises(InputError, match="holds a segmentation network, not a generator"):
+        load_generator(str(folder / "network"))
+    with pytest.raises(InputError, match="holds a generator of features"):
+        load_model(generator)
+    with pytest.raises(InputError, match="give --network RUN"):
+        train_generator(SMALL, "features", data, tmp_path / "g", machine=MACHINE)
+    with pytest.raises(InputError, match=r"no layer backbone.layer9; the nearest are backbone.layer"):
+        train_generator(
+            replace(SMALL, network=str(folder / "network"), at="backbone.layer9"),
+            "features",
+            data,
+            tmp_path / "g",
+            machine=MACHINE,
+        )
+
+
+def test_bad_words_on_the_command_line(folder, tmp_path, capsys):
+    generator, data = str(folder / "generator"), folder / "data"
+    bad = tmp_path / "bad.png"
+    cv2.imwrite(str(bad), np.full((48, 64), 9, dtype=np.uint8))
+    for arguments, message in (
+        ((generator, str(bad)), "bad: the layout holds label 9: the generator knows classes 0 to 3"),
+        ((generator, str(tmp_path / "none.png")), "does not exist"),
+        ((generator, f"{data}:val", "--codes", "0"), "--codes 0"),
+        ((str(folder / "network"), str(bad)), "not a generator of features"),
+    ):
+        assert main(["sample", *arguments, "--out", str(tmp_path / "out")]) == 2
+        assert message in capsys.readouterr().err
+    with pytest.raises(InputError, match=r"synthetic.ratio 1"):
+        Synthetic(ratio=1.0).number(4)
+    assert main(["audit", "game", "features", "--data", str(data), "--out", str(tmp_path / "game")]) == 2
+    assert "features trains no segmentation network" in capsys.readouterr().err
+
+
+def test_labels_to_train_on(folder, tmp_path):
+    images = folder / "data" / "test" / "images"
+    arguments = ["predict", str(folder / "network"), str(images), "--out", str(tmp_path)]
+    assert main([*arguments, "--sure", "0.7", "--posteriors"]) == 0
+    posteriors = np.load(tmp_path / "posteriors" / "0.npz")["posteriors"].astype(np.float32)
+    sure = posteriors.max(0) > 0.71
+    found = np.array(Image.open(tmp_path / "labels" / "0.png"))
+    assert np.array_equal(found[sure], posteriors.argmax(0)[sure])
+    assert main([*arguments, "--sure", "1.5"]) == 2

@@ -1,0 +1,177 @@
+"""Training with synthetic features beside images."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from tessella.feature_synthesis import split
+from tessella.networks import PSPNet, ResNet
+from tessella.training.losses import SegmentationLoss
+from tessella.training.mixed import Extra, MixedTask
+from tessella.training.schedules import poly
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return PSPNet(
+        4,
+        backbone=partial(ResNet, depth=18, width=8),
+        pyramid_channels=8,
+        head_channels=8,
+        auxiliary_channels=8,
+        dropout=0.0,
+    ).train()
+
+
+def task_of(network, synthesize, **options):
+    extra = Extra(
+        loss=options.pop("loss", SegmentationLoss()),
+        weight=options.pop("weight", 0.5),
+        synthesize=synthesize,
+        halves=split(network, "backbone.layer3"),
+        **options,
+    )
+
+    def configure(module):
+        optimizer = torch.optim.SGD(module.parameters(), 0.1)
+        return optimizer, poly(optimizer, 10)
+
+    return MixedTask(network, SegmentationLoss(), configure, 4, 0, extra=extra)
+
+
+def batch_of(number=2, extra=1):
+    torch.manual_seed(1)
+    return {
+        "image": torch.rand(number, 3, 48, 64),
+        "labels": torch.randint(0, 4, (number, 48, 64)),
+        "id": [str(n) for n in range(number)],
+        "extra_image": torch.rand(extra, 3, 48, 64),
+        "extra_labels": torch.randint(0, 4, (extra, 48, 64)),
+    }
+
+
+def noise(labels):
+    return torch.randn(len(labels), 32, 6, 8, generator=torch.Generator().manual_seed(0))
+
+
+def test_equation_6_1(network):
+    batch, features = batch_of(), noise(torch.zeros(1))
+    network.eval()
+    network.forward_with_auxiliary(batch["image"])
+    loss = task_of(network, noise).loss_of(batch)
+    real = F.cross_entropy(network(batch["image"]), batch["labels"])
+    halves = split(network, "backbone.layer3")
+    logits, (auxiliary,) = halves.decode_all(features, (48, 64))
+    labels = batch["extra_labels"]
+    extra = F.cross_entropy(logits, labels) + 0.4 * F.cross_entropy(auxiliary, labels)
+    torch.testing.assert_close(loss, real + 0.5 * extra)
+
+
+def test_synthetic_features_leave_the_encoder_alone(network):
+    """Gradients of the encoder are those of the images alone; the decoder's are not."""
+    network.eval()
+    batch = batch_of()
+    task_of(network, noise).loss_of(batch).backward()
+    mixed = {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+    network.zero_grad()
+    task_of(network, noise, weight=0.0).loss_of(batch).backward()
+    for name, parameter in network.named_parameters():
+        if parameter.grad is not None:
+            decoder = not name.startswith("backbone") or name.startswith("backbone.layer4")
+            assert torch.equal(mixed[name], parameter.grad) != decoder, name
+
+
+def test_smoothing_is_equation_6_3(network):
+    network.eval()
+    labels = torch.randint(0, 4, (2, 5, 5))
+    logits = torch.randn(2, 4, 5, 5)
+    epsilon, classes = 0.1, 4
+    weights = torch.full((2, 5, 5, 4), epsilon / classes)
+    weights.scatter_(3, labels[..., None], 1 - (classes - 1) / classes * epsilon)
+    expected = -(logits.log_softmax(1).permute(0, 2, 3, 1) * weights).sum(3).mean()
+    torch.testing.assert_close(SegmentationLoss(label_smoothing=epsilon)(logits, labels), expected)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_statistics_of_synthetic_features(network, own):
+    """Their own never enter the running averages of the real ones; shared ones do."""
+    batch = batch_of()
+    network.train()
+    alone = {k: v.clone() for k, v in network.state_dict().items()}
+    network.forward_with_auxiliary(batch["image"])
+    expected = {k: v.clone() for k, v in network.state_dict().items() if "running" in k}
+    network.load_state_dict(alone)
+    task_of(network, noise, own_statistics=own).loss_of(batch)
+    behind = [name for name in expected if name.startswith(("cls.1", "backbone.layer4"))]
+    same = [torch.equal(network.state_dict()[name], expected[name]) for name in behind]
+    assert all(same) if own else not any(same)
+    assert all(m.momentum == 0.1 for m in network.modules() if isinstance(m, nn.BatchNorm2d))
+
+
+def test_the_hardest_quarter_gives_the_next_layouts(network):
+    network.eval()
+    seen = []
+
+    def record(labels):
+        seen.append(labels.clone())
+        return noise(labels)
+
+    task = task_of(network, record, hard=2)
+    batch = batch_of(4)
+    with torch.no_grad():
+        pixels = F.cross_entropy(network(batch["image"]), batch["labels"], reduction="none").mean((1, 2))
+    task.loss_of(batch)
+    assert torch.equal(seen[-1], batch["extra_labels"])
+    task.loss_of(batch)  # the same images: each is there twice, and the hardest twice in the quarter
+    task.loss_of(batch)
+    assert torch.equal(seen[-1][0], batch["labels"][pixels.argmax()])
+    kept = task_of(network, record, hard=2, kept=1.0)
+    kept.hard_ones = task.hard_ones
+    kept.loss_of(batch)
+    assert torch.equal(seen[-1], batch["extra_labels"])  # those of a source of their own stay
+
+    saved: dict = {}
+    task.on_save_checkpoint(saved)
+    again = task_of(network, record, hard=2)
+    again.on_load_checkpoint(saved)
+    assert torch.equal(again.hard_ones["labels"], task.hard_ones["labels"])
+    assert len(again.seen) == len(task.seen) == 1
+
+
+def test_real_images_as_the_control(network):
+    network.eval()
+    batch = batch_of()
+    loss = task_of(network, None, hard=1).loss_of(batch)
+
+    def with_auxiliary(image, labels):
+        logits, (auxiliary,) = network.forward_with_auxiliary(image)
+        return F.cross_entropy(logits, labels) + 0.4 * F.cross_entropy(auxiliary, labels)
+
+    real = F.cross_entropy(network(batch["image"]), batch["labels"])
+    # Mining after one step: the hardest image of the batch stands in for the extra one.
+    losses = [
+        F.cross_entropy(network(i[None]), y[None])
+        for i, y in zip(batch["image"], batch["labels"], strict=True)
+    ]
+    hardest = losses.index(max(losses))
+    hard = with_auxiliary(batch["image"][hardest, None], batch["labels"][hardest, None])
+    torch.testing.assert_close(loss, real + 0.5 * hard)
+    extra = with_auxiliary(batch["extra_image"], batch["extra_labels"])
+    torch.testing.assert_close(task_of(network, None).loss_of(batch), real + 0.5 * extra)
+
+
+def test_filter_leaves_out_pixels_that_lie_far_above_their_class(network):
+    task = task_of(network, noise, filter=1.25)
+    logits = torch.zeros(1, 4, 4, 4)
+    labels = torch.zeros(1, 4, 4, dtype=torch.long)
+    labels[0, 0] = 255
+    logits[0, 1, 3, 3] = 10.0  # one pixel is decoded as another class
+    left = task._without_outliers(logits, labels)
+    assert left[0, 3, 3] == 255
+    assert (left == 255).sum() == 5
+    assert task.class_loss[0] > 0
+    assert task.class_loss[1:].sum() == 0
