@@ -212,7 +212,7 @@ def _parser() -> argparse.ArgumentParser:
         help="label maps (PNGs of class ids), folders of them, or splits of the network's data set as PATH:SPLIT",
     )
     sample.add_argument(
-        "--out", type=Path, required=True, help="folder for label maps, sheet.png, scores.json"
+        "--out", type=Path, required=True, help="folder for label maps, samples.html, scores.json"
     )
     sample.add_argument("--codes", type=int, default=1, help="features of each label map")
     sample.add_argument("--seed", type=int, default=0, help="of the codes")

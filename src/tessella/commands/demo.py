@@ -17,15 +17,20 @@ from tessella.datasets.files import read_map
 from tessella.datasets.nyudv2_classes import index_of_id40
 from tessella.dilation import LearnableDilation
 from tessella.metrics import ConfusionMatrix
+from tessella.recipes.features import features
 from tessella.recipes.streets import rooms, streets
 from tessella.reports import compare_runs, comparison_table, write_report
 from tessella.reports.audit import write_audit
+from tessella.reports.features import write_samples
 from tessella.runs.asking import fingerprint
 from tessella.runs.audit import Victim, audit
 from tessella.runs.evaluation import evaluate
+from tessella.runs.feature_gan import load_generator, train_generator
 from tessella.runs.model import load_model
 from tessella.runs.prediction import Segmenter, find_pictures, predict_pictures
-from tessella.runs.segmentation import open_split
+from tessella.runs.sampling import find_layouts, sample_features
+from tessella.runs.segmentation import Segmentation, open_split
+from tessella.runs.synthetic import Synthetic
 from tessella.runs.training import train
 from tessella.runs.video import predict_steady_video
 from tessella.runs.video_frames import FrameSequence
@@ -34,6 +39,7 @@ from tessella.training.fit import Machine
 SEQUENCES = {"train": 320, "val": 20, "test": 8}
 MORE_STEPS = 120
 ROOM_STEPS = 200
+GENERATOR_STEPS = 250
 
 
 def run(options: argparse.Namespace) -> None:
@@ -57,10 +63,12 @@ def run(options: argparse.Namespace) -> None:
     _learn_dilation(data, run_folder, options.out, machine, console)
     _steady_room(run_folder, options.out, machine, console)
     _check_for_leaks(data, run_folder, options.out / "audit", console)
+    _make_features(data, run_folder, options.out, machine, console)
     minutes = (time.monotonic() - start) / 60
     console.print(
         f"Done in {minutes:.1f} minutes. Open {run_folder}/report.html, {options.out}/dilation.html, "
-        f"{options.out}/predictions, {options.out}/video and {options.out}/audit/audit.html"
+        f"{options.out}/predictions, {options.out}/video, {options.out}/audit/audit.html, "
+        f"{options.out}/samples/samples.html and {options.out}/features.html"
     )
 
 
@@ -86,14 +94,9 @@ def _evaluate_and_report(data: Path, run_folder: Path, network: str) -> None:
 def _learn_dilation(data: Path, trained: Path, out: Path, machine: Machine, console: Console) -> None:
     """Train the network a little more, its dilation fixed and learned: the same steps on the same images."""
     console.rule("5  Learn its dilation")
-    base = streets()
     more = replace(
-        base,
-        network=partial(LearnableDilation, network=base.network, ranges=((2, 1, 4), (4, 1, 8))),
-        weights=str(trained / "checkpoints" / "best.ckpt"),
-        steps=MORE_STEPS,
-        validate_every=MORE_STEPS,
-        learning_rate=base.learning_rate / 3,
+        _trained_on(trained),
+        network=partial(LearnableDilation, network=streets().network, ranges=((2, 1, 4), (4, 1, 8))),
         dilation_learning_rate=0.02,
     )
     runs = {"fixed": replace(more, dilation_learning_rate=0.0), "learned": more}
@@ -105,6 +108,18 @@ def _learn_dilation(data: Path, trained: Path, out: Path, machine: Machine, cons
     folders = [out / f"dilation_{name}" for name in runs]
     console.print(comparison_table(folders))
     compare_runs(folders, out / "dilation.html")
+
+
+def _trained_on(trained: Path) -> Segmentation:
+    """A little more training of the trained network."""
+    base = streets()
+    return replace(
+        base,
+        weights=str(trained / "checkpoints" / "best.ckpt"),
+        steps=MORE_STEPS,
+        validate_every=MORE_STEPS,
+        learning_rate=base.learning_rate / 3,
+    )
 
 
 def _steady_room(trained: Path, out: Path, machine: Machine, console: Console) -> None:
@@ -158,6 +173,40 @@ def _check_for_leaks(data: Path, run_folder: Path, out: Path, console: Console) 
     )
     write_audit(out)
     console.print(result["verdict"])
+
+
+def _make_features(data: Path, trained: Path, out: Path, machine: Machine, console: Console) -> None:
+    """Learn to make the network's features of label maps, look at some, and train with them beside images."""
+    console.rule("8  Make features of label maps")
+    generator_run, run_folder = out / "generator", out / "features"
+    if not (generator_run / "checkpoints" / "last.ckpt").exists():
+        config = replace(
+            features(),
+            network=str(trained),
+            steps=GENERATOR_STEPS,
+            validate_every=GENERATOR_STEPS,
+            learning_rate=1e-3,
+        )
+        train_generator(config, "features", data, generator_run, machine=machine)
+    generator = load_generator(str(generator_run))
+    layouts = find_layouts([f"{data}:val"], generator.of_network)
+    device = torch.device("cpu")
+    synthetic, real = sample_features(
+        generator, track(layouts, "Sampling", total=20), out / "samples", device=device
+    )
+    assert real is not None
+    write_samples(out / "samples")
+    console.print(
+        f"The network reads its layouts in sampled features with mean IoU {100 * synthetic.mean_iou:.1f}, "
+        f"in those of the images with {100 * real.mean_iou:.1f}"
+    )
+    if not (run_folder / "checkpoints" / "last.ckpt").exists():
+        config_with = replace(_trained_on(trained), synthetic=Synthetic(str(generator_run)))
+        train(config_with, "streets", data, run_folder, machine=machine)
+    _evaluate_and_report(data, run_folder, "PSPNet, synthetic features too")
+    folders = [out / "dilation_fixed", run_folder]  # as many steps on the same images
+    console.print(comparison_table(folders))
+    compare_runs(folders, out / "features.html")
 
 
 def _segment_new_images(data: Path, run_folder: Path, out: Path, console: Console) -> None:

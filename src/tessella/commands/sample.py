@@ -8,6 +8,7 @@ from rich.progress import track
 from tessella.commands.model import choose_device
 from tessella.errors import InputError
 from tessella.metrics import SegmentationScores
+from tessella.reports.features import write_samples
 from tessella.runs.feature_gan import load_generator
 from tessella.runs.sampling import find_layouts, sample_features
 
@@ -29,7 +30,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"Sampled features under the frozen decoder: {_in_words(synthetic)}")
     if real is not None:
         print(f"Features of the images themselves:         {_in_words(real)}")
-    print(f"Wrote label maps, scores.json and sheet.png to {options.out}")
+    print(f"Report: {write_samples(options.out)}")
 
 
 def _in_words(scores: SegmentationScores) -> str:

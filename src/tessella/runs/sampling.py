@@ -15,6 +15,7 @@ from tessella.datasets.files import read_map
 from tessella.datasets.transforms import Resize
 from tessella.errors import InputError
 from tessella.feature_synthesis import one_hot_layout
+from tessella.feature_synthesis.analysis import distribution
 from tessella.feature_synthesis.layouts import random_codes
 from tessella.metrics import ConfusionMatrix, SegmentationScores
 from tessella.pictures import colorize, contact_sheet, difference, legend, save_label_png, to_rgb8
@@ -26,7 +27,10 @@ from tessella.runs.prediction import find_pictures, output_file
 from tessella.runs.segmentation import Segmentation, open_split
 
 CHANNELS = 4
-"""Of a feature are drawn, those that tell classes apart best."""
+"""Of a feature have histograms, those that tell classes apart best; the first two of them are on the sheet."""
+
+COUNTED = 50
+"""Layouts, at most, whose features are in the histograms."""
 
 
 class Layout(NamedTuple):
@@ -78,7 +82,7 @@ def sample_features(
     pictures: int = 8,
     device: torch.device,
 ) -> Sampled:
-    """Write ``decoded/NAME_CODE.png`` (class ids) for each layout and code, a ``sheet.png`` and ``scores.json``.
+    """Write ``decoded/NAME_CODE.png`` (class ids read in it), ``sheet.png``, ``scores.json``, ``histograms.npz``.
 
     codes: features of each layout. seed: of the codes. save: also write ``features/NAME_CODE.npz``, [C, h, w] float16.
     pictures: so many of the first layouts are on the sheet.
@@ -90,7 +94,7 @@ def sample_features(
     palette = palette_of(trained.classes)
     synthetic, real = ConfusionMatrix(len(trained.classes)), ConfusionMatrix(len(trained.classes))
     chance = torch.Generator().manual_seed(seed)
-    shown: list[_Row] = []
+    rows: list[_Row] = []
     count = 0
     for layout in layouts:
         count += 1
@@ -113,20 +117,25 @@ def sample_features(
             map_ = decoded[0].to("cpu", torch.uint8).numpy()
             save_label_png(output_file(out / "decoded", name, ".png"), map_, palette)
             if save:
-                _write_features(output_file(out / "features", name, ".npz"), features[0])
-            if len(shown) < pictures and code == 0:
-                shown.append(
-                    _Row(layout, map_, features[0].cpu(), None if of_image is None else of_image[0].cpu())
+                _write_npz(
+                    output_file(out / "features", name, ".npz"),
+                    features=features[0].to("cpu", torch.float16).numpy(),
                 )
+            if len(rows) < COUNTED and code == 0:
+                real_feature = None if of_image is None else of_image[0].float().cpu()
+                rows.append(_Row(layout, map_, features[0].cpu(), real_feature))
     if not count:
         raise InputError("there is no layout to sample features for")
-    sheet = _sheet(shown, palette, trained.classes)
+    channels = _telling(rows)
+    _write_npz(out / "histograms.npz", **_histograms(rows, channels, len(trained.classes)))
+    sheet = _sheet(rows[:pictures], channels[:2], palette, trained.classes)
     if not cv2.imwrite(str(out / "sheet.png"), sheet[..., ::-1]):
         raise InputError(f"cannot write {out / 'sheet.png'}: is the disk full?")
     result = Sampled(synthetic.compute(), real.compute() if real.matrix.sum() else None)
     write_json(
         out / "scores.json",
         {
+            "classes": [{"name": name, "color": list(color)} for name, color in trained.classes],
             "layouts": count,
             "codes": codes,
             "seed": seed,
@@ -156,9 +165,27 @@ class _Row(NamedTuple):
     real: Tensor | None
 
 
-def _sheet(rows: list[_Row], palette: np.ndarray, classes: tuple[LabelClass, ...]) -> np.ndarray:
+def _histograms(rows: list[_Row], channels: list[int], num_classes: int) -> dict[str, np.ndarray]:
+    """counts [2 or 1, K, C, 256]: of sampled features and of those of images, over the same range of each channel."""
+    samples = [(row.features[channels], torch.from_numpy(row.layout.labels.astype(np.int64))) for row in rows]
+    sources = 1
+    if all(row.real is not None for row in rows):
+        sources = 2
+        # As classes of their own, so that they share their bins.
+        samples += [
+            (row.real[channels], torch.where(labels == 255, 255, labels + num_classes))
+            for row, (_, labels) in zip(rows, list(samples), strict=True)
+            if row.real is not None
+        ]
+    found = distribution(samples, sources * num_classes)
+    counts = found.counts.reshape(sources, num_classes, *found.counts.shape[1:])
+    return {"counts": counts, "low": found.low, "high": found.high, "channels": np.array(channels)}
+
+
+def _sheet(
+    rows: list[_Row], channels: list[int], palette: np.ndarray, classes: tuple[LabelClass, ...]
+) -> np.ndarray:
     """Image, layout, what was decoded and where it differs; then channels of the sampled and of the real feature."""
-    channels = _telling(rows)
     lines = []
     for layout, decoded, features, real in rows:
         size = (layout.labels.shape[0], layout.labels.shape[1])
@@ -199,7 +226,7 @@ def _telling(rows: list[_Row]) -> list[int]:
     return telling.topk(min(CHANNELS, len(telling))).indices.tolist()
 
 
-def _write_features(path: Path, features: Tensor) -> None:
+def _write_npz(path: Path, **arrays: np.ndarray) -> None:
     part = path.with_name(path.stem + ".part.npz")
-    np.savez_compressed(part, features=features.to("cpu", torch.float16).numpy())
+    np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
     os.replace(part, path)
