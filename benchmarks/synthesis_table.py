@@ -65,7 +65,8 @@ ROWS: dict[str, Row] = {
     "features, val layouts": lambda config, generator: with_features(
         config, generator, masks=config.dataset, masks_data=str(DATA), masks_split="val"
     ),
-    "ISDA": partial(real, isda=1.0),
+    "ISDA": partial(real, isda=0.1),
+    "ISDA, strength 0.02": partial(real, isda=0.02),
     "copy-paste": partial(real, copy_paste=0.5),
 }
 PAIRS = [(row, control) for control in ("real", "real, ten") for row in ROWS if row not in ("real", control)]

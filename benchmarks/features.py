@@ -1,0 +1,169 @@
+"""What a generator of features costs: a training step, sampling, and training a network with its features.
+
+    python benchmarks/features.py
+
+Images of 240x180 and 256 channels at an eighth of them, as of CamVid at half its size. Goals on two cores: a training
+step of 60 ms a sample in bf16 with layouts of half the resolution and 110 ms at full resolution, sampling 20 ms, and a
+mixed step of at most 1.1 times (a real step + 3/7 of (a step of the decoder + a pass of the generator)). What is
+compared takes turns; medians. Results go to ``results/features.json``.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tessella.adversarial import CodeEncoder
+from tessella.feature_synthesis import (
+    BicycleGAN,
+    FeatureDiscriminator,
+    FeatureGenerator,
+    one_hot_layout,
+    split,
+)
+from tessella.networks import PSPNet, ResNet
+from tessella.runs.environment import environment
+from tessella.training.fit import resolve_precision
+
+HEIGHT, WIDTH, CHANNELS, CLASSES = 180, 240, 256, 11
+BATCH = 8
+ROUNDS = 15
+
+
+def medians(cases: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """Seconds of each, taking turns."""
+    seconds: dict[str, list[float]] = {name: [] for name in cases}
+    for _ in range(ROUNDS + 2):
+        for name, run in cases.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: float(np.median(values[2:])) for name, values in seconds.items()}
+
+
+def layouts(number: int, stride: int) -> Tensor:
+    labels = torch.randint(0, CLASSES, (number, HEIGHT // 20, WIDTH // 20))
+    labels = labels.repeat_interleave(20, 1).repeat_interleave(20, 2)
+    return one_hot_layout(labels, CLASSES, stride).contiguous(memory_format=torch.channels_last)
+
+
+def generator(stride: int) -> FeatureGenerator:
+    return FeatureGenerator(CLASSES + 1, CHANNELS, blocks=3 if stride == 1 else 2)
+
+
+def training_and_sampling(dtype: torch.dtype) -> dict[str, float]:
+    """Milliseconds a sample."""
+    cases: dict[str, Callable[[], object]] = {}
+    for stride, name in ((1, "full"), (2, "half")):
+        discriminators = [
+            FeatureDiscriminator(CLASSES + 1, CHANNELS, blocks=3 if stride == 1 else 2) for _ in range(2)
+        ]
+        gan = BicycleGAN(generator(stride), CodeEncoder(CHANNELS, 8), *discriminators)
+        gan = gan.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimizer = torch.optim.Adam(gan.parameters(), 2e-4, betas=(0.5, 0.999))
+        size = (-(-HEIGHT // 8), -(-WIDTH // 8))
+        features = torch.randn(BATCH, CHANNELS, *size).contiguous(memory_format=torch.channels_last)
+        given = layouts(BATCH, stride)
+
+        def step(gan: BicycleGAN, optimizer: torch.optim.Adam, given: Tensor, features: Tensor) -> None:
+            with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+                losses = gan(given, features)
+            losses.total.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+        @torch.no_grad()
+        def sample(gan: BicycleGAN, given: Tensor) -> None:
+            with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+                gan.generator(given, torch.randn(BATCH, 8))
+
+        cases[f"training, {name} resolution"] = partial(step, gan, optimizer, given, features)
+        cases[f"sampling, {name} resolution"] = partial(sample, gan, given)
+    return {name: 1000 * seconds / BATCH for name, seconds in medians(cases).items()}
+
+
+def mixed(dtype: torch.dtype) -> dict[str, float]:
+    """A mixed step of seven images and three features, in multiples of the sum of its parts."""
+    network = PSPNet(
+        CLASSES,
+        backbone=partial(ResNet, depth=18, width=64),
+        pyramid_channels=64,
+        head_channels=128,
+        auxiliary_channels=0,
+    ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    halves = split(network, "backbone.layer3")
+    optimizer = torch.optim.SGD(network.parameters(), 1e-3, momentum=0.9)
+    made = generator(1).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    images = torch.rand(7, 3, HEIGHT, WIDTH).contiguous(memory_format=torch.channels_last)
+    labels = torch.randint(0, CLASSES, (7, HEIGHT, WIDTH))
+    three, seven = layouts(3, 1), layouts(7, 1)
+    loss = torch.nn.CrossEntropyLoss()
+
+    def cast() -> torch.autocast:
+        return torch.autocast("cpu", dtype, enabled=dtype != torch.float32)
+
+    def update(total: Tensor) -> None:
+        total.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    def sample(given: Tensor) -> Tensor:
+        with torch.no_grad(), cast():
+            features: Tensor = made(given, torch.randn(len(given), 8))
+        return features
+
+    def real() -> None:
+        with cast():
+            logits = network(images)
+        update(loss(logits.float(), labels))
+
+    def decoder(features: Tensor) -> None:
+        with cast():
+            logits = halves.decode(features, (HEIGHT, WIDTH))
+        update(loss(logits.float(), labels[: len(features)]))
+
+    def both() -> None:
+        features = sample(three)
+        with cast():
+            total = loss(network(images).float(), labels)
+            total = total + 3 / 7 * loss(halves.decode(features, (HEIGHT, WIDTH)).float(), labels[:3])
+        update(total)
+
+    given = sample(seven)
+    seconds = medians(
+        {
+            "mixed": both,
+            "real": real,
+            "decoder": lambda: decoder(given),
+            "generator": lambda: sample(seven),
+        }
+    )
+    parts = seconds["real"] + 3 / 7 * (seconds["decoder"] + seconds["generator"])
+    return {
+        **{f"{name}, ms": 1000 * value for name, value in seconds.items()},
+        "mixed over the sum of its parts": seconds["mixed"] / parts,
+    }
+
+
+def main() -> None:
+    dtype = torch.bfloat16 if resolve_precision("auto") == "bf16" else torch.float32
+    result = {
+        "precision": str(dtype).removeprefix("torch."),
+        "milliseconds_a_sample": training_and_sampling(dtype),
+        "mixed_training": mixed(dtype),
+        **environment(),
+    }
+    file = Path(__file__).parent / "results" / "features.json"
+    file.write_text(json.dumps(result, indent=1) + "\n")
+    print(
+        json.dumps({k: result[k] for k in ("precision", "milliseconds_a_sample", "mixed_training")}, indent=1)
+    )
+
+
+if __name__ == "__main__":
+    main()
