@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from tessella.errors import InputError
 from tessella.feature_synthesis import split
 from tessella.networks import DeepLabV2, DeepLabV3Plus, PSPNet, ResNet
+from tessella.networks.adapters import as_network
 
 SMALL = partial(ResNet, depth=18, width=8)
 
@@ -149,3 +150,17 @@ def test_layers_that_there_are_not(pspnet):
     unused.spare = nn.Conv2d(3, 3, 1)
     with pytest.raises(InputError, match="does not call this layer"):
         split(unused, "spare").encode(torch.rand(1, 3, 24, 32))
+
+
+def test_hugging_face():
+    transformers = pytest.importorskip("transformers", reason="needs transformers")
+    config = transformers.SegformerConfig(
+        num_labels=5, depths=[1, 1, 1, 1], hidden_sizes=[8, 16, 24, 32], decoder_hidden_size=16
+    )
+    network = as_network(transformers.SegformerForSemanticSegmentation(config)).eval()
+    (layer,) = (found for found, _ in network.named_modules() if found.endswith("decode_head.linear_fuse"))
+    image = torch.rand(1, 3, 96, 128)
+    halves = split(network, layer)
+    with torch.no_grad():
+        features = halves.encode(image)
+        assert torch.equal(halves.decode(features, (96, 128)), network(image))
