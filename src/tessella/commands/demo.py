@@ -11,11 +11,13 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from tessella.adversarial import CodeEncoder
 from tessella.commands.evaluate import print_scores
 from tessella.commands.scenes import render_with_progress
 from tessella.datasets.files import read_map
 from tessella.datasets.nyudv2_classes import index_of_id40
 from tessella.dilation import LearnableDilation
+from tessella.feature_synthesis import FeatureDiscriminator, FeatureGenerator
 from tessella.metrics import ConfusionMatrix
 from tessella.recipes.features import features
 from tessella.recipes.streets import rooms, streets
@@ -39,7 +41,7 @@ from tessella.training.fit import Machine
 SEQUENCES = {"train": 320, "val": 20, "test": 8}
 MORE_STEPS = 120
 ROOM_STEPS = 200
-GENERATOR_STEPS = 250
+GENERATOR_STEPS = 500
 
 
 def run(options: argparse.Namespace) -> None:
@@ -183,6 +185,9 @@ def _make_features(data: Path, trained: Path, out: Path, machine: Machine, conso
         config = replace(
             features(),
             network=str(trained),
+            generator=partial(FeatureGenerator, reduction_width=8, widths=(64, 96, 128)),
+            discriminator=partial(FeatureDiscriminator, reduction_width=8, widths=(48, 96)),
+            encoder=partial(CodeEncoder, widths=(48, 96)),
             steps=GENERATOR_STEPS,
             validate_every=GENERATOR_STEPS,
             learning_rate=1e-3,

@@ -1,0 +1,166 @@
+"""Which layer's features are easy to make, and help: tables 6.2 and 6.3 of the thesis, on CamVid.
+
+    python benchmarks/feature_layers.py RUNS --data CAMVID          # RUNS/base_0 as of synthesis_table.py
+    python benchmarks/feature_layers.py RUNS                        # the table of what is there
+
+For each layer of one network: entropy and overlap of histograms of its features on training crops, the score of a
+generator trained for it (mean IoU of the frozen decoder on sampled features, test layouts), and what training with its
+features gains over the same training without. The last row of the table is the rank correlation of each column with the
+gain. "baseline" has no atrous reduction and sees layouts at the features' resolution. Each result is a file under
+``results/feature_layers/``; what is there is not repeated.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from scipy.stats import spearmanr
+from torch import Tensor
+
+from tessella.datasets.loading import training_loader
+from tessella.feature_synthesis.analysis import distribution
+from tessella.recipes.features import features, features_baseline, images_baseline
+from tessella.recipes.synthetic import camvid_synthetic
+from tessella.runs.environment import environment, write_json
+from tessella.runs.evaluation import evaluate
+from tessella.runs.feature_gan import FeatureGAN, load_generator, split_normalized, train_generator
+from tessella.runs.model import load_model
+from tessella.runs.sampling import find_layouts, sample_features, scores_json
+from tessella.runs.segmentation import open_split, training_transform
+from tessella.runs.synthetic import Synthetic
+from tessella.runs.training import train
+from tessella.training.fit import Machine
+
+RESULTS = Path(__file__).parent / "results" / "feature_layers"
+ROWS: dict[str, FeatureGAN] = {
+    "image": images_baseline(),
+    "layer1": replace(features(), at="backbone.layer1.1.relu", side="input"),
+    "layer2": replace(features(), at="backbone.layer2.1.relu", side="input"),
+    "layer3": replace(features(), at="backbone.layer3.1.relu", side="input"),
+    "layer3, baseline": replace(features_baseline(), at="backbone.layer3.1.relu", side="input"),
+    "layer4": replace(features(), at="backbone.layer4.1.relu", side="input"),
+}
+PATCHES = 400
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--steps", type=int, default=1500, help="of each generator")
+    options = parser.parse_args()
+    if options.data:
+        for row in options.rows:
+            file = RESULTS / f"{row.replace(', ', '_')}.json"
+            if not file.exists():
+                write_json(file, measure(row, options.data, options.runs, options.steps))
+    print(table())
+
+
+def measure(row: str, data: Path, runs: Path, steps: int) -> dict[str, Any]:
+    name = row.replace(", ", "_")
+    base, run = runs / "base_0", runs / f"layer_{name}"
+    config = replace(ROWS[row], network=str(base), steps=steps, validate_every=steps, workers=0)
+    machine = Machine(progress=False)
+    if not (run / "checkpoints" / "best.ckpt").exists():
+        train_generator(config, "features", data, run, machine=machine)
+    generator = load_generator(str(run))
+    layouts = find_layouts([f"{data}:test"], generator.of_network)
+    sampled = sample_features(generator, layouts, runs / f"samples_{name}", device=torch.device("cpu"))
+    of_layer = distribution(_patches(base, config, data), len(generator.classes))
+    more = replace(
+        camvid_synthetic(),
+        weights=str(base / "checkpoints" / "best.ckpt"),
+        synthetic=Synthetic(str(run)),
+        workers=0,
+    )
+    trained = runs / f"with_{name}"
+    if not (trained / "evaluation").exists():
+        train(more, "camvid_synthetic", data, trained, machine=machine)
+    scores = evaluate(
+        load_model(str(trained)).on_batches(torch.device("cpu")),
+        open_split(more, data, "test"),
+        trained / "evaluation" / "test",
+        description={"dataset": "CamVid", "split": "test", "network": row, "checkpoint": "best.ckpt"},
+        pictures=0,
+    )
+    assert sampled.real is not None
+    print(
+        f"{row}: score {100 * sampled.synthetic.mean_iou:.1f}, then {100 * scores.mean_iou:.2f}", flush=True
+    )
+    return {
+        "row": row,
+        "channels": len(generator.generator.mean),
+        "entropy": of_layer.entropy(),
+        "overlap": of_layer.overlap(),
+        "score": scores_json(sampled.synthetic),
+        "score_of_images": scores_json(sampled.real),
+        "trained_with": scores_json(scores),
+        "steps": steps,
+        **environment(),
+    }
+
+
+@torch.no_grad()
+def _patches(base: Path, config: FeatureGAN, data: Path) -> Iterator[tuple[Tensor, Tensor]]:
+    """Features and labels of training crops."""
+    model = load_model(str(base))
+    assert model.config is not None
+    halves = split_normalized(model.network.eval(), config.at, config.side)
+    loader = training_loader(
+        open_split(model.config, data, model.config.train_split), training_transform(model.config), 8, seed=0
+    )
+    for batch in islice(loader, PATCHES // 8):
+        encoded = (
+            model.network.normalize(batch["image"]) if not config.at else halves.encode(batch["image"])  # type: ignore[operator]
+        )
+        yield from zip(encoded, batch["labels"], strict=True)
+
+
+def table() -> str:
+    found = {r["row"]: r for r in (json.loads(f.read_text()) for f in sorted(RESULTS.glob("*.json")))}
+    control = RESULTS.parent / "synthesis" / "real_0.json"
+    before = json.loads(control.read_text())["test"] if control.exists() else None
+    lines = [
+        "| layer | channels | entropy | overlap | score | its class accuracy | gain in mean IoU | in class accuracy |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    columns: dict[str, list[float]] = {}
+    for row in (row for row in ROWS if row in found):
+        result = found[row]
+        gains = [
+            100 * (result["trained_with"][name] - before[name]) if before else float("nan")
+            for name in ("mean_iou", "class_accuracy")
+        ]
+        score = [100 * result["score"][name] for name in ("mean_iou", "class_accuracy")]
+        lines.append(
+            f"| {row} | {result['channels']} | {result['entropy']:.2f} | {result['overlap']:.2f} | {score[0]:.1f} "
+            f"| {score[1]:.1f} | {gains[0]:+.2f} | {gains[1]:+.2f} |"
+        )
+        if row != "layer3, baseline":
+            values = {
+                "entropy": result["entropy"],
+                "overlap": result["overlap"],
+                "score": score[0],
+                "gain": gains[0],
+            }
+            for name, value in values.items():
+                columns.setdefault(name, []).append(value)
+    if len(columns.get("gain", [])) > 2:
+        ranks = [
+            spearmanr(columns[name], columns["gain"]).statistic for name in ("entropy", "overlap", "score")
+        ]
+        lines.append(f"| rank correlation with the gain | | {' | '.join(f'{r:+.2f}' for r in ranks)} | | | |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
