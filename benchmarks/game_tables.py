@@ -78,22 +78,26 @@ def figure(result: Result, others: dict[str, Result], out: Path) -> None:
         place, aware = places[name], row["attacks"]["RMIA"]["auc"]
         spread = [[aware["value"] - aware["low"]], [aware["high"] - aware["value"]]]
         axes.errorbar(place, aware["value"], spread, fmt="o", color=SERIES[0], ms=5, lw=1)
-        # Names stand where no other dot is: left of one that has another close by at its right, else below one another.
-        crowded = any(0 < other - place < 4 for other in places.values())
-        height = aware["value"] if crowded else min(aware["value"], heights.get(place, 1) - 0.024)
-        if not crowded:
-            heights[place] = height
-        shift, side = ((-8, -3), "right") if crowded else ((8, -3), "left")
-        axes.annotate(name, (place, height), shift, textcoords="offset points", fontsize=SMALL, ha=side)
         if "unaware" in row:
             axes.plot(place, row["unaware"]["RMIA"]["value"], "o", mfc="white", color=SERIES[1], ms=5)
+        # Names of dots that stand close together are one column at their right, below one another.
+        column = max(other for other in places.values() if abs(other - place) < 4)
+        height = heights[column] = min(aware["value"], heights.get(column, 2.0) - 0.026)
+        axes.annotate(
+            name,
+            (place, aware["value"]),
+            (column + 1, height),
+            fontsize=SMALL,
+            va="center",
+            arrowprops={"arrowstyle": "-", "color": "0.75", "lw": 0.6},
+        )
     axes.plot([], [], "o", color=SERIES[0], label="RMIA, by who knows of the defence, 95% interval")
     axes.plot([], [], "o", mfc="white", color=SERIES[1], label="RMIA, by who does not")
     axes.axhline(0.5, color="0.6", lw=0.8, ls=":")
     axes.set_xlabel("Mean IoU on images that were not trained on")
     axes.set_ylabel("AUC of the attack")
     axes.set_ylim(0.45, 1)
-    axes.margins(x=0.2)
+    axes.margins(x=0.25)
     axes.legend(loc="upper left", fontsize=SMALL, frameon=False)
     drawn.savefig(out, dpi=130)
 

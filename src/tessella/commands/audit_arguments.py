@@ -155,5 +155,5 @@ def add_defences(parser: argparse.ArgumentParser, meaning: str, form: str = "NAM
         default="",
         metavar="RUN",
         help="of features, for synfeat: a run of tessella train features, or FILE.py:FUNCTION that makes encode, "
-        "decode and generate of the network; that file is run",
+        "decode and generate of the network; that file is run. In a game, {model} in it stands for 00, 01, ...",
     )

@@ -19,6 +19,11 @@ from tessella.runs.synfeat import synthetic_features
 from tessella.runs.user_code import load_function
 
 
+def is_code(generator: str) -> bool:
+    """FILE.py:FUNCTION, or meant to be, and no run."""
+    return ".py" in generator
+
+
 def defended(
     black_box: BlackBox,
     network: nn.Module,
@@ -40,7 +45,7 @@ def defended(
             raise InputError(
                 "--defence synfeat: give it first, and its generator as --generator RUN, or FILE.py:FUNCTION"
             )
-        if ".py" in generator:
+        if is_code(generator):
             return SynFeat(*load_function(generator)(network), *strength)
         return synthetic_features(generator, network, secret, *strength)
 

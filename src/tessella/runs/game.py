@@ -24,8 +24,9 @@ from tessella.membership_inference.blocks import DROPPED, Frame, blocks, coin_fl
 from tessella.networks.normalized import Normalized
 from tessella.runs.asking import Kept, Row, ask_all, fingerprint
 from tessella.runs.configuration import from_json, to_json
-from tessella.runs.defended import defended
+from tessella.runs.defended import defended, is_code
 from tessella.runs.environment import write_json
+from tessella.runs.feature_gan import load_generator
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import Segmentation
 from tessella.runs.training import train
@@ -42,7 +43,8 @@ HELD_BACK = 20
 class Game:
     """config, recipe, data: of each training. models: how many. length, buffer: of blocks of video, and what is dropped
     before a cut, in the unit of the last number in an image's name. seed: of the coins; model k is trained with seed
-    ``config.seed + k``. generator: of the SynFeat defence, as ``defended`` takes it.
+    ``config.seed + k``. generator: of the SynFeat defence, as ``defended`` takes it;
+    ``{model}`` in it stands for a model's number, 00, 01, ...
     """
 
     config: Segmentation
@@ -153,7 +155,16 @@ def _require_defences(game: Game, defences: Sequence[str]) -> None:
     """Before hours of training: InputError for a defence that there is not, or that the network does not allow."""
     network = Normalized(game.config.network(2, 3), [0.0] * 3, [1.0] * 3)
     for defence in defences:
-        defended(lambda images: images, network, defence.split("+"), game.generator)
+        names = defence.split("+")
+        if names[0].startswith("synfeat") and game.generator and not is_code(game.generator):
+            for model in range(game.models):
+                load_generator(_generator(game, model))
+            names = names[1:]
+        defended(lambda images: images, network, names, game.generator)
+
+
+def _generator(game: Game, model: int) -> str:
+    return game.generator.replace("{model}", f"{model:02d}")
 
 
 def train_and_ask(
@@ -217,7 +228,9 @@ def ask_model(
         shutil.copyfile(twin, file)  # the best was the last
     kept = Kept(file, head)
     maps = maps_file(out, model, defence) if checkpoint == "last" else None
-    protected = defended(victim, victim.network, defence.split("+") if defence else [], game.generator)
+    protected = defended(
+        victim, victim.network, defence.split("+") if defence else [], _generator(game, model)
+    )
     black_box = checked(protected, len(pool.classes))
     return ask_all(black_box, pool, kept, side="", label_only=label_only, maps=maps)
 
