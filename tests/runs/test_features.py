@@ -114,7 +114,7 @@ def test_training_with_features(folder, tmp_path):
     for number, synthetic in enumerate(
         (
             Synthetic(generator),
-            Synthetic(generator, hard=2, filter=1.25, **masks),
+            Synthetic(generator, hard=2, filter=1.25, spread=0.5, **masks),
             Synthetic(generator, **masks),
             Synthetic(hard=1),
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +16,7 @@ from tessella.datasets.transforms import Transform
 from tessella.errors import InputError
 from tessella.feature_synthesis import one_hot_layout
 from tessella.feature_synthesis.layouts import random_codes
+from tessella.feature_synthesis.residual import Residuals
 from tessella.networks.normalized import Normalized
 from tessella.training.losses import SegmentationLoss
 from tessella.training.mixed import Extra
@@ -33,6 +35,7 @@ class Synthetic:
     batch_norm: of synthetic features, where that of the network is not frozen; own: by their own batch, whose
         statistics never enter the averages
     hard: steps whose hardest real images give the layouts of the next so many; 0 for layouts as they come
+    spread: of noise that is added to features, in deviations of real ones around generated ones of their class
     filter: leaves out pixels whose loss is so many times the mean of their class; 0 for none
     masks: a data set with further layouts, in the same classes
     masks_data: its folder
@@ -45,6 +48,7 @@ class Synthetic:
     label_smoothing: float = 1e-4
     batch_norm: Literal["own", "shared"] = "own"
     hard: int = 0
+    spread: float = 0.0
     filter: float = 0.0
     masks: Callable[..., SegmentationDataset] | None = None
     masks_data: str = ""
@@ -57,16 +61,25 @@ class Synthetic:
             raise InputError(f"synthetic.ratio {self.ratio}: give more than 0 and less than 1")
         return max(1, round(batch_size * self.ratio / (1 - self.ratio)))
 
-    def extra(self, network: Normalized, loss: SegmentationLoss, batch_size: int, num_classes: int) -> Extra:
+    def extra(
+        self,
+        network: Normalized,
+        loss: SegmentationLoss,
+        batch_size: int,
+        train_set: SegmentationDataset,
+        transform: Transform,
+    ) -> Extra:
         """For the training of ``network``.
 
         Raises InputError where the generator is for other layers or other classes than the network has.
         """
+        num_classes = len(train_set.classes)
         trained = self._load(network, num_classes)
+        residuals = _residuals(trained, train_set, transform) if trained and self.spread else None
         return Extra(
             loss,
             self.number(batch_size) / batch_size,
-            None if trained is None else _Synthesis(trained, num_classes),
+            None if trained is None else _Synthesis(trained, num_classes, residuals, self.spread),
             None if trained is None else trained.halves_of(network),  # type: ignore[arg-type]
             self.hard,
             self.masks_share if self.masks else 0.0,
@@ -124,7 +137,14 @@ class Synthetic:
 class _Synthesis:
     """Labels to features, with a new code for each."""
 
-    def __init__(self, trained: "TrainedGenerator", num_classes: int) -> None:
+    def __init__(
+        self,
+        trained: "TrainedGenerator",
+        num_classes: int,
+        residuals: Residuals | None = None,
+        spread: float = 0.0,
+    ) -> None:
+        self.residuals, self.spread = residuals, spread
         self.generator: nn.Module = trained.generator
         self.code_channels = trained.generator.code_channels
         self.stride = trained.config.layout_stride
@@ -135,4 +155,23 @@ class _Synthesis:
         layouts = one_hot_layout(labels, self.num_classes, self.stride)
         layouts = layouts.contiguous(memory_format=torch.channels_last)
         features: Tensor = self.generator(layouts, random_codes(layouts, self.code_channels))
+        if self.residuals is not None:
+            noise = self.residuals.sample(labels, (features.shape[-2], features.shape[-1]))
+            features = features + self.spread * noise.to(features.device)
         return features
+
+
+@torch.no_grad()
+def _residuals(
+    trained: "TrainedGenerator", train_set: SegmentationDataset, transform: Transform
+) -> Residuals:
+    """Of real features around those that the generator makes of their layouts, on 128 augmented training images."""
+    make = _Synthesis(trained, len(train_set.classes))
+    loader = stream_loader(SampleStream(train_set, transform, seed=0), 8)
+    return Residuals.measure(
+        (
+            (trained.halves.encode(batch["image"]), make(batch["labels"]), batch["labels"])
+            for batch in islice(loader, 16)
+        ),
+        len(train_set.classes),
+    )

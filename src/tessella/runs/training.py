@@ -136,7 +136,9 @@ def _task(config: Segmentation, network: Normalized, train_set: SegmentationData
         if config.synthetic is None:
             return SegmentationTask(*arguments, **options)
         smoothed = loss(label_smoothing=config.synthetic.label_smoothing)
-        extra = config.synthetic.extra(network, smoothed, config.batch_size, classes)
+        extra = config.synthetic.extra(
+            network, smoothed, config.batch_size, train_set, training_transform(config)
+        )
         return MixedTask(*arguments, extra=extra, **options)
     from tessella.training.private import PrivateTask  # needs Opacus
 
