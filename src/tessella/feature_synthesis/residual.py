@@ -14,8 +14,8 @@ class Residuals:
     """Normal noise with the covariance, in each class, of real features around generated ones.
 
     A code of a few numbers for a whole layout cannot say what each place of it looks like, and an L1 loss lets a
-    generator make the middle of all that is possible. So features of the same layout hardly differ, and a decoder
-    learns little from them; noise of this covariance gives them the spread of real ones, drawn for each place by itself.
+    generator make the middle of all that is possible. So features of one layout hardly differ, and a decoder learns
+    little from them; noise of this covariance gives them the spread of real ones, drawn for each place by itself.
     """
 
     def __init__(self, roots: Float[Tensor, "classes channels channels"]) -> None:
