@@ -23,7 +23,7 @@ class Residuals:
 
     @classmethod
     def measure(cls, samples: Iterable[tuple[Tensor, Tensor, Tensor]], num_classes: int) -> "Residuals":
-        """From (real features [B, C, h, w], generated ones, labels [B, H, W]); no noise for classes that never occur."""
+        """From (real features [B, C, h, w], generated ones, labels [B, H, W]); classes that never occur have none."""
         sums: Tensor | None = None
         counts = torch.zeros(num_classes)
         for real, made, labels in samples:
