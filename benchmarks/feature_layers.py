@@ -73,7 +73,7 @@ def measure(row: str, data: Path, runs: Path, steps: int) -> dict[str, Any]:
     if not (run / "checkpoints" / "best.ckpt").exists():
         train_generator(config, "features", data, run, machine=machine)
     generator = load_generator(str(run))
-    layouts = find_layouts([f"{data}:test"], generator.of_network)
+    layouts = find_layouts([f"{data}:test"], generator)
     sampled = sample_features(generator, layouts, runs / f"samples_{name}", device=torch.device("cpu"))
     of_layer = distribution(_patches(base, config, data), len(generator.classes))
     more = replace(

@@ -61,8 +61,6 @@ ROWS: dict[str, Row] = {
     "features, no smoothing": partial(with_features, label_smoothing=0.0),
     "features, smoothing 0.1": partial(with_features, label_smoothing=0.1),
     "features, half": partial(with_features, ratio=0.5),
-    "features, spread": partial(with_features, spread=1.0),
-    "features, spread and hard": partial(with_features, spread=1.0, hard=10),
     "features, filter": partial(with_features, filter=1.25),
     "features, val layouts": lambda config, generator: with_features(
         config, generator, masks=config.dataset, masks_data=str(DATA), masks_split="val"

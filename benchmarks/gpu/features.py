@@ -61,7 +61,7 @@ def measure(
     )
     seconds["generator"] = train_generator(of_generator, "features", data, run, machine=MACHINE).seconds
     trained = load_generator(str(run))
-    layouts = find_layouts([f"{data}:test"], trained.of_network)
+    layouts = find_layouts([f"{data}:test"], trained)
     sampled = sample_features(trained, layouts, folder / "samples", device=DEVICE)
     assert sampled.real is not None
     result = {

@@ -9,12 +9,10 @@ from tessella.errors import InputError
 from tessella.feature_synthesis import (
     FeatureDiscriminator,
     FeatureGenerator,
-    layout_of,
     one_hot_layout,
     pseudo_labels,
 )
 from tessella.feature_synthesis.generator import AtrousReduction
-from tessella.feature_synthesis.residual import Residuals
 
 
 def test_reduction_is_the_full_convolutions_then_the_stride():
@@ -87,8 +85,6 @@ def test_layouts():
     torch.testing.assert_close(halved[0, :, 0, 1], torch.tensor([0, 0.5, 0.5, 0]))
     with pytest.raises(InputError, match="label 7: the generator knows classes 0 to 2"):
         one_hot_layout(torch.tensor([[[0, 7]]]), 3)
-    posteriors = torch.rand(2, 5, 8, 8).softmax(1)
-    assert torch.equal(layout_of(posteriors).argmax(1), posteriors.argmax(1))
 
 
 def test_pseudo_labels_fill_holes_from_the_nearest_sure_pixel():
@@ -103,24 +99,3 @@ def test_pseudo_labels_fill_holes_from_the_nearest_sure_pixel():
     assert (pseudo_labels(posteriors, 0.95) == 255).all()
     with pytest.raises(InputError, match=r"sure 1.0"):
         pseudo_labels(posteriors, 1.0)
-
-
-def test_residuals_have_the_spread_of_real_features():
-    torch.manual_seed(0)
-    labels = torch.randint(0, 2, (4, 40, 40))
-    labels[:, :4] = 255
-    root = torch.tensor([[[1.0, 0.0], [0.5, 2.0]], [[0.1, 0.0], [0.0, 0.3]]])
-    known = labels.masked_fill(labels == 255, 0)
-    real = torch.einsum("bhwij,bhwj->bihw", root[known], torch.randn(4, 40, 40, 2))
-    residuals = Residuals.measure([(real, torch.zeros_like(real), labels)], 3)
-    for label in range(2):
-        expected = root[label] @ root[label].T
-        found = residuals.roots[label] @ residuals.roots[label].T
-        torch.testing.assert_close(found, expected, rtol=0.1, atol=0.05)
-    assert residuals.roots[2].abs().max() == 0
-    noise = residuals.sample(labels.repeat_interleave(2, 1).repeat_interleave(2, 2), (40, 40))
-    assert noise.shape == (4, 2, 40, 40)
-    assert (noise.permute(0, 2, 3, 1)[labels == 255] == 0).all()
-    values = noise.permute(0, 2, 3, 1)[labels == 1]
-    torch.testing.assert_close(values.T.cov(), root[1] @ root[1].T, rtol=0.15, atol=0.01)
-    assert not torch.equal(noise, residuals.sample(labels, (40, 40)))

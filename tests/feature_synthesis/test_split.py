@@ -164,3 +164,43 @@ def test_hugging_face():
     with torch.no_grad():
         features = halves.encode(image)
         assert torch.equal(halves.decode(features, (96, 128)), network(image))
+
+
+class Modal(nn.Module):
+    """Does one thing in training and another in evaluation, and names a buffer of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.head = nn.Conv2d(8, 4, 1)
+        self.register_buffer("scale", torch.tensor(2.0))
+
+    def forward(self, image):
+        x = F.dropout(self.stem(image), 0.5, self.training) * self.scale
+        return F.interpolate(self.head(x), image.shape[2:], mode="bilinear")
+
+
+def test_mode_and_buffers_are_those_of_the_moment():
+    network = Modal().train()
+    halves = split(network, "stem")
+    image = torch.rand(1, 3, 16, 16)
+    features = halves.encode(image)
+    assert not torch.equal(halves.decode(features, (16, 16)), halves.decode(features, (16, 16)))
+    network.eval()
+    network.scale = torch.tensor(3.0)  # as moving to another device replaces it
+    assert torch.equal(halves.decode(halves.encode(image), (16, 16)), network(image))
+
+
+def test_hooks_keep_empty_images_out_of_the_encoders_averages():
+    network = Untraceable()
+    network.stem = nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU(inplace=True)
+    )
+    network.head = nn.Sequential(nn.BatchNorm2d(8), nn.Conv2d(8, 4, 1))
+    halves = split(network.train(), "block")
+    features = halves.encode(torch.rand(2, 3, 24, 32))
+    before, behind = network.stem[1].running_mean.clone(), network.head[0].running_mean.clone()
+    halves.decode(features, (24, 32))
+    assert torch.equal(network.stem[1].running_mean, before)
+    assert not torch.equal(network.head[0].running_mean, behind)
+    assert all(module.training for module in network.modules())

@@ -22,6 +22,7 @@ from tessella.runs.model import load_model
 from tessella.runs.synthetic import Synthetic
 from tessella.runs.training import train
 from tessella.training.feature_gan import FeatureGanTask
+from tessella.training.mixed import MixedTask
 
 SMALL = FeatureGAN(
     generator=partial(FeatureGenerator, reduction_width=8, widths=(32, 32)),
@@ -108,25 +109,77 @@ def test_nan_stops_and_keeps_the_last_good_state(folder, tmp_path):
 
 def test_training_with_features(folder, tmp_path):
     weights = str(folder / "network" / "checkpoints" / "best.ckpt")
-    generator = str(folder / "generator")
+    generator, labels = str(folder / "generator"), str(folder / "data" / "val" / "labels")
     changes = {"steps": 4, "validate_every": 4, "weights": weights, "keep_statistics": True}
-    masks = {"masks": SplitFolders, "masks_data": str(folder / "data"), "masks_split": "val"}
+    named = {"masks": SplitFolders, "masks_data": str(folder / "data"), "masks_split": "val"}
     for number, synthetic in enumerate(
         (
             Synthetic(generator),
-            Synthetic(generator, hard=2, filter=1.25, spread=0.5, **masks),
-            Synthetic(generator, **masks),
+            Synthetic(generator, hard=2, filter=1.25, masks_data=labels),
+            Synthetic(generator, **named),
             Synthetic(hard=1),
         )
     ):
-        run = tmp_path / str(number)
         config = blocks_config(synthetic=synthetic, **changes)
+        run = tmp_path / str(number)
         assert train(config, "blocks", folder / "data", run, machine=MACHINE).step == 4
-        saved = load_model(str(run)).config
-        assert saved.synthetic == synthetic or saved.synthetic.masks is not None
-    # The encoder's layers and the statistics are there, and the generator is not in the checkpoint.
-    state = torch.load(tmp_path / "0" / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
-    assert all(name.startswith(("network.", "class_loss")) for name in state)
+        assert load_model(str(run)).config.synthetic.generator == synthetic.generator
+    # Neither the generator nor training data is in the checkpoint.
+    checkpoint = torch.load(tmp_path / "1" / "checkpoints" / "best.ckpt", weights_only=True)
+    assert all(name.startswith(("network.", "class_loss")) for name in checkpoint["state_dict"])
+    assert all(isinstance(position, int) for position in checkpoint["hard"]["hardest"])
+
+
+def test_hard_mining_goes_on_exactly(folder, tmp_path):
+    changes = {
+        "weights": str(folder / "network" / "checkpoints" / "best.ckpt"),
+        "synthetic": Synthetic(str(folder / "generator"), hard=2, filter=1.25),
+        "validate_every": 3,
+    }
+    data = folder / "data"
+    train(blocks_config(steps=7, **changes), "blocks", data, tmp_path / "whole", machine=MACHINE)
+    schedule = blocks_config(steps=7, **changes)
+
+    def stop(task, batch):
+        if task.global_step == 3 and not (tmp_path / "stopped").exists():
+            (tmp_path / "stopped").touch()
+            raise InputError("stopped")
+        return loss_of(task, batch)
+
+    loss_of = MixedTask.loss_of
+    MixedTask.loss_of = stop
+    try:
+        with pytest.raises(InputError, match="stopped"):
+            train(schedule, "blocks", data, tmp_path / "parts", machine=MACHINE)
+        train(schedule, "blocks", data, tmp_path / "parts", machine=MACHINE, resume=True)
+    finally:
+        MixedTask.loss_of = loss_of
+    whole, parts = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)
+        for name in ("whole", "parts")
+    )
+    assert whole["hard"] == parts["hard"]
+    for name, value in whole["state_dict"].items():
+        assert torch.equal(value, parts["state_dict"][name]), name
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"at": "backbone.layer1.1"},
+        {"generator": partial(FeatureGenerator, blocks=0, widths=(8, 8)), "at": "backbone.layer3"},
+        {"layout_stride": 2},
+        {"at": ""},
+    ],
+)
+def test_features_are_as_large_as_the_networks(folder, tmp_path, changes):
+    """Also where the generator's own blocks would make them of another size."""
+    config = replace(SMALL, network=str(folder / "network"), steps=1, validate_every=1, **changes)
+    train_generator(config, "features", folder / "data", tmp_path / "run", machine=MACHINE)
+    trained = load_generator(str(tmp_path / "run"))
+    labels = torch.zeros(2, 48, 64, dtype=torch.long)
+    made = trained.make(labels, torch.randn(2, 8))
+    assert made.shape == trained.halves.encode(torch.zeros(2, 3, 48, 64)).shape
 
 
 def test_rivals_train(folder, tmp_path):
@@ -165,11 +218,14 @@ def test_generators_of_something_else(folder, tmp_path):
     wide = blocks_config(
         network=partial(blocks_config().network, head_channels=24), synthetic=Synthetic(generator)
     )
-    with pytest.raises(InputError, match=r"was trained for another network: network.cls"):
+    with pytest.raises(InputError, match=r"was trained for another network"):
         train(wide, "blocks", data, tmp_path / "wide", machine=MACHINE)
     few = write_blocks(tmp_path / "few", 2)
     (few / "classes.txt").write_text("red\ngreen\nblue\nyellow\nviolet\n")
-    with pytest.raises(InputError, match="makes features of 4 classes, the data set has 5"):
+    with pytest.raises(
+        InputError,
+        match="makes features of the classes red, green, blue, yellow; the",
+    ):
         train(
             blocks_config(synthetic=Synthetic(generator)), "blocks", few, tmp_path / "five", machine=MACHINE
         )
@@ -205,8 +261,17 @@ def test_bad_words_on_the_command_line(folder, tmp_path, capsys):
     ):
         assert main(["sample", *arguments, "--out", str(tmp_path / "out")]) == 2
         assert message in capsys.readouterr().err
-    with pytest.raises(InputError, match=r"synthetic.ratio 1"):
-        Synthetic(ratio=1.0).number(4)
+    for wrong in ({"ratio": 1.0}, {"hard": -1}, {"masks_share": 5}, {"filter": -1}):
+        with pytest.raises(InputError, match=f"synthetic.{next(iter(wrong))}"):
+            Synthetic(**wrong)
+    photos = str(data / "test" / "images" / "0.png")
+    streets = ("train", "streets", "--data", str(data), "--out", str(tmp_path / "run"))
+    assert main([*streets, "--synthetic.masks", "Nothing"]) == 2
+    assert "synthetic.masks: 'Nothing'" in capsys.readouterr().err
+    assert main(["train", "streets", "--synthetic.masks", "SplitFolders", "--fields"]) == 0
+    assert "--synthetic.masks.images" in capsys.readouterr().out
+    assert main(["predict", str(folder / "network"), photos, "--out", str(tmp_path), "--sure", "2"]) == 2
+    assert "sure 2" in capsys.readouterr().err
     assert main(["audit", "game", "features", "--data", str(data), "--out", str(tmp_path / "game")]) == 2
     assert "features trains no segmentation network" in capsys.readouterr().err
 

@@ -1,5 +1,6 @@
 """Training with synthetic features beside images."""
 
+import itertools
 from functools import partial
 
 import pytest
@@ -40,7 +41,10 @@ def task_of(network, synthesize, **options):
         optimizer = torch.optim.SGD(module.parameters(), 0.1)
         return optimizer, poly(optimizer, 10)
 
-    return MixedTask(network, SegmentationLoss(), configure, 4, 0, extra=extra)
+    task = MixedTask(network, SegmentationLoss(), configure, 4, 0, extra=extra)
+    batches = itertools.count()
+    task.first_position = lambda count: count * next(batches)
+    return task
 
 
 def batch_of(number=2, extra=1):
@@ -96,19 +100,16 @@ def test_smoothing_is_equation_6_3(network):
     torch.testing.assert_close(SegmentationLoss(label_smoothing=epsilon)(logits, labels), expected)
 
 
-@pytest.mark.parametrize("own", [True, False])
-def test_statistics_of_synthetic_features(network, own):
-    """Their own never enter the running averages of the real ones; shared ones do."""
+def test_synthetic_features_never_enter_the_statistics(network):
     batch = batch_of()
     network.train()
     alone = {k: v.clone() for k, v in network.state_dict().items()}
     network.forward_with_auxiliary(batch["image"])
     expected = {k: v.clone() for k, v in network.state_dict().items() if "running" in k}
-    network.load_state_dict(alone)
-    task_of(network, noise, own_statistics=own).loss_of(batch)
-    behind = [name for name in expected if name.startswith(("cls.1", "backbone.layer4"))]
-    same = [torch.equal(network.state_dict()[name], expected[name]) for name in behind]
-    assert all(same) if own else not any(same)
+    for synthesize in (noise, None):
+        network.load_state_dict(alone)
+        task_of(network, synthesize).loss_of(batch)
+        assert all(torch.equal(network.state_dict()[name], value) for name, value in expected.items())
     assert all(m.momentum == 0.1 for m in network.modules() if isinstance(m, nn.BatchNorm2d))
 
 
@@ -120,48 +121,58 @@ def test_the_hardest_quarter_gives_the_next_layouts(network):
         seen.append(labels.clone())
         return noise(labels)
 
-    task = task_of(network, record, hard=2)
     batch = batch_of(4)
+
+    def recall(position):
+        return batch["image"][position % 4], batch["labels"][position % 4]
+
+    task = task_of(network, record, hard=2, recall=recall)
     with torch.no_grad():
         pixels = F.cross_entropy(network(batch["image"]), batch["labels"], reduction="none").mean((1, 2))
+    hardest = int(pixels.argmax())
     task.loss_of(batch)
     assert torch.equal(seen[-1], batch["extra_labels"])
-    task.loss_of(batch)  # the same images: each is there twice, and the hardest twice in the quarter
+    task.loss_of(batch)  # the same images: the hardest stands twice in the stream, and twice in the quarter
+    assert sorted(task.hardest) == [hardest, 4 + hardest]
+    assert torch.equal(seen[-1][0], batch["labels"][hardest])
     task.loss_of(batch)
-    assert torch.equal(seen[-1][0], batch["labels"][pixels.argmax()])
-    kept = task_of(network, record, hard=2, kept=1.0)
-    kept.hard_ones = task.hard_ones
+    kept = task_of(network, record, hard=2, recall=recall, kept=1.0)
+    kept.hardest = task.hardest
     kept.loss_of(batch)
     assert torch.equal(seen[-1], batch["extra_labels"])  # those of a source of their own stay
 
     saved: dict = {}
     task.on_save_checkpoint(saved)
-    again = task_of(network, record, hard=2)
+    assert not any(isinstance(value, torch.Tensor) for value in saved["hard"].values())  # no training data
+    again = task_of(network, record, hard=2, recall=recall)
     again.on_load_checkpoint(saved)
-    assert torch.equal(again.hard_ones["labels"], task.hard_ones["labels"])
-    assert len(again.seen) == len(task.seen) == 1
+    assert again.hardest == task.hardest
+    assert again.seen == task.seen
+    assert len(task.seen) == 4
 
 
 def test_real_images_as_the_control(network):
     network.eval()
     batch = batch_of()
-    loss = task_of(network, None, hard=1).loss_of(batch)
+
+    def recall(position):
+        return batch["image"][position], batch["labels"][position]
 
     def with_auxiliary(image, labels):
         logits, (auxiliary,) = network.forward_with_auxiliary(image)
         return F.cross_entropy(logits, labels) + 0.4 * F.cross_entropy(auxiliary, labels)
 
     real = F.cross_entropy(network(batch["image"]), batch["labels"])
-    # Mining after one step: the hardest image of the batch stands in for the extra one.
+    extra = with_auxiliary(batch["extra_image"], batch["extra_labels"])
+    torch.testing.assert_close(task_of(network, None).loss_of(batch), real + 0.5 * extra)
     losses = [
         F.cross_entropy(network(i[None]), y[None])
         for i, y in zip(batch["image"], batch["labels"], strict=True)
     ]
     hardest = losses.index(max(losses))
     hard = with_auxiliary(batch["image"][hardest, None], batch["labels"][hardest, None])
+    loss = task_of(network, None, hard=1, recall=recall).loss_of(batch)
     torch.testing.assert_close(loss, real + 0.5 * hard)
-    extra = with_auxiliary(batch["extra_image"], batch["extra_labels"])
-    torch.testing.assert_close(task_of(network, None).loss_of(batch), real + 0.5 * extra)
 
 
 def test_filter_leaves_out_pixels_that_lie_far_above_their_class(network):

@@ -194,7 +194,7 @@ def _make_features(data: Path, trained: Path, out: Path, machine: Machine, conso
         )
         train_generator(config, "features", data, generator_run, machine=machine)
     generator = load_generator(str(generator_run))
-    layouts = find_layouts([f"{data}:val"], generator.of_network)
+    layouts = find_layouts([f"{data}:val"], generator)
     device = torch.device("cpu")
     synthetic, real = sample_features(
         generator, track(layouts, "Sampling", total=20), out / "samples", device=device

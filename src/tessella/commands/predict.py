@@ -25,6 +25,8 @@ def run(options: argparse.Namespace) -> None:
 def _run_frame_by_frame(options: argparse.Namespace) -> None:
     videos = [path for path in options.inputs if is_video(path)]
     pictures = find_pictures([path for path in options.inputs if path not in videos])
+    if videos and options.sure is not None:
+        raise InputError(f"--sure is for pictures; {videos[0]} is a video")
     segmenter, _ = _segmenter(options)
     predict_pictures(
         segmenter,

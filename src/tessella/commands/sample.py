@@ -17,7 +17,7 @@ def run(options: argparse.Namespace) -> None:
     if options.codes < 1:
         raise InputError(f"--codes {options.codes}: give at least 1")
     trained = load_generator(options.checkpoint)
-    layouts = list(find_layouts(options.conditions, trained.of_network))
+    layouts = find_layouts(options.conditions, trained)
     synthetic, real = sample_features(
         trained,
         track(layouts, "Sampling"),

@@ -7,6 +7,7 @@ import numpy as np
 
 from tessella.datasets.sample import IGNORE_INDEX, Sample, SegmentationDataset
 from tessella.datasets.transforms import Transform
+from tessella.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class CopyPaste:
     transform: Transform
     dataset: SegmentationDataset
     share: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise InputError(f"copy_paste {self.share}: a share of the images lies in 0 to 1")
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         result = self.transform(sample, rng)

@@ -6,7 +6,7 @@
 
 from tessella.feature_synthesis.generator import FeatureDiscriminator, FeatureGenerator
 from tessella.feature_synthesis.isda import ISDA
-from tessella.feature_synthesis.layouts import layout_of, one_hot_layout
+from tessella.feature_synthesis.layouts import one_hot_layout
 from tessella.feature_synthesis.objective import BicycleGAN, GanLosses
 from tessella.feature_synthesis.pseudo import pseudo_labels
 from tessella.feature_synthesis.split import Split, split
@@ -18,7 +18,6 @@ __all__ = [
     "FeatureGenerator",
     "GanLosses",
     "Split",
-    "layout_of",
     "one_hot_layout",
     "pseudo_labels",
     "split",

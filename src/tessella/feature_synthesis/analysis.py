@@ -50,15 +50,19 @@ class Distribution:
         return self.counts / np.maximum(self.counts.sum(2, keepdims=True), 1)
 
 
-def distribution(samples: Iterable[tuple[Tensor, Tensor]], num_classes: int) -> Distribution:
+def distribution(
+    samples: Iterable[tuple[Tensor, Tensor]], num_classes: int, norm: float | None = NORM
+) -> Distribution:
     """From pairs of features [C, h, w] and labels [H, W] of whole patches, the labels at any resolution.
 
-    Every feature is scaled to an L2 norm of 100, so that layers can be compared; labels are taken from the nearest
-    pixel, and 255 does not count.
+    norm: L2 norm that every feature is scaled to, so that layers can be compared; None to leave them as they are.
+    Labels are taken from the nearest pixel; what is none of the classes does not count.
     """
     features, labels = [], []
     for feature, label in samples:
-        scaled = feature.float() * (NORM / feature.float().norm().clamp(min=1e-12))
+        scaled = feature.float()
+        if norm is not None:
+            scaled = scaled * (norm / scaled.norm().clamp(min=1e-12))
         small = F.interpolate(label[None, None].float(), feature.shape[-2:], mode="nearest-exact")
         features.append(scaled.flatten(1))
         labels.append(small.flatten().long())

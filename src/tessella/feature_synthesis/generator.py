@@ -55,7 +55,7 @@ class FeatureGenerator(nn.Module):
         reduction_width: of the first of them; they double.
         widths: of the U-Net.
         code_channels: Z.
-        modulate: the layout also scales and shifts the features that leave the U-Net's first layer and its last
+        modulate: the layout also scales and shifts, at each place, what leaves the U-Net, before a last convolution
             (SPADE, Park et al. 2019).
     """
 

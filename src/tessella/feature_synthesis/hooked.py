@@ -27,6 +27,8 @@ class Hooked:
         self.calls: int | None = None
         self.auxiliary: list[int] = []
         """Those heads that lie behind the cut."""
+        self.before: list[nn.Module] = []
+        """Modules that are done when the feature is there."""
 
     def encode(self, images: Tensor) -> Tensor:
         self._look(images)
@@ -43,7 +45,17 @@ class Hooked:
     def decode_all(self, features: Tensor, size: tuple[int, int]) -> tuple[Tensor, tuple[Tensor, ...]]:
         images = features.new_zeros(features.shape[0], self.channels, *size)
         self._look(images)
-        logits, auxiliary = self._run(images, lambda _: features.clone())  # what follows may work in place
+        # An empty image must not enter the averages of the encoder's batch normalisation.
+        learning = [module for module in self.before if module.training]
+        for module in learning:
+            module.training = False
+        try:
+            logits, auxiliary = self._run(
+                images, lambda _: features.clone()
+            )  # what follows may work in place
+        finally:
+            for module in learning:
+                module.training = True
         return logits, tuple(auxiliary[head] for head in self.auxiliary)
 
     def _run(self, images: Tensor, act: Callable[[Any], Any]) -> Any:
@@ -89,12 +101,22 @@ class Hooked:
         if not seen:
             raise InputError(f"{self.at}: the network's forward pass does not call this layer")
         self.calls = len(seen)
+        done: dict[nn.Module, None] = {}
+        hooks = [m.register_forward_hook(lambda m, *_: done.update({m: None})) for m in self.whole.modules()]
+
+        def note(feature: Any) -> Any:
+            self.before = [module for module in done if not list(module.children())]
+            return feature
+
+        try:
+            self._run(images, note)
+        finally:
+            for each in hooks:
+                each.remove()
 
     def _require_no_skip(self, images: Tensor) -> None:
         feature = self.encode(images)
-        first, second = (
-            self._run(seen, lambda _: feature.clone()) for seen in (images, torch.rand_like(images))
-        )
+        first, second = (self._run(seen, lambda _: feature.clone()) for seen in (images, 1 - images))
         if not torch.equal(first[0], second[0]):
             self.calls = None
             raise InputError(

@@ -5,6 +5,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tessella.errors import InputError
+
 IGNORE_INDEX = 255
 
 
@@ -27,6 +29,8 @@ class ISDA(nn.Module):
 
     def __init__(self, classifier: nn.Conv2d, strength: float) -> None:
         super().__init__()
+        if strength < 0:
+            raise InputError(f"isda {strength}: give 0 or more")
         self.strength = strength
         self._classifier = [classifier]  # in a list: it is the network's module, not this one's
         self._features: Tensor | None = None

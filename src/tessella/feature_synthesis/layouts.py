@@ -26,16 +26,12 @@ def one_hot_layout(
             f"the layout holds label {int(labels[unknown][0])}: the generator knows classes 0 to {num_classes - 1}, "
             f"and {IGNORE_INDEX} for none"
         )
-    index = labels.masked_fill(ignored, num_classes)
-    layout = F.one_hot(index, num_classes + 1).permute(0, 3, 1, 2).float()
+    index = labels.masked_fill(ignored, num_classes)[:, None].long()
+    layout = torch.zeros(len(labels), num_classes + 1, *labels.shape[1:], device=labels.device)
+    layout = layout.scatter_(1, index, 1.0)
     if stride == 1:
         return layout
     return F.avg_pool2d(layout, stride, ceil_mode=True, count_include_pad=False)
-
-
-def layout_of(posteriors: Float[Tensor, "batch classes height width"], stride: int = 1) -> Tensor:
-    """The layout of the most likely class at each pixel."""
-    return one_hot_layout(posteriors.argmax(1), posteriors.shape[1], stride)
 
 
 def random_codes(layouts: Tensor, length: int, generator: torch.Generator | None = None) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tessella.errors import InputError
 from tessella.feature_synthesis.hooked import Hooked
-from tessella.feature_synthesis.traced import trace, traced_halves
+from tessella.feature_synthesis.traced import Traced
 
 Side = Literal["output", "input"]
 Outputs = tuple[Tensor, tuple[Tensor, ...]]
@@ -61,11 +61,11 @@ def split(network: nn.Module, at: str, side: Side = "output") -> Split:
         raise InputError(
             f"the network has no layer {at}; the nearest are {', '.join(near) or ', '.join(modules)}"
         )
-    graph = trace(whole, f"network.{at}")
-    if graph is None:
+    traced = Traced(whole, at, side)
+    if traced.halves() is None:
         hooked = Hooked(whole, modules[at], at, side)
         return Split(hooked.encode, hooked.decode_all)
-    return Split(*traced_halves(whole, graph, at, side))
+    return Split(traced.encode, traced.decode_all)
 
 
 class _Whole(nn.Module):
@@ -74,7 +74,6 @@ class _Whole(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.training = network.training
 
     def forward(self, image: Tensor) -> Outputs:
         if hasattr(self.network, "forward_with_auxiliary"):

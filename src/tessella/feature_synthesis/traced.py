@@ -7,13 +7,44 @@ from torch import Tensor, fx, nn
 
 from tessella.errors import InputError
 
+Runs = Callable[..., Any]
 
-def trace(whole: nn.Module, at: str) -> fx.Graph | None:
-    """The graph of ``whole`` down to the module ``at``; None where its code cannot be traced."""
-    try:
-        return _Tracer(at).trace(whole)
-    except Exception:  # as many kinds as there are networks
-        return None
+
+class Traced:
+    """``encode`` and ``decode_all`` of a ``Split``.
+
+    What a network does may depend on its mode: it is traced in each when that is asked for first.
+
+    Raises InputError as ``split`` says.
+    """
+
+    def __init__(self, whole: nn.Module, at: str, side: str) -> None:
+        self.whole, self.at, self.side = whole, at, side
+        self._by_mode: dict[bool, tuple[Runs, Runs] | None] = {}
+
+    def halves(self) -> tuple[Runs, Runs] | None:
+        """None where the network's code cannot be traced."""
+        network: nn.Module = self.whole.network  # type: ignore[assignment]
+        if network.training not in self._by_mode:
+            try:
+                graph = _Tracer(f"network.{self.at}").trace(self.whole)
+            except Exception:  # as many kinds as there are networks
+                self._by_mode[network.training] = None
+            else:
+                self._by_mode[network.training] = _halves(self.whole, graph, self.at, self.side)
+        return self._by_mode[network.training]
+
+    def encode(self, images: Tensor) -> Tensor:
+        halves = self.halves()
+        assert halves is not None
+        return one_map(halves[0](images), self.at)
+
+    def decode_all(self, features: Tensor, size: tuple[int, int]) -> Any:
+        halves = self.halves()
+        assert halves is not None
+        # Of the image the decoder asks nothing but its size; one number, expanded, has it without the memory. Features
+        # are copied, since a rectifier that comes first may work in place.
+        return halves[1](features.clone(), features.new_zeros(1).expand(features.shape[0], 1, *size))
 
 
 class _Tracer(fx.Tracer):
@@ -27,10 +58,8 @@ class _Tracer(fx.Tracer):
         return not self.at.startswith(f"{module_qualified_name}.")
 
 
-def traced_halves(
-    whole: nn.Module, graph: fx.Graph, at: str, side: str
-) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor, tuple[int, int]], Any]]:
-    """``encode`` and ``decode_all`` of a ``Split``; InputError as ``split`` says."""
+def _halves(whole: nn.Module, graph: fx.Graph, at: str, side: str) -> tuple[Runs, Runs]:
+    """Images to features; features, and anything of the images' size, to logits and auxiliary logits."""
     nodes = list(graph.nodes)
     calls = [node for node in nodes if node.op == "call_module" and node.target == f"network.{at}"]
     if not calls:
@@ -57,15 +86,7 @@ def traced_halves(
     answer = (logits, tuple(node for node in auxiliary if node in behind))
     decoder = _part(whole, nodes, {cut: "features", image: "size_of"}, needed, answer)
 
-    def encode(images: Tensor) -> Tensor:
-        return one_map(encoder(images), at)
-
-    def decode_all(features: Tensor, size: tuple[int, int]) -> Any:
-        # Of the image the decoder asks nothing but its size; one number, expanded, has it without the memory. Features
-        # are copied, since a rectifier that comes first may work in place.
-        return decoder(features.clone(), features.new_zeros(1).expand(features.shape[0], 1, *size))
-
-    return encode, decode_all
+    return encoder, decoder
 
 
 def one_map(features: Any, at: str) -> Tensor:
@@ -116,7 +137,7 @@ def _known_by_size(nodes: Iterable[fx.Node], image: fx.Node) -> set[fx.Node]:
 
 def _part(
     whole: nn.Module, nodes: Iterable[fx.Node], given: dict[fx.Node, str], kept: set[fx.Node], output: Any
-) -> fx.GraphModule:
+) -> Runs:
     graph = fx.Graph()
     copies = {node: graph.placeholder(name) for node, name in given.items()}
     for node in nodes:
@@ -124,7 +145,18 @@ def _part(
             copies[node] = graph.node_copy(node, copies.__getitem__)
     graph.output(fx.node.map_arg(output, copies.__getitem__))
     graph.lint()
-    return fx.GraphModule(whole, graph)
+    module = fx.GraphModule(whole, graph)
+    # Modules are shared; tensors that the network's own code names are not, and one may since have been replaced, as
+    # moving to another device does.
+    named = [str(node.target) for node in graph.nodes if node.op == "get_attr"]
+
+    def run(*arguments: Any) -> Any:
+        for name in named:
+            owner, _, last = name.rpartition(".")
+            setattr(module.get_submodule(owner), last, getattr(whole.get_submodule(owner), last))
+        return module(*arguments)
+
+    return run
 
 
 def _name(node: fx.Node) -> str:

@@ -11,11 +11,12 @@ import difflib
 import importlib
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
+from tessella import datasets
 from tessella.errors import InputError
 
 Config = TypeVar("Config")
@@ -79,6 +80,8 @@ def parse(name: str, text: str, hint: Any) -> Any:
 
     if text.lower() == "none" and type(None) in get_args(hint):
         return None
+    if Callable in [get_origin(kind) for kind in get_args(hint)] and (found := getattr(datasets, text, None)):
+        return found  # a field that may be empty, and else builds a data set
     if hint is not str and re.fullmatch(r"[-+.\de]+([x,][-+.\de]+)+", text):
         text = f"[{text.replace('x', ',')}]"
     parser = ArgumentParser(exit_on_error=False)

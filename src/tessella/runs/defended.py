@@ -21,7 +21,7 @@ from tessella.runs.user_code import load_function
 
 def is_code(generator: str) -> bool:
     """FILE.py:FUNCTION, or meant to be, and no run."""
-    return ".py" in generator
+    return generator.split(":")[0].endswith(".py")
 
 
 def defended(

@@ -1,20 +1,27 @@
 """The configuration of a generator of features, and training from it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tessella.adversarial import CodeEncoder
 from tessella.datasets import LabelClass
 from tessella.datasets.loading import Transformed, evaluation_loader, training_loader
 from tessella.datasets.transforms import Compose, Resize
 from tessella.errors import InputError
-from tessella.feature_synthesis import BicycleGAN, FeatureDiscriminator, FeatureGenerator, Split, split
+from tessella.feature_synthesis import (
+    BicycleGAN,
+    FeatureDiscriminator,
+    FeatureGenerator,
+    Split,
+    one_hot_layout,
+    split,
+)
 from tessella.feature_synthesis.split import Side
 from tessella.networks.normalized import Normalized
 from tessella.runs.asking import fingerprint
@@ -22,6 +29,7 @@ from tessella.runs.configuration import from_json, to_json
 from tessella.runs.environment import command, environment, write_json
 from tessella.runs.model import Model, load_model
 from tessella.runs.segmentation import Segmentation, bare_network, open_split, training_transform
+from tessella.runs.synthetic import names
 from tessella.training.checkpoints import read_checkpoint
 from tessella.training.feature_gan import FeatureGanTask, measure_channels
 from tessella.training.fit import Machine, Outcome, fit, require_no_run, resolve_precision
@@ -96,11 +104,16 @@ def train_generator(
         require_no_run(run)
     torch.manual_seed(config.seed)
     model = require_trained_here(config.network, "--network")
+    if resume:
+        load_generator(str(run / "checkpoints" / "last.ckpt")).require_for(
+            model.network, f"--network {config.network}"
+        )
+    config = replace(config, network=str(Path(config.network).resolve()))
     assert model.config is not None
     assert model.classes is not None
     of_network = replace(model.config, crop=config.crop or model.config.crop, views=None)
     train_set = open_split(of_network, data, of_network.train_split)
-    if train_set.classes != model.classes:
+    if names(train_set.classes) != names(model.classes):
         raise InputError(f"{data} has other classes than {config.network} was trained on")
     val_set = open_split(of_network, data, of_network.val_split)
     halves = split_normalized(model.network, config.at, config.side)
@@ -118,8 +131,8 @@ def train_generator(
             world_size=world_size,
         )
 
-    first = [batch["image"] for batch in islice(batches(0, 0, 1, workers=0), 1 if resume else 16)]
-    mean, std = measure_channels(halves.encode, first)
+    first = islice(batches(0, 0, 1, workers=0), 1 if resume else 16)
+    mean, std = measure_channels(halves.encode, (batch["image"] for batch in first))
     gan = build_gan(config, len(train_set.classes) + 1, len(mean))
     gan.generator.mean.copy_(mean)
     gan.generator.std.copy_(std)
@@ -217,6 +230,33 @@ class TrainedGenerator:
     config: FeatureGAN
     classes: tuple[LabelClass, ...]
     of_network: Segmentation
+    sizes: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def code_channels(self) -> int:
+        return self.generator.code_channels
+
+    @torch.no_grad()
+    def make(self, labels: Tensor, codes: Tensor) -> Tensor:
+        """Labels [B, H, W] and codes [B, Z] to features [B, F, h, w], as high and wide as the network's own.
+
+        Raises InputError for a label that the generator does not know.
+        """
+        self.generator.to(labels.device)
+        layouts = one_hot_layout(labels, len(self.classes), self.config.layout_stride)
+        layouts = layouts.contiguous(memory_format=torch.channels_last)
+        features: Tensor = self.generator(layouts, codes.to(labels.device), self._size_of(labels))
+        return features
+
+    def _size_of(self, labels: Tensor) -> tuple[int, int]:
+        """Of the features of an image of that size; the network itself says it."""
+        height, width = labels.shape[1], labels.shape[2]
+        if (height, width) not in self.sizes:
+            self.network.to(labels.device)
+            image = torch.zeros(1, self.network.mean.numel(), height, width, device=labels.device)
+            features = self.halves.encode(image)
+            self.sizes[height, width] = (features.shape[-2], features.shape[-1])
+        return self.sizes[height, width]
 
     def halves_of(self, network: nn.Module) -> Split:
         """Another network's halves at the same layer: one that was trained on from this one, with the same layers."""

@@ -158,9 +158,10 @@ def _require_defences(game: Game, defences: Sequence[str]) -> None:
         names = defence.split("+")
         if names[0].startswith("synfeat") and game.generator and not is_code(game.generator):
             for model in range(game.models):
-                load_generator(_generator(game, model))
-            names = names[1:]
-        defended(lambda images: images, network, names, game.generator)
+                trained = load_generator(_generator(game, model))
+            defended(lambda images: images, trained.network, names, _generator(game, model))
+        else:
+            defended(lambda images: images, network, names, game.generator)
 
 
 def _generator(game: Game, model: int) -> str:
@@ -223,6 +224,8 @@ def ask_model(
     victim = load_model(str(_folder(out, model) / "checkpoints" / f"{checkpoint}.ckpt"), trusted)
     pool = Joined([game.config.dataset(game.data, split) for split in _splits(game.config)])
     head = {"weights": fingerprint(victim.network)}
+    if defence.startswith("synfeat"):
+        head["generator"] = _generator(game, model)
     twin = answers_file(out, model, "last")
     if checkpoint == "best" and not file.exists() and twin.read_text().startswith(json.dumps(head) + "\n"):
         shutil.copyfile(twin, file)  # the best was the last

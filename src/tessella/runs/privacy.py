@@ -15,6 +15,13 @@ REFUSED: dict[str, tuple[object, str]] = {
         None,
         "the guarantee is of single images, and views share frames; choose a recipe without views",
     ),
+    "synthetic": (None, "the generator was trained on the same images; give --synthetic none"),
+    "isda": (0, "isda keeps statistics of the training images; give --isda 0"),
+    "copy_paste": (0, "copy_paste joins images; give --copy_paste 0"),
+    "keep_statistics": (
+        False,
+        "groups are normalised, which have no statistics; give --keep_statistics false",
+    ),
     "accumulate": (1, "images come one by one, and a batch takes no memory; give --accumulate 1"),
     "clip": (0, "clip is of a whole batch; give --clip 0, and --privacy.clip"),
 }

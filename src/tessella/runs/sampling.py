@@ -14,7 +14,6 @@ from tessella.datasets import LabelClass
 from tessella.datasets.files import read_map
 from tessella.datasets.transforms import Resize
 from tessella.errors import InputError
-from tessella.feature_synthesis import one_hot_layout
 from tessella.feature_synthesis.analysis import distribution
 from tessella.feature_synthesis.layouts import random_codes
 from tessella.metrics import ConfusionMatrix, SegmentationScores
@@ -24,12 +23,13 @@ from tessella.runs.environment import write_json
 from tessella.runs.evaluation import palette_of
 from tessella.runs.feature_gan import TrainedGenerator
 from tessella.runs.prediction import find_pictures, output_file
-from tessella.runs.segmentation import Segmentation, open_split
+from tessella.runs.segmentation import open_split
+from tessella.runs.synthetic import names
 
 CHANNELS = 4
 """Of a feature have histograms, those that tell classes apart best; the first two of them are on the sheet."""
 
-COUNTED = 50
+COUNTED = 16
 """Layouts, at most, whose features are in the histograms."""
 
 
@@ -48,7 +48,7 @@ class Sampled(NamedTuple):
     real: SegmentationScores | None
 
 
-def find_layouts(inputs: Iterable[str], of_network: Segmentation) -> Iterator[Layout]:
+def find_layouts(inputs: Iterable[str], trained: TrainedGenerator) -> Iterator[Layout]:
     """Label maps (PNGs of class ids), folders of them, and splits of the network's data set as PATH:SPLIT.
 
     Raises InputError where there is none.
@@ -56,18 +56,20 @@ def find_layouts(inputs: Iterable[str], of_network: Segmentation) -> Iterator[La
     for text in inputs:
         folder, colon, split = text.rpartition(":")
         if colon and not Path(text).exists():
-            dataset = open_split(of_network, Path(folder), split)
+            dataset = open_split(trained.of_network, Path(folder), split)
+            if names(dataset.classes) != names(trained.classes):
+                raise InputError(f"{text}: has other classes than the generator")
             for index in range(len(dataset)):
                 sample = dataset[index]
                 if sample.labels is None:
                     raise InputError(f"{text}: {sample.id} has no labels, so it is no layout")
-                if of_network.resize:
-                    sample = Resize(of_network.resize)(sample, np.random.default_rng(0))
+                if trained.of_network.resize:
+                    sample = Resize(trained.of_network.resize)(sample, np.random.default_rng(0))
                 assert sample.labels is not None
                 yield Layout(sample.id, sample.labels, sample.image)
         else:
             for picture in find_pictures([Path(text)]):
-                yield Layout(picture.name, read_map(picture.file).astype(np.uint8))
+                yield Layout(picture.name, read_map(picture.file))
 
 
 @torch.no_grad()
@@ -89,7 +91,6 @@ def sample_features(
 
     Raises InputError for a label that the generator does not know, and where there is no layout.
     """
-    generator = trained.generator.to(device)
     trained.network.to(device)
     palette = palette_of(trained.classes)
     synthetic, real = ConfusionMatrix(len(trained.classes)), ConfusionMatrix(len(trained.classes))
@@ -100,17 +101,16 @@ def sample_features(
         count += 1
         labels = torch.from_numpy(layout.labels.astype(np.int64))[None].to(device)
         size = (labels.shape[1], labels.shape[2])
-        try:
-            encoded = one_hot_layout(labels, len(trained.classes), trained.config.layout_stride)
-        except InputError as error:
-            raise InputError(f"{layout.name}: {error}") from error
         of_image = None
         if layout.image is not None:
             images = torch.from_numpy(np.ascontiguousarray(layout.image.transpose(2, 0, 1)))[None].to(device)
             of_image = trained.halves.encode(images)
             real.update(trained.halves.decode(of_image, size).argmax(1), labels)
         for code in range(codes):
-            features = generator(encoded, random_codes(encoded, generator.code_channels, chance))
+            try:
+                features = trained.make(labels, random_codes(labels, trained.code_channels, chance))
+            except InputError as error:
+                raise InputError(f"{layout.name}: {error}") from error
             decoded = trained.halves.decode(features, size).argmax(1)
             synthetic.update(decoded, labels)
             name = f"{layout.name}_{code}"
@@ -167,19 +167,25 @@ class _Row(NamedTuple):
 
 def _histograms(rows: list[_Row], channels: list[int], num_classes: int) -> dict[str, np.ndarray]:
     """counts [2 or 1, K, C, 256]: of sampled features and of those of images, over the same range of each channel."""
-    samples = [(row.features[channels], torch.from_numpy(row.layout.labels.astype(np.int64))) for row in rows]
+    samples = [(row.features[channels], _labels(row.layout)) for row in rows]
     sources = 1
     if all(row.real is not None for row in rows):
         sources = 2
         # As classes of their own, so that they share their bins.
         samples += [
-            (row.real[channels], torch.where(labels == 255, 255, labels + num_classes))
+            (row.real[channels], torch.where(labels < 0, labels, labels + num_classes))
             for row, (_, labels) in zip(rows, list(samples), strict=True)
             if row.real is not None
         ]
-    found = distribution(samples, sources * num_classes)
+    found = distribution(samples, sources * num_classes, norm=None)
     counts = found.counts.reshape(sources, num_classes, *found.counts.shape[1:])
     return {"counts": counts, "low": found.low, "high": found.high, "channels": np.array(channels)}
+
+
+def _labels(layout: Layout) -> Tensor:
+    """-1 where they are ignored: with two sets of more than 127 classes, 255 is one."""
+    labels = torch.from_numpy(layout.labels.astype(np.int64))
+    return labels.masked_fill(labels == 255, -1)
 
 
 def _sheet(

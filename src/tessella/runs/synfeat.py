@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from tessella.feature_synthesis import layout_of
 from tessella.membership_inference.black_box import BlackBox
 from tessella.membership_inference.defences import SynFeat, noise_of
 from tessella.networks.normalized import to_float
@@ -22,14 +21,11 @@ def synthetic_features(source: str, network: nn.Module, secret: bytes, *strength
     trained = load_generator(source)
     trained.require_for(network, f"--generator {source}")
     halves = trained.halves_of(network)
-    generator = trained.generator
 
     def generate(posteriors: Tensor) -> Tensor:
-        generator.to(posteriors.device)
-        layouts = layout_of(posteriors, trained.config.layout_stride)
-        codes = [torch.randn(generator.code_channels, generator=noise_of(secret, each)) for each in layouts]
-        features: Tensor = generator(layouts, torch.stack(codes).to(layouts.device))
-        return features
+        labels = posteriors.argmax(1)
+        codes = [torch.randn(trained.code_channels, generator=noise_of(secret, each)) for each in labels]
+        return trained.make(labels, torch.stack(codes))
 
     protected = SynFeat(
         halves.encode,

@@ -15,11 +15,13 @@ from tessella.datasets import SegmentationDataset
 from tessella.datasets.copy_paste import CopyPaste
 from tessella.datasets.loading import (
     Beside,
+    SampleStream,
     Transformed,
     evaluation_loader,
     poisson_loader,
     training_loader,
 )
+from tessella.datasets.transforms import Transform
 from tessella.dilation import dilation_parameters
 from tessella.errors import InputError
 from tessella.feature_synthesis import ISDA
@@ -75,7 +77,7 @@ def train(
         freeze_stages(network, config.frozen_stages, run / "features" if unchanged else None)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     precision = resolve_precision(machine.precision)
-    task = _task(config, network, train_set)
+    task = _task(config, network, train_set, resume)
     description = {
         "recipe": recipe,
         "data": str(data.resolve()),
@@ -117,7 +119,9 @@ def train(
     )
 
 
-def _task(config: Segmentation, network: Normalized, train_set: SegmentationDataset) -> SegmentationTask:
+def _task(
+    config: Segmentation, network: Normalized, train_set: SegmentationDataset, resume: bool
+) -> SegmentationTask:
     loss = partial(
         SegmentationLoss,
         class_weights=balanced_weights(train_set) if config.class_weights == "balanced" else None,
@@ -136,9 +140,8 @@ def _task(config: Segmentation, network: Normalized, train_set: SegmentationData
         if config.synthetic is None:
             return SegmentationTask(*arguments, **options)
         smoothed = loss(label_smoothing=config.synthetic.label_smoothing)
-        extra = config.synthetic.extra(
-            network, smoothed, config.batch_size, train_set, training_transform(config)
-        )
+        stream = SampleStream(train_set, _pasted(config, train_set), config.seed)
+        extra = config.synthetic.extra(network, smoothed, config.batch_size, train_set, stream, resume)
         return MixedTask(*arguments, extra=extra, **options)
     from tessella.training.private import PrivateTask  # needs Opacus
 
@@ -166,6 +169,11 @@ def _classifier(network: Normalized, classes: int) -> nn.Conv2d:
     return found[-1]
 
 
+def _pasted(config: Segmentation, train_set: SegmentationDataset) -> Transform:
+    transform = training_transform(config)
+    return CopyPaste(transform, train_set, config.copy_paste) if config.copy_paste else transform
+
+
 def _training_loader(
     config: Segmentation, train_set: SegmentationDataset, start: int, rank: int, world_size: int
 ) -> DataLoader[Any] | Beside:
@@ -179,8 +187,7 @@ def _training_loader(
         "rank": rank,
         "world_size": world_size,
     }
-    pasted = CopyPaste(transform, train_set, config.copy_paste) if config.copy_paste else transform
-    loader = training_loader(train_set, pasted, config.batch_size, **options)
+    loader = training_loader(train_set, _pasted(config, train_set), config.batch_size, **options)
     if config.synthetic is None:
         return loader
     return config.synthetic.beside(loader, train_set, transform, config.batch_size, **options)

@@ -1,7 +1,7 @@
 """The Lightning task that trains a generator of features."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import lightning.pytorch as lightning
@@ -56,7 +56,7 @@ class FeatureGanTask(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.Adam(self.gan.parameters(), self.learning_rate, betas=(0.5, 0.999))
-        schedule = LambdaLR(optimizer, lambda step: min(1.0, 2 * (1 - step / self.steps)))
+        schedule = LambdaLR(optimizer, lambda step: min(1.0, 2 * (1 - step / max(self.steps, 1))))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
@@ -112,11 +112,17 @@ class FeatureGanTask(lightning.LightningModule):
 
 
 @torch.no_grad()
-def measure_channels(encode: Callable[[Tensor], Tensor], batches: list[Tensor]) -> tuple[Tensor, Tensor]:
+def measure_channels(encode: Callable[[Tensor], Tensor], batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation [C] of each channel of the features of ``batches`` of images.
 
     A channel that never changes has deviation 1: standardised it is 0.
     """
-    features = torch.cat([encode(batch).float().transpose(0, 1).flatten(1) for batch in batches], 1).double()
-    std = features.std(1)
-    return features.mean(1).float(), torch.where(std > 1e-6, std, torch.ones_like(std)).float()
+    count, total, squares = 0, torch.zeros(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+    for batch in batches:
+        values = encode(batch).transpose(0, 1).flatten(1).double()
+        count += values.shape[1]
+        total = total + values.sum(1)
+        squares = squares + values.square().sum(1)
+    mean = total / count
+    std = (squares / count - mean.square()).clamp(min=0).sqrt()
+    return mean.float(), torch.where(std > 1e-6, std, torch.ones_like(std)).float()

@@ -19,32 +19,33 @@ from tessella.training.segmentation import SegmentationTask
 class Extra:
     """What is trained on beside the real images of a batch.
 
-    loss: of the extra part. weight: of that loss; extra samples for each real one make eq. 6.1 a mean over the batch.
+    loss: of the extra part. weight: of that loss; extra samples for each real one make eq. 6.1 a mean over real images.
     synthesize: labels [S, H, W] to features; None for the images that the labels are of.
     halves: of the network that is trained.
-    hard: of the real images of so many steps the hardest quarter gives the layouts of the next so many; 0 for layouts
-        as they come.
+    hard: of the real images of so many batches the hardest quarter gives the layouts of the next so many; 0 for layouts
+        as they come. recall: a position of the stream of real samples to the image and labels there, needed for that.
     kept: the share of those extra layouts that come from a source of their own, and stay, where ``hard`` is on.
     filter: pixels whose loss is above this many times the mean of their class are left out; 0 for none (Yang et al.,
         FreeMask, NeurIPS 2023: 1.25).
-    own_statistics: where batch normalisation is not frozen, synthetic features are normalised by their own batch, and
-        never enter the averages.
     """
 
     loss: SegmentationLoss
     weight: float
     synthesize: Callable[[Tensor], Tensor] | None
-    halves: Split
+    halves: Split | None
     hard: int = 0
+    recall: Callable[[int], tuple[Tensor, Tensor]] | None = None
     kept: float = 0.0
     filter: float = 0.0
-    own_statistics: bool = False
 
 
 class MixedTask(SegmentationTask):
     """Real images update the whole network, synthetic features what lies behind the cut (equation 6.1).
 
     loss = E[CE(decode(encode(x)), y)] + weight * E[CE_eps(decode(generate(y')), y')]
+
+    Where batch normalisation is not frozen, the extra part is normalised by its own batch, and never enters the running
+    averages of the real one.
     """
 
     class_loss: Tensor
@@ -52,28 +53,28 @@ class MixedTask(SegmentationTask):
     def __init__(self, *arguments: Any, extra: Extra, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.extra = extra
-        self.hard_ones: dict[str, Tensor] = {}
-        """The hardest of the former steps: labels [N, H, W] uint8, and image [N, C, H, W] where features are real."""
-        self.seen: list[dict[str, Tensor]] = []
+        self.hardest: list[int] = []
+        """Positions in the stream of real samples, of the former batches' hardest quarter."""
+        self.seen: list[tuple[float, int]] = []
+        """Losses and positions since."""
         self.register_buffer("class_loss", torch.zeros(self.confusion.num_classes))
 
     def loss_of(self, batch: Batch) -> Tensor:
         loss, logits = self.loss_of_images(batch)
         if self.extra.hard:
-            self._watch(logits.detach(), batch)
+            self._watch(logits.detach(), batch["labels"])
         loss = loss + self.extra.weight * self._extra_loss(batch)
         self.require_finite(loss, batch)
         return loss
 
     def _extra_loss(self, batch: Batch) -> Tensor:
         images, labels = self._chosen(batch)
-        if self.extra.synthesize is None:
-            logits, auxiliary = self.network.forward_with_auxiliary(images)  # type: ignore[operator]
-        else:
-            with torch.no_grad():
+        with _own_statistics(self.network):
+            if self.extra.synthesize is None or self.extra.halves is None:
+                logits, auxiliary = self.network.forward_with_auxiliary(images)  # type: ignore[operator]
+            else:
+                height, width = labels.shape[1:]
                 features = self.extra.synthesize(labels)
-            height, width = labels.shape[1:]
-            with _own_statistics(self.network, self.extra.own_statistics):
                 logits, auxiliary = self.extra.halves.decode_all(features, (height, width))
         if self.extra.filter:
             labels = self._without_outliers(logits.detach(), labels)
@@ -81,35 +82,33 @@ class MixedTask(SegmentationTask):
         return result
 
     def _chosen(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Images and labels of the extra part: as drawn, or of hard ones where these are looked for."""
+        """Images and labels of the extra part: as drawn, or of hard samples where these are looked for."""
         images, labels = batch["extra_image"], batch["extra_labels"]
-        if not self.hard_ones:
+        if self.extra.recall is None or not self.hardest:
             return images, labels
-        labels, images = labels.clone(), images.clone()
-        hard = torch.rand(len(labels)) >= self.extra.kept
-        picked = torch.randint(len(self.hard_ones["labels"]), (int(hard.sum()),))
-        labels[hard] = self.hard_ones["labels"][picked].to(labels)
-        if "image" in self.hard_ones:
-            images[hard] = self.hard_ones["image"][picked].to(images)
+        images, labels = images.clone(), labels.clone()
+        for place in torch.nonzero(torch.rand(len(labels)) >= self.extra.kept).flatten().tolist():
+            position = self.hardest[int(torch.randint(len(self.hardest), ()))]
+            image, label = self.extra.recall(position)
+            images[place], labels[place] = image.to(images), label.to(labels)
         return images, labels
 
     @torch.no_grad()
-    def _watch(self, logits: Tensor, batch: Batch) -> None:
-        """The loss of every real image; every ``hard`` steps the hardest quarter is taken."""
-        labels = batch["labels"]
+    def _watch(self, logits: Tensor, labels: Tensor) -> None:
+        """The loss of every real image; every ``hard`` batches the hardest quarter is taken."""
         pixels = F.cross_entropy(logits.float(), labels, ignore_index=255, reduction="none").sum((1, 2))
-        record = {
-            "loss": (pixels / (labels != 255).sum((1, 2)).clamp(min=1)).cpu(),
-            "labels": labels.to("cpu", torch.uint8),
-        }
-        if self.extra.synthesize is None:
-            record["image"] = batch["image"].cpu()
-        self.seen.append(record)
-        if len(self.seen) == self.extra.hard:
-            every = {name: torch.cat([each[name] for each in self.seen]) for name in record}
-            hardest = every.pop("loss").topk(max(1, len(every["labels"]) // 4)).indices
-            self.hard_ones = {name: values[hardest] for name, values in every.items()}
+        losses = (pixels / (labels != 255).sum((1, 2)).clamp(min=1)).tolist()
+        first = self.first_position(len(labels))
+        self.seen += [(loss, first + place) for place, loss in enumerate(losses)]
+        if len(self.seen) >= self.extra.hard * len(labels):
+            ranked = sorted(self.seen, reverse=True)
+            self.hardest = [position for _, position in ranked[: max(1, len(ranked) // 4)]]
             self.seen = []
+
+    def first_position(self, batch_size: int) -> int:
+        """In the stream of real samples, of this process's batch."""
+        world, rank = self.trainer.world_size, self.global_rank
+        return (self.micro_batch() * world + rank) * batch_size
 
     @torch.no_grad()
     def _without_outliers(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -123,16 +122,17 @@ class MixedTask(SegmentationTask):
         return labels.masked_fill(loss > self.extra.filter * self.class_loss[classes], 255)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["hard"] = {"taken": self.hard_ones, "seen": self.seen}
+        checkpoint["hard"] = {"hardest": self.hardest, "seen": [list(each) for each in self.seen]}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.hard_ones, self.seen = checkpoint["hard"]["taken"], checkpoint["hard"]["seen"]
+        self.hardest = checkpoint["hard"]["hardest"]
+        self.seen = [(loss, position) for loss, position in checkpoint["hard"]["seen"]]
 
 
 @contextmanager
-def _own_statistics(network: nn.Module, own: bool) -> Iterator[None]:
+def _own_statistics(network: nn.Module) -> Iterator[None]:
     """Batch normalisation in training mode goes by the batch, and leaves its averages as they are."""
-    layers = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)] if own else []
+    layers = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.momentum = 0.0

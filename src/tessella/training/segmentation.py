@@ -63,12 +63,15 @@ class SegmentationTask(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        micro_batch = self.trainer.fit_loop.epoch_loop.total_batch_idx
-        torch.manual_seed((self.seed * 1_000_003 + micro_batch) * 1_009 + self.global_rank)
+        torch.manual_seed((self.seed * 1_000_003 + self.micro_batch()) * 1_009 + self.global_rank)
         if self.keep_statistics:
             for module in self.network.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
+
+    def micro_batch(self) -> int:
+        """Of the training, counted from its start, also where it was resumed."""
+        return self.trainer.fit_loop.epoch_loop.total_batch_idx
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = self.loss_of(batch)
