@@ -1,0 +1,74 @@
+"""How much features of one layout differ, and how well a frozen decoder reads them: why they may not help.
+
+    python benchmarks/feature_spread.py RUN --data CAMVID
+
+RUN is a generator's. On 40 training and 40 test images: cross-entropy of the frozen decoder on real and on sampled
+features, and in units of the variance of real features, the variance over codes of one layout, that of real features
+around the mean over codes, and the whole variance of sampled ones. Results go to ``results/feature_spread.json``.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from tessella.datasets.loading import Transformed, evaluation_loader
+from tessella.feature_synthesis.layouts import random_codes
+from tessella.runs.environment import environment, write_json
+from tessella.runs.feature_gan import TrainedGenerator, load_generator
+from tessella.runs.segmentation import evaluation_transform, open_split
+
+CODES = 6
+
+
+@torch.no_grad()
+def measure(trained: TrainedGenerator, data: Path, split: str) -> dict[str, float]:
+    dataset = Transformed(
+        open_split(trained.of_network, data, split), evaluation_transform(trained.of_network)
+    )
+    standardise = trained.generator.standardise
+    rows: dict[str, list[float]] = {}
+    every = max(1, len(dataset) // 40)
+    for batch in evaluation_loader(torch.utils.data.Subset(dataset, range(0, len(dataset), every))):  # type: ignore[arg-type]
+        labels = batch["labels"]
+        size = (labels.shape[1], labels.shape[2])
+        real = trained.halves.encode(batch["image"])
+        made = torch.stack(
+            [trained.make(labels, random_codes(labels, trained.code_channels)) for _ in range(CODES)]
+        )
+        z, samples = standardise(real), torch.stack([standardise(each) for each in made])
+        found = {
+            "cross-entropy, real": F.cross_entropy(
+                trained.halves.decode(real, size), labels, ignore_index=255
+            ),
+            "cross-entropy, sampled": F.cross_entropy(
+                trained.halves.decode(made[0], size), labels, ignore_index=255
+            ),
+            "variance of real features": z.var((0, 2, 3)).mean(),
+            "variance of sampled features": samples[0].var((0, 2, 3)).mean(),
+            "variance over codes": samples.var(0).mean(),
+            "variance of real features around the mean over codes": (z - samples.mean(0)).square().mean(),
+        }
+        for name, value in found.items():
+            rows.setdefault(name, []).append(float(value))
+    return {name: round(float(np.mean(values)), 4) for name, values in rows.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run")
+    parser.add_argument("--data", type=Path, required=True)
+    options = parser.parse_args()
+    trained = load_generator(options.run)
+    torch.manual_seed(0)
+    result = {split: measure(trained, options.data, split) for split in ("train", "test")}
+    write_json(Path(__file__).parent / "results" / "feature_spread.json", {**result, **environment()})
+    print(result)
+
+
+if __name__ == "__main__":
+    main()
