@@ -113,7 +113,7 @@ def measure(row: str, seed: int, data: Path, runs: Path) -> dict[str, Any]:
         "seed": seed,
         **scores,
         "training_minutes": None if resume else round(minutes, 1),
-        "config": to_json(config),
+        "config": json.loads(json.dumps(to_json(config)).replace(str(runs), "RUNS")),
         **environment(),
     }
 
