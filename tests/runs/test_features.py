@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
     """Data, a network that knows it, and a generator of its features."""
     folder = tmp_path_factory.mktemp("features")
     write_blocks(folder / "data")
-    train_on_blocks(folder / "data", folder / "network")
+    train_on_blocks(folder / "data", folder / "network", ema=0.9)
     config = replace(SMALL, network=str(folder / "network"))
     train_generator(config, "features", folder / "data", folder / "generator", machine=MACHINE)
     return folder

@@ -264,7 +264,9 @@ class TrainedGenerator:
 
     def require_for(self, network: nn.Module, what: str) -> None:
         """Raises InputError unless ``network`` is the one that the generator was trained for."""
-        if fingerprint(network) != fingerprint(self.network):
+        # Without the constants that images are normalised by: an average over steps rounds them.
+        inner = network.network if isinstance(network, Normalized) else network
+        if fingerprint(inner) != fingerprint(self.network.network):
             raise InputError(f"{what}: the generator was trained for another network; train one for this")
 
 
