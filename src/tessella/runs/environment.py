@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from tessella.runs.configuration import to_json
+
 PACKAGES = ("tessella", "torch", "lightning", "numpy", "opencv-contrib-python-headless")
 
 
@@ -69,3 +71,14 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def describe_run(run: Path, recipe: str, data: Path, config: Any, precision: str) -> None:
+    """``config.json`` and ``environment.json`` of a training, which resuming and reports read."""
+    write_json(
+        run / "config.json", {"recipe": recipe, "data": str(data.resolve()), "config": to_json(config)}
+    )
+    write_json(
+        run / "environment.json",
+        {**environment(), "command": command(), "seed": config.seed, "precision": precision},
+    )

@@ -26,7 +26,7 @@ from tessella.feature_synthesis.split import Side
 from tessella.networks.normalized import Normalized
 from tessella.runs.asking import fingerprint
 from tessella.runs.configuration import from_json, to_json
-from tessella.runs.environment import command, environment, write_json
+from tessella.runs.environment import describe_run
 from tessella.runs.model import Model, load_model
 from tessella.runs.segmentation import Segmentation, bare_network, open_split, training_transform
 from tessella.runs.synthetic import names
@@ -136,14 +136,7 @@ def train_generator(
     gan = build_gan(config, len(train_set.classes) + 1, len(mean))
     gan.generator.mean.copy_(mean)
     gan.generator.std.copy_(std)
-    write_json(
-        run / "config.json", {"recipe": recipe, "data": str(data.resolve()), "config": to_json(config)}
-    )
-    precision = resolve_precision(machine.precision)
-    write_json(
-        run / "environment.json",
-        {**environment(), "command": command(), "seed": config.seed, "precision": precision},
-    )
+    describe_run(run, recipe, data, config, resolve_precision(machine.precision))
     content = {
         "recipe": recipe,
         "config": to_json(config),

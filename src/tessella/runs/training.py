@@ -29,7 +29,7 @@ from tessella.networks.frozen import freeze_stages
 from tessella.networks.normalized import Normalized
 from tessella.networks.weights import load_weights
 from tessella.runs.configuration import to_json
-from tessella.runs.environment import command, environment, write_json
+from tessella.runs.environment import describe_run
 from tessella.runs.segmentation import (
     Segmentation,
     build_network,
@@ -76,18 +76,8 @@ def train(
         unchanged = config.crop is None and not config.jitter
         freeze_stages(network, config.frozen_stages, run / "features" if unchanged else None)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    precision = resolve_precision(machine.precision)
     task = _task(config, network, train_set, resume)
-    description = {
-        "recipe": recipe,
-        "data": str(data.resolve()),
-        "config": to_json(config),
-    }
-    write_json(run / "config.json", description)
-    write_json(
-        run / "environment.json",
-        {**environment(), "command": command(), "seed": config.seed, "precision": precision},
-    )
+    describe_run(run, recipe, data, config, resolve_precision(machine.precision))
     content = {
         "recipe": recipe,
         "config": to_json(config),
