@@ -1,10 +1,10 @@
 """Full-size PSPNet-50 on CamVid on one GPU, from scratch, with fixed and with learned dilation: minutes on an H200.
 
-    python benchmarks/gpu/camvid_pspnet.py --data CAMVID --seeds 0 1 2 [--rows fixed learned] [--steps 800]
+    python benchmarks/gpu/camvid_pspnet.py --data CAMVID --seeds 0 1 2 [--rows fixed learned] [--at-once 4]
 
 Method: recipe camvid_pspnet_dilation with a ResNet-50, trained on train, the last weights (an average over steps)
 measured on test. A row and a seed is a file of its own under ``benchmarks/results/gpu_camvid_pspnet/``, and what is
-there already is not repeated; rows of a seed are trained at the same time.
+there already is not repeated; ``--at-once`` rows are trained at the same time, which one GPU can take: a step waits for Python more than for it.
 """
 
 import argparse
@@ -41,7 +41,7 @@ CHANGES = {
     "ema": 0.99,
     "class_weights": "balanced",
     "batch_size": 8,
-    "workers": 6,
+    "workers": 3,
 }
 
 
@@ -90,8 +90,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=800, help="updates")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--rows", nargs="+", choices=("fixed", "learned"), default=["fixed", "learned"])
+    parser.add_argument("--at-once", type=int, default=2, help="rows trained at the same time")
     options = parser.parse_args()
-    with ProcessPoolExecutor(len(options.rows), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(options.at_once, mp_context=get_context("spawn")) as pool:
         jobs = product(options.seeds, options.rows)
         running = [pool.submit(measure, options.data, options.steps, row, seed) for seed, row in jobs]
         for job in running:

@@ -41,6 +41,9 @@ def captured(run: benchmark.Run) -> benchmark.Run:
     return graph.replay
 
 
+HOWS = {"launched": benchmark.as_it_is, "graphs": captured}
+
+
 def repeatable() -> bool:
     layer = LearnableDilatedConv2d(512, 512, 3, padding=2, initial="uniform").cuda()
     image = torch.randn(4, 512, 64, 64, device="cuda", requires_grad=True)
@@ -51,16 +54,18 @@ def repeatable() -> bool:
     return all(torch.equal(one, other) for one, other in zip(gradients(), gradients(), strict=True))
 
 
-def times() -> dict:
-    measured = {"repeatable": repeatable()}
+def times(measured: dict, hows: list[str]) -> dict:
+    """``measured`` with the times of ``hows`` in it, whatever else it holds kept."""
+    measured = {**measured, "repeatable": repeatable()}
     for precision, layout in SETTINGS:
         for batch in (1, 10):
             name = f"{precision}{', channels last' if layout == torch.channels_last else ''}, batch {batch}"
             # A cache of cast weights would outlive a graph.
             cast = torch.autocast("cuda", torch.bfloat16, cache_enabled=False)
-            found = measured[name] = {}
+            found = measured[name] = measured.get(name, {})
             with cast if precision == "bf16" else nullcontext():
-                for how, prepare in (("launched", benchmark.as_it_is), ("graphs", captured)):
+                for how in hows:
+                    prepare = HOWS[how]
                     found[f"layers, {how}"] = benchmark.layers(ROUNDS, "cuda", batch, prepare, layout)
                     found[f"networks, {how}"] = benchmark.networks(
                         ROUNDS, "cuda", (batch, max(batch, 2)), prepare, layout
@@ -72,11 +77,12 @@ def times() -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--groups", nargs="+", choices=("times", "memory"), default=["times", "memory"])
+    parser.add_argument("--hows", nargs="+", choices=HOWS, default=list(HOWS), help="as launched, or as graphs")
     options = parser.parse_args()
     torch.manual_seed(0)
     measured = json.loads(OUT.read_text())["measured"] if OUT.exists() else {}
     if "times" in options.groups:
-        measured |= times()
+        measured = times(measured, options.hows)
         write_json(OUT, {"measured": measured, "rounds": ROUNDS, **environment()})
     if "memory" in options.groups:
         measured["memory"] = benchmark.memory(1, "cuda")

@@ -57,7 +57,7 @@ def measure(
         steps=generator_steps,
         validate_every=generator_steps,
         seed=seed,
-        workers=6,
+        workers=3,
     )
     seconds["generator"] = train_generator(of_generator, "features", data, run, machine=MACHINE).seconds
     trained = load_generator(str(run))
