@@ -186,3 +186,8 @@ def test_filter_leaves_out_pixels_that_lie_far_above_their_class(network):
     assert (left == 255).sum() == 5
     assert task.class_loss[0] > 0
     assert task.class_loss[1:].sum() == 0
+
+
+def test_class_weights_of_the_extra_loss_move_with_the_task(network):
+    task = task_of(network, noise, loss=SegmentationLoss(class_weights=[1.0, 2.0, 3.0, 4.0])).to("meta")
+    assert task.extra.loss.class_weights.device.type == "meta"

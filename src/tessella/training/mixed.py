@@ -53,6 +53,7 @@ class MixedTask(SegmentationTask):
     def __init__(self, *arguments: Any, extra: Extra, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.extra = extra
+        self.extra_loss = extra.loss  # a module of the task's own, so that its class weights move with it
         self.hardest: list[int] = []
         """Positions in the stream of real samples, of the former batches' hardest quarter."""
         self.seen: list[tuple[float, int]] = []
@@ -78,7 +79,7 @@ class MixedTask(SegmentationTask):
                 logits, auxiliary = self.extra.halves.decode_all(features, (height, width))
         if self.extra.filter:
             labels = self._without_outliers(logits.detach(), labels)
-        result: Tensor = self.extra.loss(logits, labels, auxiliary)
+        result: Tensor = self.extra_loss(logits, labels, auxiliary)
         return result
 
     def _chosen(self, batch: Batch) -> tuple[Tensor, Tensor]:
