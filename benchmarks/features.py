@@ -18,9 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tessella.adversarial import CodeEncoder
+from tessella.adversarial import BicycleGAN, CodeEncoder
 from tessella.feature_synthesis import (
-    BicycleGAN,
     FeatureDiscriminator,
     FeatureGenerator,
     one_hot_layout,

@@ -39,8 +39,8 @@ def test_features_at_an_eighth(size, features, modulate):
 def test_baseline_sees_the_layout_at_the_features_resolution():
     generator = FeatureGenerator(6, 16, blocks=0, widths=(8, 8))
     layouts = one_hot_layout(torch.randint(0, 5, (2, 64, 80)), 5)
-    assert generator.encode_layouts(layouts, (8, 10)).shape == (2, 6, 8, 10)
-    torch.testing.assert_close(generator.encode_layouts(layouts, (8, 10)).sum(1), torch.ones(2, 8, 10))
+    assert generator.encode_condition(layouts, (8, 10)).shape == (2, 6, 8, 10)
+    torch.testing.assert_close(generator.encode_condition(layouts, (8, 10)).sum(1), torch.ones(2, 8, 10))
 
 
 def test_features_are_in_the_networks_units():
@@ -67,7 +67,7 @@ def test_other_codes_other_features():
 def test_discriminator_looks_at_both():
     discriminator = FeatureDiscriminator(6, 16, reduction_width=4, widths=(8, 8))
     layouts = one_hot_layout(torch.randint(0, 5, (2, 64, 80)), 5)
-    encoded = discriminator.encode_layouts(layouts, (8, 10))
+    encoded = discriminator.encode_condition(layouts, (8, 10))
     features = torch.randn(2, 16, 8, 10)
     scores = discriminator(encoded, features)
     assert len(scores) == 2

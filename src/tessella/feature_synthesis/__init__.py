@@ -7,16 +7,13 @@
 from tessella.feature_synthesis.generator import FeatureDiscriminator, FeatureGenerator
 from tessella.feature_synthesis.isda import ISDA
 from tessella.feature_synthesis.layouts import one_hot_layout
-from tessella.feature_synthesis.objective import BicycleGAN, GanLosses
 from tessella.feature_synthesis.pseudo import pseudo_labels
 from tessella.feature_synthesis.split import Split, split
 
 __all__ = [
     "ISDA",
-    "BicycleGAN",
     "FeatureDiscriminator",
     "FeatureGenerator",
-    "GanLosses",
     "Split",
     "one_hot_layout",
     "pseudo_labels",

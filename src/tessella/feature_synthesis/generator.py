@@ -85,7 +85,7 @@ class FeatureGenerator(nn.Module):
         """To mean 0 and deviation 1 in each channel."""
         return (features - self.mean[:, None, None]) / self.std[:, None, None]
 
-    def encode_layouts(self, layouts: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+    def encode_condition(self, layouts: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """What the U-Net is given; at the features' height and width where they are not the layout's own, halved."""
         return resized(self.layout(layouts), size)
 
@@ -100,7 +100,7 @@ class FeatureGenerator(nn.Module):
         codes: Float[Tensor, "batch code"],
         size: tuple[int, int] | None = None,
     ) -> Float[Tensor, "batch channels h w"]:
-        features = full_precision(self.from_encoded(self.encode_layouts(layouts, size), codes))
+        features = full_precision(self.from_encoded(self.encode_condition(layouts, size), codes))
         return features * self.std[:, None, None] + self.mean[:, None, None]
 
 
@@ -144,11 +144,11 @@ class FeatureDiscriminator(nn.Module):
         self.patches = PatchDiscriminator(self.layout.channels + channels, widths, strided=strided)
 
     def forward(self, encoded: Tensor, features: Tensor) -> list[Tensor]:
-        """encoded: by ``encode_layouts``, so that one serves several features."""
+        """encoded: by ``encode_condition``, so that one serves several features."""
         scores: list[Tensor] = self.patches(torch.cat([encoded, features], 1))
         return scores
 
-    def encode_layouts(self, layouts: Tensor, size: tuple[int, int]) -> Tensor:
+    def encode_condition(self, layouts: Tensor, size: tuple[int, int]) -> Tensor:
         return resized(self.layout(layouts), size)
 
 

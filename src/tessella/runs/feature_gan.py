@@ -9,13 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tessella.adversarial import CodeEncoder
+from tessella.adversarial import BicycleGAN, CodeEncoder
 from tessella.datasets import LabelClass
 from tessella.datasets.loading import Transformed, evaluation_loader, training_loader
 from tessella.datasets.transforms import Compose, Resize
 from tessella.errors import InputError
 from tessella.feature_synthesis import (
-    BicycleGAN,
     FeatureDiscriminator,
     FeatureGenerator,
     Split,

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from tessella.adversarial import BicycleGAN, GanLosses
 from tessella.datasets.loading import Batch
 from tessella.errors import InputError
-from tessella.feature_synthesis import BicycleGAN, GanLosses, Split, one_hot_layout
+from tessella.feature_synthesis import Split, one_hot_layout
 from tessella.feature_synthesis.layouts import random_codes
 from tessella.metrics import ConfusionMatrix
 

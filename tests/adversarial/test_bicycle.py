@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from tessella.adversarial import CodeEncoder, kl_to_standard_normal, least_squares
-from tessella.feature_synthesis import BicycleGAN, FeatureDiscriminator, FeatureGenerator, one_hot_layout
+from tessella.adversarial import BicycleGAN, CodeEncoder, kl_to_standard_normal, least_squares
+from tessella.feature_synthesis import FeatureDiscriminator, FeatureGenerator, one_hot_layout
 
 
 @pytest.fixture
@@ -46,10 +46,10 @@ def test_one_backward_pass_equals_the_authors_four(gan):
     random = torch.randn_like(mean)
 
     def make(codes):
-        return generator.from_encoded(generator.encode_layouts(layouts, (8, 10)), codes)
+        return generator.from_encoded(generator.encode_condition(layouts, (8, 10)), codes)
 
     def judge(discriminator, feature):
-        return discriminator(discriminator.encode_layouts(layouts, (8, 10)), feature)
+        return discriminator(discriminator.encode_condition(layouts, (8, 10)), feature)
 
     fakes = make(code), make(random)
     # Generator and encoder.

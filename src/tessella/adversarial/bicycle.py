@@ -1,4 +1,4 @@
-"""The objective of BicycleGAN (Zhu et al., NeurIPS 2017) for features of layouts."""
+"""The objective of BicycleGAN (Zhu et al., NeurIPS 2017), for images or features of a condition."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tessella.adversarial import CodeEncoder, kl_to_standard_normal, least_squares
+from tessella.adversarial.encoder import CodeEncoder
 from tessella.adversarial.layers import full_precision
-from tessella.feature_synthesis.generator import FeatureDiscriminator, FeatureGenerator
+from tessella.adversarial.losses import kl_to_standard_normal, least_squares
 
 
 @dataclass(frozen=True)
@@ -28,25 +28,30 @@ class GanLosses:
 
 
 class BicycleGAN(nn.Module):
-    """Generator, encoder and two discriminators, trained to make features that layouts could have.
+    """Generator, encoder and two discriminators, trained to make what conditions could have led to.
 
-    cVAE-GAN: the code comes from the real feature, which is to be made again (L1). cLR-GAN: the code is random, and is
-    to be found again in the feature made from it; this updates the generator alone. Each has a discriminator of its own
+    cVAE-GAN: the code comes from the real target, which is to be made again (L1). cLR-GAN: the code is random, and is
+    to be found again in what is made from it; this updates the generator alone. Each has a discriminator of its own
     (least squares).
 
     Generator and discriminators step together, each from the other's former state: the order of the authors' code,
-    where the discriminator too sees the features made before the generator's step. So one backward pass and one
+    where the discriminator too sees what was made before the generator's step. So one backward pass and one
     optimiser serve all four networks.
 
-    reconstruction, kl, latent: weights of these terms.
+    Args:
+        generator: has ``encode_condition(conditions, size)``, ``from_encoded(encoded, codes)``, which makes targets in
+            units of about 1, and ``standardise(targets)``, which brings real ones to these units.
+        encoder: from a standardised target to its code.
+        variational, random: have ``encode_condition(conditions, size)``, and judge (encoded, standardised target).
+        reconstruction, kl, latent: weights of these terms.
     """
 
     def __init__(
         self,
-        generator: FeatureGenerator,
+        generator: nn.Module,
         encoder: CodeEncoder,
-        variational: FeatureDiscriminator,
-        random: FeatureDiscriminator,
+        variational: nn.Module,
+        random: nn.Module,
         *,
         reconstruction: float = 10.0,
         kl: float = 0.01,
@@ -57,22 +62,22 @@ class BicycleGAN(nn.Module):
         self.discriminators = nn.ModuleList([variational, random])
         self.reconstruction, self.kl, self.latent = reconstruction, kl, latent
 
-    def forward(self, layouts: Tensor, features: Tensor) -> GanLosses:
-        """layouts [B, K + 1, H, W] and the features [B, C, h, w] that the network has there, in its own units."""
-        size = (features.shape[-2], features.shape[-1])
-        real = self.generator.standardise(features)
+    def forward(self, conditions: Tensor, targets: Tensor) -> GanLosses:
+        """conditions [B, K, H, W] and the targets [B, C, h, w] there, in their own units."""
+        size = (targets.shape[-2], targets.shape[-1])
+        real = self.generator.standardise(targets)
         mean, log_variance = self.encoder(real)
         code = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
         random_code = torch.randn_like(mean)
-        encoded = self.generator.encode_layouts(layouts, size)
+        encoded = self.generator.encode_condition(conditions, size)
         fakes = self.generator.from_encoded(
             torch.cat([encoded, encoded]), torch.cat([code, random_code])
         ).chunk(2)
-        with _frozen(self.encoder):
+        with frozen(self.encoder):
             found, _ = self.encoder(fakes[1])
         adversarial, discrimination = zip(
             *(
-                _play(discriminator, layouts, real, fake)
+                play(discriminator, conditions, real, fake)
                 for discriminator, fake in zip(self.discriminators, fakes, strict=True)
             ),
             strict=True,
@@ -86,11 +91,11 @@ class BicycleGAN(nn.Module):
         )
 
 
-def _play(discriminator: nn.Module, layouts: Tensor, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """The generator's loss and the discriminator's."""
+def play(discriminator: nn.Module, conditions: Tensor, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """The generator's loss and the discriminator's (least squares)."""
     size = (real.shape[-2], real.shape[-1])
-    encoded = discriminator.encode_layouts(layouts, size)  # type: ignore[operator]
-    with _frozen(discriminator):
+    encoded = discriminator.encode_condition(conditions, size)  # type: ignore[operator]
+    with frozen(discriminator):
         deceived = least_squares(discriminator(encoded.detach(), fake), real=True)
     both = discriminator(torch.cat([encoded, encoded]), torch.cat([real.to(fake.dtype), fake.detach()]))
     of_real, of_fake = zip(*(scores.chunk(2) for scores in both), strict=True)
@@ -98,7 +103,7 @@ def _play(discriminator: nn.Module, layouts: Tensor, real: Tensor, fake: Tensor)
 
 
 @contextmanager
-def _frozen(module: nn.Module) -> Iterator[None]:
+def frozen(module: nn.Module) -> Iterator[None]:
     """Gradients pass through, but not into its weights."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     for parameter in parameters:
