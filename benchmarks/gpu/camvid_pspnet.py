@@ -4,7 +4,8 @@
 
 Method: recipe camvid_pspnet_dilation with a ResNet-50, trained on train, the last weights (an average over steps)
 measured on test. A row and a seed is a file of its own under ``benchmarks/results/gpu_camvid_pspnet/``, and what is
-there already is not repeated; ``--at-once`` rows are trained at the same time, which one GPU can take: a step waits for Python more than for it.
+there already is not repeated; ``--at-once`` rows are trained at the same time: a step waits for
+Python longer than for the GPU.
 """
 
 import argparse

@@ -77,7 +77,9 @@ def times(measured: dict, hows: list[str]) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--groups", nargs="+", choices=("times", "memory"), default=["times", "memory"])
-    parser.add_argument("--hows", nargs="+", choices=HOWS, default=list(HOWS), help="as launched, or as graphs")
+    parser.add_argument(
+        "--hows", nargs="+", choices=HOWS, default=list(HOWS), help="as launched, or as graphs"
+    )
     options = parser.parse_args()
     torch.manual_seed(0)
     measured = json.loads(OUT.read_text())["measured"] if OUT.exists() else {}

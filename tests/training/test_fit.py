@@ -154,7 +154,7 @@ def test_training_learns_and_keeps_the_best_state(tmp_path: Path) -> None:
     measured = validation_scores(tmp_path)
     assert len(measured) == 3  # after 5, 10 and the last of 12 steps
     best = read_checkpoint(tmp_path / "checkpoints" / "best.ckpt")
-    assert best["callbacks"]["Checkpoints"]["best_mean_iou"] == pytest.approx(max(measured), abs=1e-5)
+    assert best["callbacks"]["Checkpoints"]["best_score"] == pytest.approx(max(measured), abs=1e-5)
     assert list((tmp_path / "tensorboard").glob("events*"))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,9 @@ class BicycleGAN(nn.Module):
         variational, random: have ``encode_condition(conditions, size)``, and judge (encoded, standardised target).
         reconstruction, kl, latent: weights of these terms.
     """
+
+    generator: Any
+    encoder: CodeEncoder
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ is a pure function of (seed, position): no state lives in a sampler, a worker pr
 """
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
@@ -161,67 +161,6 @@ class Beside:
             yield {**batch, "extra_image": extra["image"], "extra_labels": extra["labels"]}
 
 
-def training_loader(
-    dataset: SegmentationDataset,
-    transform: Transform,
-    batch_size: int,
-    *,
-    seed: int,
-    workers: int = 0,
-    start: int = 0,
-    rank: int = 0,
-    world_size: int = 1,
-) -> DataLoader[Any]:
-    """Endless batches of augmented samples; begins at batch ``start`` of the same stream."""
-    stream = SampleStream(dataset, transform, seed)
-    return stream_loader(stream, batch_size, workers=workers, start=start, rank=rank, world_size=world_size)
-
-
-def stream_loader(
-    stream: Dataset[Sample],
-    batch_size: int,
-    *,
-    workers: int = 0,
-    start: int = 0,
-    rank: int = 0,
-    world_size: int = 1,
-) -> DataLoader[Any]:
-    """Endless batches of what stands at each position of a stream."""
-    return _Ahead(
-        stream,
-        batch_sampler=StreamBatches(batch_size, start, rank, world_size),
-        **_workers(workers),
-    )
-
-
-def poisson_loader(
-    dataset: SegmentationDataset, transform: Transform, batch_size: int, *, workers: int = 0
-) -> DataLoader[Any]:
-    """Endless lists of batches of one image each, ``batch_size`` of them on average, as ``PoissonBatches`` draws."""
-    return _Ahead(
-        DrawnSamples(dataset, transform),
-        batch_sampler=PoissonBatches(len(dataset), batch_size),
-        **{**_workers(workers), "collate_fn": _one_by_one},
-    )
-
-
-def evaluation_loader(
-    dataset: SegmentationDataset,
-    *,
-    batch_size: int = 1,
-    workers: int = 0,
-    rank: int = 0,
-    world_size: int = 1,
-) -> DataLoader[Any]:
-    """Every sample once, in order; of several processes each reads its share."""
-    return _Ahead(
-        dataset,  # type: ignore[arg-type]
-        batch_size=batch_size,
-        sampler=range(rank, len(dataset), world_size),
-        **_workers(workers),
-    )
-
-
 def collate(samples: Sequence[Sample]) -> Batch:
     """Stack samples of one size into a batch of tensors; the image keeps its data type."""
     batch = Batch(
@@ -262,6 +201,68 @@ def _fill_up(neighbours: list[list[Sample]], samples: Sequence[Sample]) -> list[
 
 def _image_tensor(image: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+
+def training_loader(
+    dataset: SegmentationDataset,
+    transform: Transform,
+    batch_size: int,
+    *,
+    seed: int,
+    workers: int = 0,
+    start: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+) -> DataLoader[Any]:
+    """Endless batches of augmented samples; begins at batch ``start`` of the same stream."""
+    stream = SampleStream(dataset, transform, seed)
+    return stream_loader(stream, batch_size, workers=workers, start=start, rank=rank, world_size=world_size)
+
+
+def stream_loader(
+    stream: Dataset[Any],
+    batch_size: int,
+    *,
+    workers: int = 0,
+    start: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+    gather: Callable[[Sequence[Any]], Any] = collate,
+) -> DataLoader[Any]:
+    """Endless batches of what stands at each position of a stream; ``gather`` makes a batch of samples."""
+    return _Ahead(
+        stream,
+        batch_sampler=StreamBatches(batch_size, start, rank, world_size),
+        **{**_workers(workers), "collate_fn": gather},
+    )
+
+
+def poisson_loader(
+    dataset: SegmentationDataset, transform: Transform, batch_size: int, *, workers: int = 0
+) -> DataLoader[Any]:
+    """Endless lists of batches of one image each, ``batch_size`` of them on average, as ``PoissonBatches`` draws."""
+    return _Ahead(
+        DrawnSamples(dataset, transform),
+        batch_sampler=PoissonBatches(len(dataset), batch_size),
+        **{**_workers(workers), "collate_fn": _one_by_one},
+    )
+
+
+def evaluation_loader(
+    dataset: SegmentationDataset,
+    *,
+    batch_size: int = 1,
+    workers: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+) -> DataLoader[Any]:
+    """Every sample once, in order; of several processes each reads its share."""
+    return _Ahead(
+        dataset,  # type: ignore[arg-type]
+        batch_size=batch_size,
+        sampler=range(rank, len(dataset), world_size),
+        **_workers(workers),
+    )
 
 
 def _workers(workers: int) -> dict[str, Any]:

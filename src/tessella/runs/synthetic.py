@@ -108,7 +108,7 @@ class Synthetic:
         train_set: SegmentationDataset,
         transform: Transform,
         batch_size: int,
-        **options: int,
+        **options: Any,
     ) -> Beside:
         """The batches of ``main`` with layouts beside them, drawn apart.
 

@@ -1,5 +1,6 @@
 """Saving a run: the last state, the best one, and what the user needs to go on after Ctrl-C."""
 
+import math
 import os
 import shutil
 import signal
@@ -24,21 +25,22 @@ class Checkpoints(Callback):
 
     A file is written beside its place and then moved there: a full disk or a killed process leaves the former
     one. ``content`` is stored under the key ``tessella``: what is needed to build the network again without the
-    run's folder.
+    run's folder. ``score`` is the name of what the task logs in validation, the larger the better.
     """
 
-    def __init__(self, folder: Path, content: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, content: dict[str, Any], score: str = "val_mean_iou") -> None:
         self.folder = folder
         self.content = content
-        self.best_mean_iou = -1.0
+        self.score = score
+        self.best_score = -math.inf
         self.interrupted = False
         self._former_handlers: dict[int, Any] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best_mean_iou": self.best_mean_iou}
+        return {"best_score": self.best_score}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best_mean_iou = state_dict["best_mean_iou"]
+        self.best_score = state_dict["best_score"]
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
@@ -46,9 +48,9 @@ class Checkpoints(Callback):
         checkpoint["tessella"] = {**self.content, "step": trainer.global_step}
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        mean_iou = float(trainer.callback_metrics["val_mean_iou"])
-        is_best = mean_iou > self.best_mean_iou
-        self.best_mean_iou = max(mean_iou, self.best_mean_iou)
+        score = float(trainer.callback_metrics[self.score])
+        is_best = score > self.best_score
+        self.best_score = max(score, self.best_score)
         self._save(trainer)
         if is_best and trainer.is_global_zero:
             _copy(self.folder / "last.ckpt", self.folder / "best.ckpt")

@@ -92,6 +92,7 @@ def fit(
     resume: bool = False,
     content: dict[str, Any],
     callbacks: Sequence[Callback] = (),
+    score: str = "val_mean_iou",
 ) -> Outcome:
     """Train ``task`` for ``steps`` updates and leave checkpoints and logs in ``run``.
 
@@ -100,13 +101,14 @@ def fit(
     saved, 0 for none. clip: largest norm of the gradient, 0 for no limit.
     resume: go on from ``last.ckpt``; the result is that of a run that never stopped.
     content: stored in every checkpoint. callbacks: more of Lightning's, called after the checkpoints'.
+    score: what the task logs in validation and the best checkpoint is chosen by.
 
     Raises:
         InputError: nothing to resume; NaN loss; disk full.
     """
     last = run / "checkpoints" / "last.ckpt"
     step = int(read_checkpoint(last)["tessella"]["step"]) if resume else 0
-    checkpoints = Checkpoints(last.parent, content)
+    checkpoints = Checkpoints(last.parent, content, score)
     all_callbacks: list[Callback] = [checkpoints, *callbacks]
     if ema:  # first, so that a checkpoint holds the average after the step it was taken at
         all_callbacks.insert(0, EMAWeightAveraging(decay=ema, use_buffers=True))

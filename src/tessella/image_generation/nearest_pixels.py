@@ -1,0 +1,63 @@
+"""PixelNN (Bansal et al., ICLR 2018): a regression, whose pixels are replaced by those of training images."""
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from tessella.image_generation.perceptual import Features
+
+
+def nearest_pixels(
+    regressed: Float[Tensor, "3 height width"],
+    examples: Float[Tensor, "examples 3 height width"],
+    features: Features,
+    *,
+    maps: Sequence[int] = (0, 1, 2),
+    window: int = 4,
+) -> Float[Tensor, "examples 3 height width"]:
+    """Each example's own version of the regressed image: every pixel is the example's pixel that is most like it.
+
+    Alike are pixels with a small angle between their descriptors, which are the chosen ``maps`` of ``features``, each
+    of unit length and brought to full resolution. Sought is at most ``window`` pixels away. The authors take the
+    examples from the whole training set by a global descriptor; several outputs are several examples.
+    """
+    with torch.no_grad():
+        wanted = _descriptors(regressed[None], features, maps)
+        known = _descriptors(examples, features, maps)
+        size = (regressed.shape[-2], regressed.shape[-1])
+        best = torch.full((len(examples), 1, *size), -torch.inf, device=examples.device)
+        result = examples.clone()
+        margin = (window,) * 4
+        known = F.pad(known, margin)
+        # Outside an example there is nothing to take.
+        inside = F.pad(torch.ones_like(best), margin)
+        colors = F.pad(examples, margin)
+        for row, column in product(range(2 * window + 1), repeat=2):
+            part = (..., slice(row, row + size[0]), slice(column, column + size[1]))
+            alike = (wanted * known[part]).sum(1, keepdim=True).masked_fill(inside[part] == 0, -torch.inf)
+            result = torch.where(alike > best, colors[part], result)
+            best = torch.maximum(best, alike)
+        return result
+
+
+def _descriptors(images: Tensor, features: Features, maps: Sequence[int]) -> Tensor:
+    size = (images.shape[-2], images.shape[-1])
+    found = features(images)
+    parts = [
+        F.interpolate(F.normalize(found[m].float(), dim=1), size, mode="bilinear", align_corners=False)
+        for m in maps
+    ]
+    return torch.cat(parts, 1)
+
+
+def closest_examples(
+    place: Float[np.ndarray, " dims"], places: Float[np.ndarray, "items dims"], number: int
+) -> np.ndarray:
+    """The items whose conditions are nearest by mean absolute difference, nearest first."""
+    distances = np.abs(places - place).mean(1)
+    return np.argsort(distances, kind="stable")[:number]

@@ -1,0 +1,270 @@
+"""Cascaded refinement (Chen and Koltun, ICCV 2017) with three ways to many images of one condition (figure 5.3).
+
+A trunk runs once for each condition. What follows differs: ``LateSplit`` (CRN) has a last layer for each branch,
+``Separate`` has the last two stages for each branch, and ``Shared`` has them once, with channels dropped by a code, so
+that any number of images can be drawn. All have ``encode``, what a condition costs once, and ``decode``, what each
+image costs.
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tessella.errors import InputError
+from tessella.image_generation.codes import drop, require_rate
+
+Encoded = tuple[Tensor, ...]
+"""Of a batch of conditions: tensors whose first dimension is the batch."""
+
+
+class Stage(nn.Sequential):
+    """3x3 convolutions, each with a leaky rectifier; no normalisation, which would take colours away."""
+
+    def __init__(self, *channels: int) -> None:
+        super().__init__(*(m for a, b in pairwise(channels) for m in (conv3x3(a, b), nn.LeakyReLU(0.2))))
+
+
+def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, 3, padding=1)
+
+
+class Refinement(nn.Module):
+    """What the three ways share: conditions [B, C, H, W] to features at a quarter of their height and width.
+
+    Args:
+        condition_channels: C.
+        widths: channels of the trunk's stages, from coarse to fine; each doubles the resolution, the last is at a
+            quarter.
+        path: channels of each of the two paths at half the resolution.
+        last: channels at full resolution.
+        branches: images that training chooses among.
+    """
+
+    def __init__(
+        self,
+        condition_channels: int,
+        *,
+        widths: tuple[int, ...] = (1024, 1024, 1024, 512),
+        path: int = 128,
+        last: int = 256,
+        branches: int = 20,
+    ) -> None:
+        super().__init__()
+        if branches < 1:
+            raise InputError(f"branches is {branches}: give at least 1")
+        before = (0, *widths)
+        self.trunk = nn.ModuleList(Stage(a + condition_channels, b, b) for a, b in pairwise(before))
+        self.channels = widths[-1] + condition_channels
+        self.condition_channels, self.path, self.last, self.branches = (
+            condition_channels,
+            path,
+            last,
+            branches,
+        )
+
+    def features(self, conditions: Float[Tensor, "batch channels height width"]) -> tuple[Tensor, Tensor]:
+        """What the stage at half the resolution is given, and the conditions at full resolution."""
+        if conditions.shape[1] != self.condition_channels:
+            raise InputError(
+                f"the condition has {conditions.shape[1]} channels, the generator takes {self.condition_channels}"
+            )
+        x = None
+        for depth, stage in enumerate(self.trunk):
+            x = stage(_joined(x, conditions, 2 ** (len(self.trunk) + 1 - depth)))
+        assert x is not None
+        return _joined(x, conditions, 2), conditions
+
+    def encode(self, conditions: Tensor) -> Encoded:
+        raise NotImplementedError
+
+    def decode(self, encoded: Encoded, items: Int[Tensor, " images"], codes: Tensor) -> Tensor:
+        """Image k is of condition ``items[k]`` and code ``codes[k]``: [K, 3, H, W], about 0 to 1, unbounded."""
+        raise NotImplementedError
+
+    @property
+    def training_codes(self) -> Tensor:
+        """Of the branches, [branches, ...]."""
+        raise NotImplementedError
+
+    def draw(self, number: int, chance: torch.Generator | None = None) -> Tensor:
+        """The training codes, then new ones, ``number`` in all.
+
+        Raises InputError where the generator has no more images than branches.
+        """
+        if number > self.branches:
+            raise InputError(
+                f"{number} codes: {type(self).__name__} makes {self.branches} images of a condition, one by each branch"
+            )
+        return self.training_codes[:number]
+
+    def forward(
+        self, conditions: Tensor, codes: Tensor, at_once: int = 64
+    ) -> Float[Tensor, "batch codes 3 h w"]:
+        """An image of each condition for each code; ``at_once`` of them at a time."""
+        encoded = self.encode(conditions)
+        images = torch.cat(list(self.stream(encoded, len(conditions), codes, at_once)))
+        return images.unflatten(0, (len(conditions), len(codes)))
+
+    def stream(self, encoded: Encoded, number: int, codes: Tensor, at_once: int = 64) -> Iterator[Tensor]:
+        """Images [at_once, 3, H, W] of encoded conditions, all codes of the first, then all of the second, ..."""
+        items = torch.arange(number, device=encoded[0].device).repeat_interleave(len(codes))
+        places = torch.arange(len(codes), device=codes.device).repeat(number)
+        for chosen, place in zip(items.split(at_once), places.split(at_once), strict=True):
+            yield self.decode(encoded, chosen, codes[place])
+
+
+def _joined(x: Tensor | None, conditions: Tensor, stride: int) -> Tensor:
+    """The condition at 1 / stride of its resolution, beside what came before, which is brought there.
+
+    A condition is reduced by its largest values and its most negative ones: the mean of a heat map with one pixel set
+    would be nearly 0 at coarse stages.
+    """
+    height, width = (math.ceil(side / stride) for side in conditions.shape[-2:])
+    if stride > 1:
+        highest = F.max_pool2d(conditions.relu(), stride, ceil_mode=True)
+        conditions = highest - F.max_pool2d((-conditions).relu(), stride, ceil_mode=True)
+    if x is None:
+        return conditions
+    x = F.interpolate(x, (height, width), mode="bilinear", align_corners=False)
+    return torch.cat([x, conditions.to(x.dtype)], 1)
+
+
+class LateSplit(Refinement):
+    """CRN with several images: all layers are shared but the last 1x1 convolution."""
+
+    numbers: Tensor
+
+    def __init__(self, condition_channels: int, **options: Any) -> None:
+        super().__init__(condition_channels, **options)
+        self.coarse = Stage(self.channels, 2 * self.path, 2 * self.path)
+        self.fine = Stage(2 * self.path + condition_channels, self.last, self.last)
+        self.image = nn.Conv2d(self.last, 3 * self.branches, 1)
+        self.register_buffer("numbers", torch.arange(self.branches), persistent=False)
+
+    @property
+    def training_codes(self) -> Tensor:
+        return self.numbers
+
+    def encode(self, conditions: Tensor) -> Encoded:
+        x, full = self.features(conditions)
+        images: Tensor = self.image(self.fine(_joined(self.coarse(x), full, 1)))
+        return (images.unflatten(1, (self.branches, 3)),)
+
+    def decode(self, encoded: Encoded, items: Tensor, codes: Tensor) -> Tensor:
+        return encoded[0][items, codes]
+
+
+class Head(nn.Module):
+    """The last two stages: a path that a code changes beside one that it does not, then full resolution."""
+
+    def __init__(self, channels: int, condition_channels: int, path: int, last: int) -> None:
+        super().__init__()
+        self.path = path
+        self.fixed = Stage(channels, path, path)
+        self.first, self.second = conv3x3(channels, path), conv3x3(path, path)
+        self.joined = conv3x3(2 * path + condition_channels, last)
+        self.refined = conv3x3(last, last)
+        self.image = nn.Conv2d(last, 3, 1)
+
+    def encode(self, x: Tensor, conditions: Tensor) -> Encoded:
+        """What no code changes. Of the convolution of both paths and the condition, which is linear, that is a part."""
+        fixed = _joined(self.fixed(x), conditions, 1)
+        weight = self.joined.weight[:, self.path :]
+        return F.leaky_relu(self.first(x), 0.2), F.conv2d(fixed, weight, self.joined.bias, padding=1)
+
+    def decode(self, encoded: Encoded, items: Tensor, codes: Tensor | None, rate: float) -> Tensor:
+        """codes: [K, 2, path, ...] for both layers of the path, or None to drop nothing."""
+        x, fixed = encoded
+        x = x[items] if codes is None else drop(x[items], codes[:, 0], rate)
+        x = F.leaky_relu(self.second(x), 0.2)
+        if codes is not None:
+            x = drop(x, codes[:, 1], rate)
+        x = F.interpolate(x, fixed.shape[-2:], mode="bilinear", align_corners=False)
+        x = F.conv2d(x, self.joined.weight[:, : self.path], padding=1)
+        x = F.leaky_relu(x + fixed[items], 0.2)
+        return self.image(F.leaky_relu(self.refined(x), 0.2))
+
+
+class Separate(Refinement):
+    """The last two stages have parameters of their own for each branch."""
+
+    numbers: Tensor
+
+    def __init__(self, condition_channels: int, **options: Any) -> None:
+        super().__init__(condition_channels, **options)
+        self.heads = nn.ModuleList(
+            Head(self.channels, condition_channels, self.path, self.last) for _ in range(self.branches)
+        )
+        self.register_buffer("numbers", torch.arange(self.branches), persistent=False)
+
+    @property
+    def training_codes(self) -> Tensor:
+        return self.numbers
+
+    def encode(self, conditions: Tensor) -> Encoded:
+        return self.features(conditions)
+
+    def decode(self, encoded: Encoded, items: Tensor, codes: Tensor) -> Tensor:
+        x, conditions = encoded
+        images = x.new_zeros(len(items), 3, *conditions.shape[-2:])
+        for number in codes.unique().tolist():
+            head: Head = self.heads[number]  # type: ignore[assignment]
+            places = torch.nonzero(codes == number).flatten()
+            which, back = items[places].unique(return_inverse=True)
+            part = head.encode(x[which], conditions[which])
+            images = images.index_copy(0, places, head.decode(part, back, None, 0.0).to(images.dtype))
+        return images
+
+
+class Shared(Refinement):
+    """One head for all; a code of its own makes each image (equation 5.1).
+
+    Args:
+        rate: r of equation 5.2, the share of channels that a code drops.
+        element_size: (height, width) of codes for each place at half the resolution, for classic dropout (figure 5.9);
+            None for a code for each channel.
+
+    Raises InputError where the rate is not within (0, 1).
+    """
+
+    codes: Tensor
+
+    def __init__(
+        self,
+        condition_channels: int,
+        *,
+        rate: float = 0.5,
+        element_size: tuple[int, int] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(condition_channels, **options)
+        require_rate(rate)
+        self.rate = rate
+        self.head = Head(self.channels, condition_channels, self.path, self.last)
+        self.code_shape = (2, self.path, *(element_size or ()))
+        self.register_buffer("codes", torch.rand(self.branches, *self.code_shape))
+
+    @property
+    def training_codes(self) -> Tensor:
+        return self.codes
+
+    def draw(self, number: int, chance: torch.Generator | None = None) -> Tensor:
+        known = self.training_codes[:number]
+        new = torch.rand(number - len(known), *self.code_shape, generator=chance)
+        return torch.cat([known, new.to(known.device)])
+
+    def encode(self, conditions: Tensor) -> Encoded:
+        return self.head.encode(*self.features(conditions))
+
+    def decode(self, encoded: Encoded, items: Tensor, codes: Tensor) -> Tensor:
+        if codes.shape[1:] != self.code_shape:
+            raise InputError(
+                f"the code has the shape {tuple(codes.shape[1:])}, the generator takes {self.code_shape}"
+            )
+        return self.head.decode(encoded, items, codes, self.rate)

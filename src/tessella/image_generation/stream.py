@@ -1,0 +1,72 @@
+"""Conditions with their own image and with neighbours' images, as training takes them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tessella.datasets.pairs import Pair, PairedDataset
+from tessella.image_generation.neighbours import Neighbours
+
+
+class Example(NamedTuple):
+    """condition: [H, W, C]. targets: images [H, W, 3], the condition's own first."""
+
+    condition: np.ndarray
+    targets: list[np.ndarray]
+
+
+class Numbered:
+    """The items of a data set with their numbers."""
+
+    def __init__(self, dataset: PairedDataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[int, Pair]:
+        return index, self.dataset[index]
+
+
+class Draw:
+    """From a numbered item to an ``Example``: neighbours drawn, and all of it mirrored with a chance of one half.
+
+    mirror: a pair to its mirror image; None for none. neighbours: None for the condition's own image alone.
+    """
+
+    def __init__(
+        self,
+        dataset: PairedDataset,
+        neighbours: Neighbours | None = None,
+        mirror: Callable[[Pair], Pair] | None = None,
+    ) -> None:
+        self.dataset, self.neighbours, self.mirror = dataset, neighbours, mirror
+
+    def __call__(self, item: tuple[int, Pair], random: np.random.Generator) -> Example:
+        index, pair = item
+        near = [] if self.neighbours is None else self.neighbours.draw(index, random)
+        pairs = [pair, *(self.dataset[other] for other in near)]
+        if self.mirror is not None and random.random() < 0.5:
+            pairs = [self.mirror(each) for each in pairs]
+        return Example(pairs[0].condition, [each.image for each in pairs])
+
+
+def gather(examples: Sequence[Example]) -> dict[str, Any]:
+    """A ``PairBatch``; of fewer targets than others have, the missing ones are black and not present."""
+    most = max(len(example.targets) for example in examples)
+    height, width = examples[0].targets[0].shape[:2]
+    targets = torch.zeros(len(examples), most, 3, height, width, dtype=torch.uint8)
+    present = torch.zeros(len(examples), most, dtype=torch.bool)
+    for number, example in enumerate(examples):
+        for place, image in enumerate(example.targets):
+            targets[number, place] = _planes(image)
+            present[number, place] = True
+    conditions = torch.stack([_planes(example.condition) for example in examples])
+    return {"condition": conditions, "targets": targets, "present": present}
+
+
+def _planes(image: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))

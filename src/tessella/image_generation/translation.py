@@ -1,0 +1,112 @@
+"""The adversarial rivals: pix2pix (Isola et al., CVPR 2017) and BicycleGAN (Zhu et al., NeurIPS 2017) for images."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tessella.adversarial import BicycleGAN, CodeEncoder, GanLosses, PatchDiscriminator, UNet
+from tessella.adversarial.bicycle import play
+from tessella.adversarial.layers import full_precision
+
+
+class Translator(nn.Module):
+    """A U-Net from conditions to images; draws by a normal code at each layer, or by dropout where there is none.
+
+    It has ``encode`` and ``decode`` as generators by refinement do, and what ``BicycleGAN`` asks of a generator.
+
+    Args:
+        condition_channels: of the condition.
+        widths: of the U-Net, from full resolution on.
+        code_channels: 8 for BicycleGAN; 0 for pix2pix, whose only chance is dropout, which stays on at inference.
+    """
+
+    def __init__(
+        self,
+        condition_channels: int,
+        *,
+        widths: tuple[int, ...] = (64, 128, 256, 512, 512, 512),
+        code_channels: int = 8,
+    ) -> None:
+        super().__init__()
+        self.condition_channels, self.code_channels = condition_channels, code_channels
+        self.unet = UNet(condition_channels, 3, widths, code_channels)
+        if not code_channels:
+            self.unet.up[0].register_forward_hook(lambda _, __, x: F.dropout(x, 0.5))
+
+    def encode_condition(self, conditions: Tensor, size: tuple[int, int]) -> Tensor:
+        return conditions
+
+    def from_encoded(self, conditions: Tensor, codes: Tensor) -> Tensor:
+        images: Tensor = self.unet(conditions, codes if self.code_channels else None)
+        return images.tanh()
+
+    @staticmethod
+    def standardise(images: Tensor) -> Tensor:
+        return images * 2 - 1
+
+    def draw(self, number: int, chance: torch.Generator | None = None) -> Tensor:
+        return torch.randn(number, self.code_channels, generator=chance)
+
+    def encode(self, conditions: Tensor) -> tuple[Tensor, ...]:
+        return (conditions,)
+
+    def decode(self, encoded: tuple[Tensor, ...], items: Tensor, codes: Tensor) -> Tensor:
+        """[K, 3, H, W], 0 to 1."""
+        return (full_precision(self.from_encoded(encoded[0][items], codes.to(items.device))) + 1) / 2
+
+
+class ConditionalDiscriminator(PatchDiscriminator):
+    """Judges an image beside its condition."""
+
+    def __init__(self, condition_channels: int, **options: Any) -> None:
+        super().__init__(condition_channels + 3, **options)
+
+    def encode_condition(self, conditions: Tensor, size: tuple[int, int]) -> Tensor:
+        return conditions
+
+    def forward(self, conditions: Tensor, images: Tensor) -> list[Tensor]:  # type: ignore[override]
+        return super().forward(torch.cat([conditions.to(images.dtype), images], 1))
+
+
+class Pix2Pix(nn.Module):
+    """One discriminator at one scale, with patches of 70 pixels, and L1; in the same form as ``BicycleGAN``."""
+
+    def __init__(
+        self, generator: Translator, discriminator: ConditionalDiscriminator, *, reconstruction: float = 100.0
+    ) -> None:
+        super().__init__()
+        self.generator, self.discriminator, self.reconstruction = generator, discriminator, reconstruction
+
+    def forward(self, conditions: Tensor, images: Tensor) -> GanLosses:
+        real = self.generator.standardise(images)
+        fake = self.generator.from_encoded(conditions, conditions.new_zeros(len(conditions), 0))
+        adversarial, discrimination = play(self.discriminator, conditions, real, fake)
+        zero = adversarial.new_zeros(())
+        distance = self.reconstruction * (full_precision(fake) - real).abs().mean()
+        return GanLosses(adversarial, distance, zero, zero, discrimination)
+
+
+def pix2pix(condition_channels: int, *, width: int = 64) -> Pix2Pix:
+    """Widths as published, in multiples of the first."""
+    widths = (width, 2 * width, 4 * width, *(8 * width,) * 3)
+    return Pix2Pix(
+        Translator(condition_channels, widths=widths, code_channels=0),
+        ConditionalDiscriminator(condition_channels, widths=widths[:4], scales=1, strided=3),
+    )
+
+
+def bicycle_gan(condition_channels: int, *, width: int = 64) -> BicycleGAN:
+    """Code of 8 at all layers, two discriminators of two scales, L1 10, latent 0.5, KL 0.01."""
+    widths = (width, 2 * width, 4 * width, *(8 * width,) * 3)
+
+    def discriminator() -> ConditionalDiscriminator:
+        return ConditionalDiscriminator(condition_channels, widths=widths[:3], scales=2, strided=3)
+
+    return BicycleGAN(
+        Translator(condition_channels, widths=widths),
+        CodeEncoder(3, 8, widths[:4]),
+        discriminator(),
+        discriminator(),
+    )

@@ -1,0 +1,160 @@
+"""The Lightning task that trains generators of images, and the networks that judge them."""
+
+import math
+from collections.abc import Callable
+from typing import Any, Protocol, TypedDict
+
+import lightning.pytorch as lightning
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from tessella.adversarial import BicycleGAN
+from tessella.errors import InputError
+from tessella.image_generation import ConditionEstimator, Embedding, NeighboursLoss, Refinement
+from tessella.image_generation.translation import Pix2Pix
+
+
+class PairBatch(TypedDict):
+    """condition: [B, C, H, W] float32. targets: [B, K, 3, H, W] uint8, the condition's own first, then neighbours'.
+
+    present: [B, K], which of them there are.
+    """
+
+    condition: Tensor
+    targets: Tensor
+    present: Tensor
+
+
+class Learner(Protocol):
+    """What is trained, with its losses by name, whose sum is minimised, and its distance on validation images."""
+
+    def losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]: ...
+
+    def distance(self, batch: PairBatch) -> Tensor: ...
+
+
+class Regression(nn.Module):
+    """A generator by refinement.
+
+    warm_up: for so many steps the branches take turns in learning the condition's own image.
+    neighbours_from: so many steps learn the condition's own image alone.
+    """
+
+    def __init__(
+        self, generator: Refinement, loss: NeighboursLoss, *, warm_up: int = 0, neighbours_from: int = 0
+    ) -> None:
+        super().__init__()
+        self.generator, self.loss = generator, loss
+        self.warm_up, self.neighbours_from = warm_up, neighbours_from
+
+    def losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
+        targets, present = batch["targets"].float() / 255, batch["present"]
+        if step < self.neighbours_from:
+            targets, present = targets[:, :1], present[:, :1]
+        # A single branch is the best one without a look.
+        turn = step < self.warm_up or self.generator.branches == 1 and targets.shape[1] == 1
+        branch = step % self.generator.branches if turn else None
+        return {"distance": self.loss(self.generator, batch["condition"], targets, present, branch)}
+
+    def distance(self, batch: PairBatch) -> Tensor:
+        """Of the branch nearest to each image."""
+        encoded = self.generator.encode(batch["condition"])
+        costs = self.loss.costs(self.generator, encoded, batch["targets"][:, :1].float() / 255)
+        return costs[:, :, 0].min(1).values.mean()
+
+
+class Translation(nn.Module):
+    """An adversarial rival."""
+
+    def __init__(self, gan: BicycleGAN | Pix2Pix) -> None:
+        super().__init__()
+        self.gan = gan
+
+    def losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
+        found = self.gan(batch["condition"], batch["targets"][:, 0].float() / 255)
+        return {
+            name: getattr(found, name)
+            for name in ("adversarial", "reconstruction", "kl", "latent", "discrimination")
+        }
+
+    def distance(self, batch: PairBatch) -> Tensor:
+        """Mean L1 of one draw, in shares of the range of grey values."""
+        generator = self.gan.generator
+        condition = batch["condition"]
+        items = torch.arange(len(condition), device=condition.device)
+        chance = torch.Generator().manual_seed(0)
+        images = generator.decode((condition,), items, generator.draw(len(condition), chance))
+        return (images - batch["targets"][:, 0].float() / 255).abs().mean()
+
+
+class Judge(nn.Module):
+    """A network that judges images; see ``judges``."""
+
+    def __init__(self, network: ConditionEstimator | Embedding) -> None:
+        super().__init__()
+        self.network = network
+
+    def losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
+        return {"judge": self.network.loss(batch["targets"][:, 0].float() / 255, batch["condition"])}
+
+    def distance(self, batch: PairBatch) -> Tensor:
+        return self.losses(batch, 0)["judge"]
+
+
+class ImageTask(lightning.LightningModule):
+    """Trains ``model``, a ``Learner``; the best is the one of the smallest distance.
+
+    configure: parameters to their optimiser and its schedule. seed: decides all chance of a step.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        configure: Callable[[Any], tuple[Optimizer, LRScheduler]],
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.configure = configure
+        self.seed = seed
+        self._distances: list[Tensor] = []
+
+    def configure_optimizers(self) -> Any:
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        optimizer, schedule = self.configure(trained)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_batch_start(self, batch: PairBatch, batch_idx: int) -> None:
+        micro_batch = self.trainer.fit_loop.epoch_loop.total_batch_idx
+        torch.manual_seed((self.seed * 1_000_003 + micro_batch) * 1_009 + self.global_rank)
+
+    def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
+        model: Learner = self.model  # type: ignore[assignment]
+        terms = model.losses(batch, self.global_step)
+        loss = torch.stack(list(terms.values())).sum()
+        if not math.isfinite(loss.item()):
+            found = ", ".join(f"{name} {value.item():.3g}" for name, value in terms.items())
+            raise InputError(
+                f"the loss is {loss.item()} at step {self.global_step} ({found}): lower learning_rate; the last "
+                "checkpoint is from before this step"
+            )
+        self.log("train_loss", loss, prog_bar=True)
+        if len(terms) > 1:
+            self.log_dict({f"train_{name}": value for name, value in terms.items()})
+        self.log("learning_rate", self.lr_schedulers().get_last_lr()[0])  # type: ignore[union-attr]
+        return loss
+
+    def on_validation_start(self) -> None:
+        torch.manual_seed(self.seed)  # the same draws each time
+
+    def validation_step(self, batch: PairBatch, batch_idx: int) -> None:
+        model: Learner = self.model  # type: ignore[assignment]
+        self._distances.append(model.distance(batch))
+
+    def on_validation_epoch_end(self) -> None:
+        distance = torch.stack(self._distances).mean()
+        self._distances.clear()
+        self.log("val_loss", distance, prog_bar=True, sync_dist=True)
+        self.log("val_score", -distance, sync_dist=True)
