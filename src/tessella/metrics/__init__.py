@@ -1,4 +1,4 @@
-"""Numbers from predictions and labels."""
+"""Numbers from predictions and labels, and from generated images."""
 
 from tessella.metrics.boundary import (
     BoundaryPrecisionRecall,
@@ -16,6 +16,8 @@ from tessella.metrics.confusion import (
     segmentation_scores,
 )
 from tessella.metrics.flicker import Flicker, flicker
+from tessella.metrics.phase_congruency import phase_congruency
+from tessella.metrics.similarity import fsim, fsimc, rmse, ssim
 
 __all__ = [
     "BoundaryPrecisionRecall",
@@ -31,6 +33,11 @@ __all__ = [
     "confusion_matrix",
     "confusion_per_image",
     "flicker",
+    "fsim",
+    "fsimc",
     "label_boundaries",
+    "phase_congruency",
+    "rmse",
     "segmentation_scores",
+    "ssim",
 ]
