@@ -16,6 +16,7 @@ from tessella.metrics.confusion import (
     segmentation_scores,
 )
 from tessella.metrics.flicker import Flicker, flicker
+from tessella.metrics.normals import NormalScores, normal_errors, normal_scores
 from tessella.metrics.phase_congruency import phase_congruency
 from tessella.metrics.similarity import fsim, fsimc, rmse, ssim
 
@@ -26,6 +27,7 @@ __all__ = [
     "CalibrationError",
     "ConfusionMatrix",
     "Flicker",
+    "NormalScores",
     "PairedComparison",
     "SegmentationScores",
     "boundary_strength",
@@ -36,6 +38,8 @@ __all__ = [
     "fsim",
     "fsimc",
     "label_boundaries",
+    "normal_errors",
+    "normal_scores",
     "phase_congruency",
     "rmse",
     "segmentation_scores",
