@@ -15,6 +15,13 @@ from tessella.metrics.confusion import (
     confusion_per_image,
     segmentation_scores,
 )
+from tessella.metrics.distributions import (
+    KernelDistance,
+    ManifoldScores,
+    frechet_distance,
+    kernel_distance,
+    precision_recall_density_coverage,
+)
 from tessella.metrics.flicker import Flicker, flicker
 from tessella.metrics.normals import NormalScores, normal_errors, normal_scores
 from tessella.metrics.phase_congruency import phase_congruency
@@ -27,6 +34,8 @@ __all__ = [
     "CalibrationError",
     "ConfusionMatrix",
     "Flicker",
+    "KernelDistance",
+    "ManifoldScores",
     "NormalScores",
     "PairedComparison",
     "SegmentationScores",
@@ -35,12 +44,15 @@ __all__ = [
     "confusion_matrix",
     "confusion_per_image",
     "flicker",
+    "frechet_distance",
     "fsim",
     "fsimc",
+    "kernel_distance",
     "label_boundaries",
     "normal_errors",
     "normal_scores",
     "phase_congruency",
+    "precision_recall_density_coverage",
     "rmse",
     "segmentation_scores",
     "ssim",
