@@ -22,6 +22,14 @@ from tessella.metrics.distributions import (
     kernel_distance,
     precision_recall_density_coverage,
 )
+from tessella.metrics.diversity import (
+    best_of,
+    best_of_any,
+    distance_to_mean,
+    feature_deviation,
+    mean_of_top,
+    pairwise_distance,
+)
 from tessella.metrics.flicker import Flicker, flicker
 from tessella.metrics.normals import NormalScores, normal_errors, normal_scores
 from tessella.metrics.phase_congruency import phase_congruency
@@ -39,18 +47,24 @@ __all__ = [
     "NormalScores",
     "PairedComparison",
     "SegmentationScores",
+    "best_of",
+    "best_of_any",
     "boundary_strength",
     "compare",
     "confusion_matrix",
     "confusion_per_image",
+    "distance_to_mean",
+    "feature_deviation",
     "flicker",
     "frechet_distance",
     "fsim",
     "fsimc",
     "kernel_distance",
     "label_boundaries",
+    "mean_of_top",
     "normal_errors",
     "normal_scores",
+    "pairwise_distance",
     "phase_congruency",
     "precision_recall_density_coverage",
     "rmse",
