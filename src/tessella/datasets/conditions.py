@@ -70,7 +70,7 @@ def read_normals(path: Path) -> np.ndarray:
     return normals
 
 
-def write_normals(normals: np.ndarray) -> np.ndarray:
+def encode_normals(normals: np.ndarray) -> np.ndarray:
     """What ``read_normals`` reads, [H, W, 3] uint8: normals in [-1, 1], and black where they are 0."""
     picture = np.round((normals + 1) * 127.5).clip(0, 255).astype(np.uint8)
     picture[(normals == 0).all(axis=2)] = 0
