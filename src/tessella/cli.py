@@ -63,13 +63,22 @@ def _parser() -> argparse.ArgumentParser:
 
     scenes = add(
         "scenes",
-        "render labelled RGB-D video in an official layout",
+        "render labelled RGB-D video in an official layout, or objects and their normals",
         "tessella scenes render street --out streets --sequences train=40,val=10",
     )
     scenes.add_argument("action", choices=["render"], help="what to do")
-    scenes.add_argument("kind", choices=["street", "room"], help="street: Cityscapes' layout; room: NYUDv2's")
+    scenes.add_argument(
+        "kind",
+        choices=["street", "room", "objects"],
+        help="street: Cityscapes' layout; room: NYUDv2's; objects: single pictures in the layout of PairedFolders, "
+        "which know of the options only --out, --sequences, --size and --seed",
+    )
     scenes.add_argument("--out", type=Path, required=True, help="folder to write to")
-    scenes.add_argument("--sequences", default="train=40,val=10", help="sequences for each split")
+    scenes.add_argument(
+        "--sequences",
+        help="sequences, of objects pictures, for each split (default: train=40,val=10; train=2000,test=100)",
+    )
+    scenes.add_argument("--size", type=int, default=64, help="height and width of a picture of objects")
     scenes.add_argument("--frames", type=int, default=1, help="frames of each sequence")
     scenes.add_argument("--height", type=int, default=240, help="height of a frame in pixels")
     scenes.add_argument("--width", type=int, default=320, help="width of a frame in pixels")

@@ -1,4 +1,4 @@
-"""tessella scenes: rendered streets and rooms in official layouts."""
+"""tessella scenes: rendered streets and rooms in official layouts; objects and their normals."""
 
 import argparse
 from collections.abc import Mapping
@@ -7,22 +7,39 @@ from pathlib import Path
 from rich.progress import Progress
 
 from tessella.errors import InputError
-from tessella.scenes import Kind, render
+from tessella.scenes import Kind, render, render_objects
+from tessella.scenes.objects import PICTURES
 
 
 def run(options: argparse.Namespace) -> None:
-    render_with_progress(
-        options.kind,
-        options.out,
-        sequences=_sequences(options.sequences),
-        frames=options.frames,
-        height=options.height,
-        width=options.width,
-        seed=options.seed,
-        interval=options.interval,
-        workers=options.workers,
-    )
+    if options.kind == "objects":
+        _render_objects(options)
+    else:
+        render_with_progress(
+            options.kind,
+            options.out,
+            sequences=_sequences(options.sequences or "train=40,val=10"),
+            frames=options.frames,
+            height=options.height,
+            width=options.width,
+            seed=options.seed,
+            interval=options.interval,
+            workers=options.workers,
+        )
     print(f"Rendered to {options.out}")
+
+
+def _render_objects(options: argparse.Namespace) -> None:
+    pictures = PICTURES if options.sequences is None else _sequences(options.sequences)
+    with Progress() as progress:
+        task = progress.add_task("Rendering objects", total=None)
+        render_objects(
+            options.out,
+            pictures,
+            options.size,
+            options.seed,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
 
 
 def render_with_progress(

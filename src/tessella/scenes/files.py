@@ -1,14 +1,17 @@
-"""Files that are complete or absent: pictures, truth archives, text."""
+"""Files that are complete or absent: pictures, truth archives, text; and with what settings a folder was rendered."""
 
 import io
+import json
 import os
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
+from tessella.errors import InputError
 from tessella.scenes.frame import Frame
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -52,3 +55,22 @@ def write_truth(path: Path, frame: Frame) -> None:
     """
     content = {name: values for name, values in vars(frame).items() if name != "image"}
     write_bytes(path, npz((content | {"normals": frame.normals.astype(np.float16)}).items()))
+
+
+def require_same_settings(out: Path, settings: dict[str, Any]) -> None:
+    """Write the settings of a folder's scenes, or raise InputError where it holds scenes rendered with others."""
+    path = out / "truth" / "render.json"
+    if not path.exists():
+        write_bytes(path, (json.dumps(settings, indent=2) + "\n").encode())
+        return
+    try:
+        found = json.loads(path.read_text())
+    except ValueError:
+        raise InputError(f"{path} is not valid JSON: remove the folder {out} or choose another one") from None
+    if found != settings:
+        names = dict.fromkeys((*settings, *found))
+        changed = [name for name in names if found.get(name) != settings.get(name)]
+        described = ", ".join(f"{name} {found.get(name)} instead of {settings.get(name)}" for name in changed)
+        raise InputError(
+            f"{out} holds scenes rendered with {described}: choose another folder or the same settings"
+        )

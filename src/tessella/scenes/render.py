@@ -1,6 +1,5 @@
 """Whole data sets on disk: resumable, in parallel, the same bytes whatever the number of workers."""
 
-import json
 import multiprocessing
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -11,7 +10,7 @@ import cv2
 
 from tessella.errors import InputError
 from tessella.scenes.cityscapes_layout import CityscapesSequence
-from tessella.scenes.files import write_bytes
+from tessella.scenes.files import require_same_settings
 from tessella.scenes.frame import SPLITS, Kind, check_request, sequence, sequence_key
 from tessella.scenes.nyudv2_layout import NYUDv2Sequence
 
@@ -60,7 +59,7 @@ def render(
     }
     if interval is not None:
         settings["interval"] = interval
-    _check_folder(out, settings)
+    require_same_settings(out, settings)
     jobs = [(split, number) for split, count in counts.items() for number in range(count)]
     total, done = len(jobs) * frames, 0
     report = progress or (lambda done, total: None)
@@ -93,24 +92,6 @@ def _counts(kind: str, sequences: int | Mapping[str, int]) -> dict[str, int]:
     if not sum(asked.values()):
         raise InputError("sequences is 0 for every split: ask for at least 1")
     return {split: asked.get(split, 0) for split in splits}
-
-
-def _check_folder(out: Path, settings: dict) -> None:
-    path = out / "truth" / "render.json"
-    if not path.exists():
-        write_bytes(path, (json.dumps(settings, indent=2) + "\n").encode())
-        return
-    try:
-        found = json.loads(path.read_text())
-    except ValueError:
-        raise InputError(f"{path} is not valid JSON: remove the folder {out} or choose another one") from None
-    if found != settings:
-        names = dict.fromkeys((*settings, *found))
-        changed = [name for name in names if found.get(name) != settings.get(name)]
-        described = ", ".join(f"{name} {found.get(name)} instead of {settings.get(name)}" for name in changed)
-        raise InputError(
-            f"{out} holds scenes rendered with {described}: choose another folder or the same settings"
-        )
 
 
 def _render_sequence(out: Path, split: str, number: int, settings: dict) -> None:
