@@ -13,6 +13,7 @@ from tessella.errors import InputError
 from tessella.recipes import Configuration, find_recipe
 from tessella.runs.configuration import check_names, fields, override, parse, saved_values
 from tessella.runs.feature_gan import FeatureGAN, train_generator
+from tessella.runs.images import ImageJudge, Images, train_images
 from tessella.runs.segmentation import Segmentation
 from tessella.runs.training import train
 from tessella.training.fit import Machine
@@ -38,6 +39,8 @@ def run(options: argparse.Namespace) -> None:
     arguments = {"machine": machine, "resume": options.resume}
     if isinstance(config, FeatureGAN):
         outcome = train_generator(config, options.recipe, data, out, **arguments)
+    elif isinstance(config, Images):
+        outcome = train_images(config, options.recipe, data, out, **arguments)
     else:
         outcome = train(config, options.recipe, data, out, **arguments)
     if isinstance(config, Segmentation) and config.privacy:
@@ -47,8 +50,15 @@ def run(options: argparse.Namespace) -> None:
         again = shlex.join(["tessella", "train", options.recipe, "--out", str(out), "--resume"])
         print(f"Stopped at step {outcome.step} of {config.steps}, all saved. Go on with: {again}")
         raise KeyboardInterrupt
-    following = f"sample {out} LAYOUTS" if isinstance(config, FeatureGAN) else f"evaluate {out}"
-    print(f"Trained {outcome.step} steps in {outcome.seconds / 60:.1f} minutes. Next: tessella {following}")
+    print(f"Trained {outcome.step} steps in {outcome.seconds / 60:.1f} minutes. Next: {_next(config, out)}")
+
+
+def _next(config: Configuration, run: Path) -> str:
+    if isinstance(config, ImageJudge):
+        return f"give it to a generator, --perceptual {run}, or to tessella sample, --judges {run}"
+    if isinstance(config, (FeatureGAN, Images)):
+        return f"tessella sample {run} CONDITIONS --out DIR"
+    return f"tessella evaluate {run}"
 
 
 def _read_saved(path: Path) -> dict[str, Any]:

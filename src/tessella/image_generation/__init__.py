@@ -7,25 +7,26 @@ from tessella.image_generation.nearest_pixels import nearest_pixels
 from tessella.image_generation.neighbours import Neighbours
 from tessella.image_generation.objective import NeighboursLoss
 from tessella.image_generation.perceptual import PerceptualDistance, VGGFeatures
-from tessella.image_generation.refinement import LateSplit, Refinement, Separate, Shared
-from tessella.image_generation.translation import Translator, bicycle_gan, pix2pix
+from tessella.image_generation.refinement import LateSplit, Refinement, Separate, Shared, Widths
+from tessella.image_generation.translation import ImageBicycleGAN, Pix2Pix, Translator
 
 __all__ = [
     "ConditionEstimator",
     "Embedding",
+    "ImageBicycleGAN",
     "LateSplit",
     "Neighbours",
     "NeighboursLoss",
     "PerceptualDistance",
+    "Pix2Pix",
     "Refinement",
     "Separate",
     "Shared",
     "Translator",
     "VGGFeatures",
-    "bicycle_gan",
+    "Widths",
     "drop",
     "interpolate",
     "match",
     "nearest_pixels",
-    "pix2pix",
 ]

@@ -1,7 +1,5 @@
 """Neighbours: other images whose conditions are close, varied in colour (thesis, sections 5.2.2 and 5.3.3)."""
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -85,7 +83,7 @@ class Neighbours:
 
     Args:
         places: [N, D], see ``nearest``.
-        images: whose colours neighbours are varied by.
+        histograms: [N, bins], of colours, by which neighbours are varied.
         number: of neighbours that are drawn.
         candidates: of the nearest so many they are drawn.
         quantile: and no further than this share of all distances between two items at random; 1 for no limit.
@@ -94,7 +92,7 @@ class Neighbours:
     def __init__(
         self,
         places: np.ndarray,
-        images: Sequence[np.ndarray],
+        histograms: np.ndarray,
         number: int,
         candidates: int = 50,
         quantile: float = 0.1,
@@ -103,7 +101,7 @@ class Neighbours:
             raise InputError(f"neighbours: {number} of {candidates} candidates; give more candidates")
         self.number = number
         self.near = nearest(places, candidates, _quantile(places, quantile))
-        self.histograms = np.stack([color_histogram(image) for image in images])
+        self.histograms = histograms
 
     def draw(self, item: int, random: np.random.Generator) -> list[int]:
         return varied(self.near[item], self.histograms, self.number, random)

@@ -36,7 +36,7 @@ class VGGFeatures(nn.Module):
         super().__init__()
         if len(layers) <= self.TAPS[-1] or not all(isinstance(layers[i], nn.Conv2d) for i in self.TAPS):
             raise InputError("the feature network is no VGG-16 without normalisation")
-        self.layers = layers[: self.TAPS[-1] + 1]
+        self.layers = nn.Sequential(*list(layers)[: self.TAPS[-1] + 1])
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
         self.register_buffer("std", torch.tensor(std)[:, None, None])
 

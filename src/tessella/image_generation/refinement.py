@@ -8,8 +8,8 @@ image costs.
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -34,39 +34,37 @@ def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
     return nn.Conv2d(in_channels, out_channels, 3, padding=1)
 
 
+@dataclass(frozen=True)
+class Widths:
+    """Channels of a generator's stages; the authors' by default.
+
+    trunk: from coarse to fine; each stage doubles the resolution, the last is at a quarter
+    path: of each of the two paths at half the resolution
+    last: at full resolution
+    """
+
+    trunk: tuple[int, ...] = (1024, 1024, 1024, 512)
+    path: int = 128
+    last: int = 256
+
+
 class Refinement(nn.Module):
     """What the three ways share: conditions [B, C, H, W] to features at a quarter of their height and width.
 
     Args:
         condition_channels: C.
-        widths: channels of the trunk's stages, from coarse to fine; each doubles the resolution, the last is at a
-            quarter.
-        path: channels of each of the two paths at half the resolution.
-        last: channels at full resolution.
         branches: images that training chooses among.
+        widths: of the stages.
     """
 
-    def __init__(
-        self,
-        condition_channels: int,
-        *,
-        widths: tuple[int, ...] = (1024, 1024, 1024, 512),
-        path: int = 128,
-        last: int = 256,
-        branches: int = 20,
-    ) -> None:
+    def __init__(self, condition_channels: int, *, branches: int = 20, widths: Widths = Widths()) -> None:
         super().__init__()
         if branches < 1:
             raise InputError(f"branches is {branches}: give at least 1")
-        before = (0, *widths)
+        before = (0, *widths.trunk)
         self.trunk = nn.ModuleList(Stage(a + condition_channels, b, b) for a, b in pairwise(before))
-        self.channels = widths[-1] + condition_channels
-        self.condition_channels, self.path, self.last, self.branches = (
-            condition_channels,
-            path,
-            last,
-            branches,
-        )
+        self.channels = widths.trunk[-1] + condition_channels
+        self.condition_channels, self.branches = condition_channels, branches
 
     def features(self, conditions: Float[Tensor, "batch channels height width"]) -> tuple[Tensor, Tensor]:
         """What the stage at half the resolution is given, and the conditions at full resolution."""
@@ -140,12 +138,13 @@ class LateSplit(Refinement):
 
     numbers: Tensor
 
-    def __init__(self, condition_channels: int, **options: Any) -> None:
-        super().__init__(condition_channels, **options)
-        self.coarse = Stage(self.channels, 2 * self.path, 2 * self.path)
-        self.fine = Stage(2 * self.path + condition_channels, self.last, self.last)
-        self.image = nn.Conv2d(self.last, 3 * self.branches, 1)
-        self.register_buffer("numbers", torch.arange(self.branches), persistent=False)
+    def __init__(self, condition_channels: int, *, branches: int = 20, widths: Widths = Widths()) -> None:
+        super().__init__(condition_channels, branches=branches, widths=widths)
+        both = 2 * widths.path
+        self.coarse = Stage(self.channels, both, both)
+        self.fine = Stage(both + condition_channels, widths.last, widths.last)
+        self.image = nn.Conv2d(widths.last, 3 * branches, 1)
+        self.register_buffer("numbers", torch.arange(branches), persistent=False)
 
     @property
     def training_codes(self) -> Tensor:
@@ -163,8 +162,9 @@ class LateSplit(Refinement):
 class Head(nn.Module):
     """The last two stages: a path that a code changes beside one that it does not, then full resolution."""
 
-    def __init__(self, channels: int, condition_channels: int, path: int, last: int) -> None:
+    def __init__(self, channels: int, condition_channels: int, widths: Widths) -> None:
         super().__init__()
+        path, last = widths.path, widths.last
         self.path = path
         self.fixed = Stage(channels, path, path)
         self.first, self.second = conv3x3(channels, path), conv3x3(path, path)
@@ -196,12 +196,10 @@ class Separate(Refinement):
 
     numbers: Tensor
 
-    def __init__(self, condition_channels: int, **options: Any) -> None:
-        super().__init__(condition_channels, **options)
-        self.heads = nn.ModuleList(
-            Head(self.channels, condition_channels, self.path, self.last) for _ in range(self.branches)
-        )
-        self.register_buffer("numbers", torch.arange(self.branches), persistent=False)
+    def __init__(self, condition_channels: int, *, branches: int = 20, widths: Widths = Widths()) -> None:
+        super().__init__(condition_channels, branches=branches, widths=widths)
+        self.heads = nn.ModuleList(Head(self.channels, condition_channels, widths) for _ in range(branches))
+        self.register_buffer("numbers", torch.arange(branches), persistent=False)
 
     @property
     def training_codes(self) -> Tensor:
@@ -214,7 +212,7 @@ class Separate(Refinement):
         x, conditions = encoded
         images = x.new_zeros(len(items), 3, *conditions.shape[-2:])
         for number in codes.unique().tolist():
-            head: Head = self.heads[number]  # type: ignore[assignment]
+            head: Head = self.heads[number]
             places = torch.nonzero(codes == number).flatten()
             which, back = items[places].unique(return_inverse=True)
             part = head.encode(x[which], conditions[which])
@@ -239,15 +237,16 @@ class Shared(Refinement):
         self,
         condition_channels: int,
         *,
+        branches: int = 20,
+        widths: Widths = Widths(),
         rate: float = 0.5,
         element_size: tuple[int, int] | None = None,
-        **options: Any,
     ) -> None:
-        super().__init__(condition_channels, **options)
+        super().__init__(condition_channels, branches=branches, widths=widths)
         require_rate(rate)
         self.rate = rate
-        self.head = Head(self.channels, condition_channels, self.path, self.last)
-        self.code_shape = (2, self.path, *(element_size or ()))
+        self.head = Head(self.channels, condition_channels, widths)
+        self.code_shape = (2, widths.path, *(element_size or ()))
         self.register_buffer("codes", torch.rand(self.branches, *self.code_shape))
 
     @property

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from tessella.datasets.pairs import Pair, PairedDataset
 from tessella.image_generation.neighbours import Neighbours
@@ -18,7 +19,7 @@ class Example(NamedTuple):
     targets: list[np.ndarray]
 
 
-class Numbered:
+class Numbered(Dataset[tuple[int, Pair]]):
     """The items of a data set with their numbers."""
 
     def __init__(self, dataset: PairedDataset) -> None:
@@ -29,6 +30,20 @@ class Numbered:
 
     def __getitem__(self, index: int) -> tuple[int, Pair]:
         return index, self.dataset[index]
+
+
+class Unvaried(Dataset[Example]):
+    """The items of a data set as examples, with their own image alone."""
+
+    def __init__(self, dataset: PairedDataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Example:
+        pair = self.dataset[index]
+        return Example(pair.condition, [pair.image])
 
 
 class Draw:

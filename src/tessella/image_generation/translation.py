@@ -71,42 +71,50 @@ class ConditionalDiscriminator(PatchDiscriminator):
 
 
 class Pix2Pix(nn.Module):
-    """One discriminator at one scale, with patches of 70 pixels, and L1; in the same form as ``BicycleGAN``."""
+    """One discriminator at one scale and L1, times 100; in the same form as ``BicycleGAN``.
 
-    def __init__(
-        self, generator: Translator, discriminator: ConditionalDiscriminator, *, reconstruction: float = 100.0
-    ) -> None:
+    Args:
+        condition_channels: of the condition.
+        width: channels of the first layers; 64 as published.
+    """
+
+    def __init__(self, condition_channels: int, *, width: int = 64) -> None:
         super().__init__()
-        self.generator, self.discriminator, self.reconstruction = generator, discriminator, reconstruction
+        self.generator = Translator(condition_channels, widths=_widths(width), code_channels=0)
+        self.discriminator = ConditionalDiscriminator(
+            condition_channels, widths=_widths(width)[:4], scales=1, strided=3
+        )
 
     def forward(self, conditions: Tensor, images: Tensor) -> GanLosses:
         real = self.generator.standardise(images)
         fake = self.generator.from_encoded(conditions, conditions.new_zeros(len(conditions), 0))
         adversarial, discrimination = play(self.discriminator, conditions, real, fake)
         zero = adversarial.new_zeros(())
-        distance = self.reconstruction * (full_precision(fake) - real).abs().mean()
+        distance = 100 * (full_precision(fake) - real).abs().mean()
         return GanLosses(adversarial, distance, zero, zero, discrimination)
 
 
-def pix2pix(condition_channels: int, *, width: int = 64) -> Pix2Pix:
-    """Widths as published, in multiples of the first."""
-    widths = (width, 2 * width, 4 * width, *(8 * width,) * 3)
-    return Pix2Pix(
-        Translator(condition_channels, widths=widths, code_channels=0),
-        ConditionalDiscriminator(condition_channels, widths=widths[:4], scales=1, strided=3),
-    )
+class ImageBicycleGAN(BicycleGAN):
+    """A code of 8 numbers at all layers, two discriminators of two scales; weights as published.
+
+    Args:
+        condition_channels: of the condition.
+        width: channels of the first layers; 64 as published.
+    """
+
+    def __init__(self, condition_channels: int, *, width: int = 64) -> None:
+        widths = _widths(width)
+
+        def discriminator() -> ConditionalDiscriminator:
+            return ConditionalDiscriminator(condition_channels, widths=widths[:3], scales=2, strided=3)
+
+        super().__init__(
+            Translator(condition_channels, widths=widths),
+            CodeEncoder(3, 8, widths[:4]),
+            discriminator(),
+            discriminator(),
+        )
 
 
-def bicycle_gan(condition_channels: int, *, width: int = 64) -> BicycleGAN:
-    """Code of 8 at all layers, two discriminators of two scales, L1 10, latent 0.5, KL 0.01."""
-    widths = (width, 2 * width, 4 * width, *(8 * width,) * 3)
-
-    def discriminator() -> ConditionalDiscriminator:
-        return ConditionalDiscriminator(condition_channels, widths=widths[:3], scales=2, strided=3)
-
-    return BicycleGAN(
-        Translator(condition_channels, widths=widths),
-        CodeEncoder(3, 8, widths[:4]),
-        discriminator(),
-        discriminator(),
-    )
+def _widths(width: int) -> tuple[int, ...]:
+    return (width, 2 * width, 4 * width, 8 * width, 8 * width, 8 * width)

@@ -17,10 +17,12 @@ from typing import get_type_hints
 
 from tessella.errors import InputError
 from tessella.runs.feature_gan import FeatureGAN
+from tessella.runs.images import ImageJudge, ImageRegression, Images, ImageTranslation
 from tessella.runs.segmentation import Segmentation
 from tessella.runs.user_code import load_code
 
-Configuration = Segmentation | FeatureGAN
+Configuration = Segmentation | FeatureGAN | Images
+_CONFIGURATIONS = (Segmentation, FeatureGAN, ImageRegression, ImageTranslation, ImageJudge)
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ def find_recipe(name: str) -> Recipe:
         own = {recipe.name: recipe for recipe in _recipes_of(load_code(file))}
         if function not in own:
             raise InputError(
-                f"{file} has no recipe {function}: a recipe is a function annotated to return a Segmentation "
-                "or a FeatureGAN"
+                f"{file} has no recipe {function}: a recipe is a function annotated to return a Segmentation, "
+                "a FeatureGAN or another configuration"
             )
         return own[function]
     recipes = all_recipes()
@@ -85,5 +87,5 @@ def _recipes_of(module: ModuleType) -> list[Recipe]:
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__
         and not name.startswith("_")
-        and get_type_hints(function).get("return") in (Segmentation, FeatureGAN)
+        and get_type_hints(function).get("return") in _CONFIGURATIONS
     ]

@@ -54,7 +54,7 @@ class Regression(nn.Module):
         if step < self.neighbours_from:
             targets, present = targets[:, :1], present[:, :1]
         # A single branch is the best one without a look.
-        turn = step < self.warm_up or self.generator.branches == 1 and targets.shape[1] == 1
+        turn = step < self.warm_up or (self.generator.branches == 1 and targets.shape[1] == 1)
         branch = step % self.generator.branches if turn else None
         return {"distance": self.loss(self.generator, batch["condition"], targets, present, branch)}
 

@@ -1,0 +1,170 @@
+"""Generators of images of a condition: tables 5.1 to 5.3 of the thesis, and small ones for two CPU cores.
+
+Each needs something to compare images by: a judge of conditions, trained first on the same data (``..._landmarks``,
+``..._normals``), or VGG-16 weights: ``--perceptual``. A second judge with another ``--seed``, and an ``..._embedding``,
+score what is sampled.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+from tessella.datasets import LFW, HelenFaces, OxfordPetHeads, PairedFolders
+from tessella.image_generation import ImageBicycleGAN, LateSplit, Pix2Pix, Separate, Shared, Widths
+from tessella.runs.images import ImageJudge, ImageRegression, ImageTranslation
+
+QUARTER = Widths(trunk=(256, 256, 256, 128), path=32, last=64)
+OF_64 = Widths(trunk=(256, 256, 128), path=32, last=64)
+"""For images of 64 pixels: a stage less."""
+
+_OBJECTS = partial(PairedFolders, condition="normals", size=64)
+
+
+def objects_normals() -> ImageJudge:
+    """Normals from pictures of rendered objects: compares images in training, and judges them.
+
+    Command: tessella train objects_normals --data OBJECTS
+    """
+    return ImageJudge(_OBJECTS, steps=2000, batch_size=16, workers=1)
+
+
+def objects_embedding() -> ImageJudge:
+    """Tells pictures of rendered objects apart: what their variety is measured by.
+
+    Command: tessella train objects_embedding --data OBJECTS
+    """
+    return replace(objects_normals(), kind="embedding")
+
+
+def objects_images() -> ImageRegression:
+    """Pictures of rendered objects from normals; each of twelve colourings is as likely as the others.
+
+    Command: tessella train objects_images --data OBJECTS --perceptual runs/objects_normals
+    Citation: He, Schiele and Fritz, Diverse conditional image generation by stochastic regression with latent drop-out
+        codes, ECCV 2018
+    """
+    return ImageRegression(
+        _OBJECTS,
+        generator=partial(Shared, branches=12, widths=OF_64),
+        learning_rate=5e-4,
+        neighbours_from=500,
+    )
+
+
+def helen_landmarks() -> ImageJudge:
+    """68 landmarks from faces of 128 pixels: compares images in training, and judges them.
+
+    Command: tessella train helen_landmarks --data HELEN
+    """
+    return ImageJudge(HelenFaces, kind="landmarks", steps=3000, batch_size=16)
+
+
+def helen_embedding() -> ImageJudge:
+    """Tells faces apart: stands for the face embedding of table 5.3.
+
+    Command: tessella train helen_embedding --data HELEN
+    """
+    return replace(helen_landmarks(), kind="embedding", batch_size=32)
+
+
+def helen_images() -> ImageRegression:
+    """Faces from landmarks at quarter widths, with codes and neighbours: "Ours (Shared)" of tables 5.2 and 5.3.
+
+    Literature: LFW: RMSE 8.956 / 5.679 (mean / best of 10), SSIM 0.686 / 0.764, FSIM 0.753 / 0.779, diversity 3.88
+    Command: tessella train helen_images --data HELEN --perceptual runs/helen_landmarks
+    Citation: He, Schiele and Fritz, Diverse conditional image generation by stochastic regression with latent drop-out
+        codes, ECCV 2018
+    """
+    return ImageRegression(
+        HelenFaces,
+        generator=partial(Shared, branches=20, widths=QUARTER),
+        neighbours=6,
+        learning_rate=5e-4,
+        steps=6000,
+        neighbours_from=1000,
+    )
+
+
+def helen_separate() -> ImageRegression:
+    """Faces from landmarks by branches with parameters of their own: "Ours (Separate)" of tables 5.2 and 5.3.
+
+    Literature: LFW: RMSE 9.034 / 5.768 with neighbours, summed diversity 4.23
+    Command: tessella train helen_separate --data HELEN --perceptual runs/helen_landmarks
+    Citation: He, Schiele and Fritz, Diverse conditional image generation by stochastic regression with latent drop-out
+        codes, ECCV 2018
+    """
+    return replace(helen_images(), generator=partial(Separate, branches=20, widths=QUARTER))
+
+
+def helen_crn() -> ImageRegression:
+    """Faces from landmarks by a last layer for each image: CRN of tables 5.2 and 5.3, without neighbours.
+
+    Literature: LFW: RMSE 9.107 / 5.414, summed diversity 2.56
+    Command: tessella train helen_crn --data HELEN --perceptual runs/helen_landmarks
+    Citation: Chen and Koltun, Photographic image synthesis with cascaded refinement networks, ICCV 2017
+    """
+    return replace(helen_images(), generator=partial(LateSplit, branches=20, widths=QUARTER), neighbours=0)
+
+
+def helen_pix2pix() -> ImageTranslation:
+    """Faces from landmarks by pix2pix.
+
+    Literature: LFW: RMSE 9.952 / 9.649, summed diversity 2.08
+    Command: tessella train helen_pix2pix --data HELEN
+    Citation: Isola et al., Image-to-image translation with conditional adversarial networks, CVPR 2017
+    """
+    return ImageTranslation(HelenFaces, gan=partial(Pix2Pix, width=16), steps=6000)
+
+
+def helen_bicycle() -> ImageTranslation:
+    """Faces from landmarks by BicycleGAN.
+
+    Literature: LFW: RMSE 9.948 / 6.856, summed diversity 5.06
+    Command: tessella train helen_bicycle --data HELEN
+    Citation: Zhu et al., Toward multimodal image-to-image translation, NeurIPS 2017
+    """
+    return replace(helen_pix2pix(), gan=partial(ImageBicycleGAN, width=16))
+
+
+def lfw_landmarks() -> ImageJudge:
+    """68 landmarks from faces of LFW; landmark files are yours (``landmarks/NAME/NAME_0001.pts``).
+
+    Command: tessella train lfw_landmarks --data LFW
+    """
+    return replace(helen_landmarks(), dataset=LFW)
+
+
+def lfw_images() -> ImageRegression:
+    """Faces of LFW at the authors' widths, 10 branches: "Ours (Shared)" of tables 5.2 and 5.3.
+
+    Literature: RMSE 8.956 / 5.679 (mean / best of 10), SSIM 0.686 / 0.764, FSIM 0.753 / 0.779; summed diversity 3.88
+    Command: tessella train lfw_images --data LFW --perceptual vgg16.pth
+    Citation: He, Schiele and Fritz, Diverse conditional image generation by stochastic regression with latent drop-out
+        codes, ECCV 2018
+    """
+    return ImageRegression(
+        LFW,
+        generator=partial(Shared, branches=10, rate=0.667),
+        neighbours=6,
+        steps=90_000,
+        batch_size=1,
+        validate_every=5000,
+        neighbours_from=4000,
+        workers=4,
+    )
+
+
+def heads_images() -> ImageRegression:
+    """Heads of cats and dogs from normals at the authors' widths, 20 branches: "Ours-20" of table 5.1.
+
+    Literature: normals of the best of 72: mean 12.0, median 10.5, RMSE 14.1 degrees
+    Command: tessella train heads_images --data PETS --perceptual vgg16.pth
+    Citation: He, Schiele and Fritz, Diverse conditional image generation by stochastic regression with latent drop-out
+        codes, ECCV 2018
+    """
+    return replace(
+        lfw_images(),
+        dataset=OxfordPetHeads,
+        generator=partial(Shared, branches=20),
+        neighbours=0,
+        steps=110_000,
+    )

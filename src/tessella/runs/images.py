@@ -1,0 +1,306 @@
+"""The configuration of a generator of images, and of what judges them; training from it, and loading."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader, Subset
+
+from tessella.datasets.loading import SampleStream, stream_loader
+from tessella.datasets.pairs import PairedDataset
+from tessella.errors import InputError
+from tessella.image_generation import (
+    ConditionEstimator,
+    Embedding,
+    ImageBicycleGAN,
+    Neighbours,
+    NeighboursLoss,
+    PerceptualDistance,
+    Refinement,
+    Shared,
+    Translator,
+    VGGFeatures,
+)
+from tessella.image_generation.judges import Kind
+from tessella.image_generation.matching import Assignment
+from tessella.image_generation.neighbours import color_histogram
+from tessella.image_generation.stream import Draw, Numbered, Unvaried, gather
+from tessella.networks import VGG16
+from tessella.networks.weights import load_weights
+from tessella.runs.configuration import from_json, to_json
+from tessella.runs.environment import describe_run
+from tessella.training.checkpoints import read_checkpoint
+from tessella.training.fit import Machine, Outcome, fit, require_no_run, resolve_precision
+from tessella.training.images import ImageTask, Judge, Regression, Translation
+from tessella.training.schedules import poly
+
+
+@dataclass(frozen=True)
+class Images:
+    """What every training on pairs of a condition and an image shares.
+
+    dataset: class with its arguments but root and split
+    train_split: what is trained on
+    val_split: what is validated on
+    validation_images: from the start of that split; 0 for all
+    mirror: mirror images and conditions at random
+    steps: updates of the weights
+    batch_size: conditions of an update
+    learning_rate: of Adam; falls to 0 by the "poly" rate of power 0.9
+    ema: decay of a running average of the weights, which is then what is scored and saved; 0 for none
+    validate_every: updates between two validations
+    seed: decides initial weights, codes, order and neighbours
+    workers: processes that load data
+    """
+
+    dataset: Callable[..., PairedDataset]
+    train_split: str = "train"
+    val_split: str = "test"
+    validation_images: int = 64
+    mirror: bool = True
+    steps: int = 3000
+    batch_size: int = 4
+    learning_rate: float = 1e-4
+    ema: float = 0.0
+    validate_every: int = 500
+    seed: int = 0
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class ImageRegression(Images):
+    """Everything that decides the result of training a generator by refinement.
+
+    generator: ``Shared``, ``Separate`` or ``LateSplit``, with its arguments but condition_channels
+    perceptual: what images are compared by: the run of a judge (tessella train faces_landmarks), or a file of VGG-16
+        weights in torchvision's names
+    weights: of the distances of images themselves and of five maps; none to let each count alike. The authors' are 1,
+        1, 1/2.3, 1/1.8, 1/2.8, 12.5, for colours from 0 to 255 and their VGG
+    assignment: of neighbours to branches, greedy as in the thesis, or hungarian
+    neighbours: images of near conditions that train further branches; 0 for the best-neighbour loss alone
+    candidates: of the nearest so many they are drawn
+    quantile: and no further than this share of all distances between two conditions
+    warm_up: for so many steps the branches take turns
+    neighbours_from: step from which neighbours are used
+    """
+
+    generator: Callable[..., Refinement] = Shared
+    perceptual: str = ""
+    weights: tuple[float, ...] = ()
+    assignment: Assignment = "greedy"
+    neighbours: int = 0
+    candidates: int = 50
+    quantile: float = 0.1
+    warm_up: int = 300
+    neighbours_from: int = 1000
+
+
+@dataclass(frozen=True)
+class ImageTranslation(Images):
+    """Everything that decides the result of training an adversarial generator.
+
+    gan: ``Pix2Pix`` or ``ImageBicycleGAN``, with its arguments but condition_channels
+    """
+
+    gan: Callable[..., Any] = ImageBicycleGAN
+    learning_rate: float = 2e-4
+
+
+@dataclass(frozen=True)
+class ImageJudge(Images):
+    """Everything that decides the result of training a judge of images.
+
+    kind: landmarks or maps to estimate conditions from images, embedding to tell images apart
+    width: channels of the first stage of its VGG-16; 64 as published
+    """
+
+    kind: Kind = "maps"
+    width: int = 16
+    learning_rate: float = 1e-3
+
+
+def train_images(
+    config: Images,
+    recipe: str,
+    data: Path,
+    run: Path,
+    *,
+    machine: Machine = Machine(),
+    resume: bool = False,
+) -> Outcome:
+    """Train what ``config`` describes on the pairs at ``data``.
+
+    Raises:
+        InputError: nothing to compare images by; an existing run without ``resume``; NaN loss; more neighbours than
+            branches.
+    """
+    if not resume:
+        require_no_run(run)
+    torch.manual_seed(config.seed)
+    train_set, val_set = (config.dataset(data, split) for split in (config.train_split, config.val_split))
+    channels = train_set.condition_channels
+    draw = Draw(train_set, _neighbours(config, train_set), train_set.mirror if config.mirror else None)
+    stream: Any = SampleStream(Numbered(train_set), draw, config.seed)  # type: ignore[arg-type]
+
+    def batches(start: int, rank: int, world_size: int) -> DataLoader[Any]:
+        return stream_loader(
+            stream,
+            config.batch_size,
+            workers=config.workers,
+            start=start,
+            rank=rank,
+            world_size=world_size,
+            gather=gather,
+        )
+
+    model = build(config, channels)
+    if isinstance(config, ImageRegression) and not config.weights and not resume:
+        first = [stream[place] for place in range(min(len(train_set), 64))]
+        model.loss.distance.balance(gather(first)["targets"][:, 0].float() / 255)
+    describe_run(run, recipe, data, config, resolve_precision(machine.precision))
+    number = min(config.validation_images or len(val_set), len(val_set))
+    return fit(
+        ImageTask(
+            model.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+            partial(_adam, config),
+            config.seed,
+        ),
+        batches,
+        lambda _, rank, world_size: _in_order(val_set, range(rank, number, world_size)),
+        run,
+        steps=config.steps,
+        validate_every=config.validate_every,
+        ema=config.ema,
+        machine=machine,
+        resume=resume,
+        content={"recipe": recipe, "config": to_json(config), "condition_channels": channels},
+        score="val_score",
+    )
+
+
+def build(config: Images, condition_channels: int) -> Any:
+    """With random weights: a ``Regression``, a ``Translation`` or a ``Judge``."""
+    if isinstance(config, ImageRegression):
+        generator = config.generator(condition_channels)
+        if config.neighbours >= generator.branches:
+            raise InputError(
+                f"neighbours is {config.neighbours} for {generator.branches} branches: each image needs a branch of "
+                "its own; give fewer neighbours"
+            )
+        weights = config.weights or PerceptualDistance.AUTHORS
+        loss = NeighboursLoss(PerceptualDistance(perceptual_features(config), weights), config.assignment)
+        return Regression(generator, loss, warm_up=config.warm_up, neighbours_from=config.neighbours_from)
+    if isinstance(config, ImageTranslation):
+        return Translation(config.gan(condition_channels))
+    assert isinstance(config, ImageJudge)
+    return Judge(build_judge(config, condition_channels))
+
+
+def build_judge(config: ImageJudge, condition_channels: int) -> ConditionEstimator | Embedding:
+    """With random weights."""
+    if config.kind == "embedding":
+        return Embedding(width=config.width)
+    return ConditionEstimator(condition_channels, kind=config.kind, width=config.width)
+
+
+def perceptual_features(config: ImageRegression) -> VGGFeatures:
+    """Of the judge or the weights that ``config`` names. Raises InputError where it names none."""
+    if not config.perceptual:
+        raise InputError(
+            "give --perceptual RUN, what images are compared by: train it with tessella train objects_normals (or "
+            "faces_landmarks) on the same data, or name a file of VGG-16 weights"
+        )
+    path = Path(config.perceptual)
+    if path.is_dir() or path.suffix == ".ckpt":
+        return load_judge(config.perceptual).features
+    network = VGG16()
+    load_weights(network, config.perceptual, strict=False)
+    return VGGFeatures(network.features)
+
+
+def load_judge(source: str) -> ConditionEstimator | Embedding:
+    """From a run's folder or a checkpoint of an ``ImageJudge``; nothing in it is executed."""
+    config, content, state = _read(source, "best.ckpt")
+    if not isinstance(config, ImageJudge):
+        raise InputError(
+            f"{source} holds no judge of images: train one, as with tessella train faces_landmarks"
+        )
+    judge = build_judge(config, content["condition_channels"])
+    judge.load_state_dict(_under("model.network.", state))
+    return judge.requires_grad_(False).eval()
+
+
+@dataclass(frozen=True)
+class TrainedImages:
+    """A generator of images, with what it was trained by.
+
+    generator: has ``encode``, ``decode`` and ``draw``.
+    """
+
+    generator: Refinement | Translator
+    config: ImageRegression | ImageTranslation
+    condition_channels: int
+
+
+def load_images(source: str) -> TrainedImages:
+    """From a run's folder or a checkpoint of ``train_images``; nothing in it is executed.
+
+    Of a run the last checkpoint, not the best: the distance to a validation image alone says nothing of variety.
+    Raises InputError for a checkpoint of anything else.
+    """
+    config, content, state = _read(source, "last.ckpt")
+    channels = content["condition_channels"]
+    generator: Any
+    if isinstance(config, ImageRegression):
+        generator, prefix = config.generator(channels), "model.generator."
+    elif isinstance(config, ImageTranslation):
+        generator, prefix = config.gan(channels).generator, "model.gan.generator."
+    else:
+        raise InputError(f"{source} holds no generator of images")
+    generator.load_state_dict(_under(prefix, state))
+    generator.requires_grad_(False).to(memory_format=torch.channels_last).eval()
+    return TrainedImages(generator, config, channels)
+
+
+def _read(source: str, name: str) -> tuple[Any, dict[str, Any], dict[str, Tensor]]:
+    path = Path(source)
+    checkpoint = read_checkpoint(path / "checkpoints" / name if path.is_dir() else path)
+    content = checkpoint["tessella"]
+    return from_json(content["config"]), content, checkpoint["state_dict"]
+
+
+def _under(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _neighbours(config: Images, train_set: PairedDataset) -> Neighbours | None:
+    """Reads every pair once."""
+    if not isinstance(config, ImageRegression) or not config.neighbours:
+        return None
+    places, histograms = [], []
+    for index in range(len(train_set)):
+        pair = train_set[index]
+        places.append(pair.place)
+        histograms.append(color_histogram(pair.image))
+    return Neighbours(
+        np.stack(places), np.stack(histograms), config.neighbours, config.candidates, config.quantile
+    )
+
+
+def _adam(config: Images, parameters: Any) -> tuple[Optimizer, LRScheduler]:
+    betas = (0.5, 0.999) if isinstance(config, ImageTranslation) else (0.9, 0.999)
+    optimizer = torch.optim.Adam(parameters, config.learning_rate, betas=betas)
+    return optimizer, poly(optimizer, config.steps)
+
+
+def _in_order(dataset: PairedDataset, places: range) -> DataLoader[Any]:
+    """Single pairs."""
+    pairs = Subset(Unvaried(dataset), places)
+    return DataLoader(pairs, collate_fn=gather)
