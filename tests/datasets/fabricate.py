@@ -223,3 +223,68 @@ def fabricate_sun3d(root: Path, frames: int = 4) -> None:
     }
     (scan / "annotation").mkdir()
     (scan / "annotation/index.json").write_text(json.dumps(annotation))
+
+
+def write_pts(path: Path, landmarks: np.ndarray, first: float = 1.0) -> None:
+    """Landmarks [L, 2], the centre of the first pixel at 0, in a file that gives it the coordinate ``first``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = "\n".join(f"{x:.3f} {y:.3f}" for x, y in landmarks + first)
+    path.write_text(f"version: 1\nn_points: {len(landmarks)}\n{{\n{lines}\n}}\n")
+
+
+def random_face(seed: int, low: float, high: float, count: int = 68) -> np.ndarray:
+    """[count, 2] with three decimals, as ``write_pts`` keeps them."""
+    return np.random.default_rng(seed).uniform(low, high, (count, 2)).round(3)
+
+
+def fabricate_helen(root: Path, count: int = 3, size: int = 128) -> None:
+    """JPEG crops and their landmarks, counted from the edge of the first pixel."""
+    for split in ("trainset", "testset"):
+        for i in range(count):
+            write_image(root / split / f"{i}_1.jpg", i, (size, size))
+            write_pts(root / split / f"{i}_1.pts", random_face(i, 0, size - 1), first=0.5)
+
+
+def fabricate_lfw(root: Path) -> None:
+    """Two people in train, one in test; three images each have landmarks in the middle."""
+    people = {"Train": {"Ann_Lee": 2, "Bo": 1}, "Test": {"Cy_X_Z": 1}}
+    for split, counts in people.items():
+        lines = "".join(f"{name}\t{count}\n" for name, count in counts.items())
+        (root / f"peopleDev{split}.txt").write_text(f"{len(counts)}\n{lines}")
+        for name, count in counts.items():
+            for i in range(1, count + 1):
+                write_image(root / "lfw-deepfunneled" / name / f"{name}_{i:04}.jpg", i, (250, 250))
+                write_pts(root / "landmarks" / name / f"{name}_{i:04}.pts", random_face(i, 80, 170))
+
+
+def fabricate_oxford_pets(root: Path, heads: int = 20) -> None:
+    """Two breeds with a box in every image but the last one of each; trimaps, normals of the crops, no lists."""
+    for breed in ("Abyssinian", "pug"):
+        for i in range(1, heads + 2):
+            name = f"{breed}_{i}"
+            write_image(root / "images" / f"{name}.jpg", i, (40, 60))
+            write_labels(root / "annotations/trimaps" / f"{name}.png", (1, 2, 3), i, (40, 60))
+            if i <= heads:
+                write_image(root / "annotations/normals" / f"{name}.png", i, (96, 96))
+                write_head(root / "annotations/xmls" / f"{name}.xml", (11, 6, 30, 25))
+
+
+def write_head(path: Path, box: tuple[int, int, int, int]) -> None:
+    """A PASCAL VOC file; the box is xmin, ymin, xmax, ymax, counted from 1."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sides = "".join(f"<{k}>{v}</{k}>" for k, v in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True))
+    path.write_text(f"<annotation><object><name>cat</name><bndbox>{sides}</bndbox></object></annotation>")
+
+
+def fabricate_paired_folders(root: Path, condition: str, count: int = 3) -> None:
+    """PNG images of 24 x 32 pixels, and conditions: normals, labels 0 to 4 and 255, 68 landmarks, or none for edges."""
+    for split in ("train", "test"):
+        for i in range(count):
+            write_image(root / split / "images" / f"{i:05}.png", i)
+            path = root / split / "conditions" / f"{i:05}.png"
+            if condition == "normals":
+                write_image(path, i + 100)
+            elif condition == "labels":
+                write_labels(path, (0, 1, 2, 3, 4, 255), i)
+            elif condition == "landmarks":
+                write_pts(path.with_suffix(".pts"), random_face(i, 0, 23))

@@ -10,8 +10,8 @@ from tessella.datasets.paired_files import PairedFiles, PairFiles, pair_files, r
 from tessella.datasets.pairs import Pair
 
 FIRST_PIXEL = 0.5
-"""The .pts files count from the left and upper edge of the crop, unlike those of 300-W: every box of landmarks has its
-middle at 64.00 of 128 pixels."""
+"""The .pts files count from the left and upper edge of the crop, not from 1 as those of 300-W: across, the middle of
+every box of landmarks is at 64.00, that of 128 pixels."""
 
 
 class HelenFaces(PairedFiles):

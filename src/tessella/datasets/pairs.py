@@ -55,7 +55,11 @@ def paired(id: str, condition: np.ndarray, image: np.ndarray, landmarks: np.ndar
     if landmarks is not None:
         place = (landmarks / image.shape[1]).astype(np.float32).ravel()
     else:
-        place = cv2.resize(condition, (PLACE_SIZE, PLACE_SIZE), interpolation=cv2.INTER_AREA).ravel()
+        channels = np.ascontiguousarray(condition.transpose(2, 0, 1))  # OpenCV averages up to four at a time
+        size = (PLACE_SIZE, PLACE_SIZE)
+        place = np.stack(
+            [cv2.resize(c, size, interpolation=cv2.INTER_AREA) for c in channels], axis=2
+        ).ravel()
     return Pair(id, condition, image, place, landmarks)
 
 

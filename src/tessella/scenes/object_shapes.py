@@ -36,7 +36,8 @@ class Solid:
         """Where the lines of sight through x, y meet the solid first.
 
         Returns which of them do, their unit normals in camera coordinates, and the points in the solid's own
-        coordinates: along its axes, in half axes.
+        coordinates: along its axes, in half axes. A rim that is touched for less than a tenth of the radius may be
+        missed.
         """
         to_own = self.rotation.T / self.half_axes[:, None]
         radius = _REACH * float(self.half_axes.max())
