@@ -211,21 +211,33 @@ def _parser() -> argparse.ArgumentParser:
 
     sample = add(
         "sample",
-        "make features of label maps with a trained generator, and see what the network reads in them",
-        "tessella sample runs/features ~/camvid:val --out samples",
+        "make images of conditions, or features of label maps, with a trained generator",
+        "tessella sample runs/helen_images HELEN:test --codes 20 --out samples",
     )
-    sample.add_argument("checkpoint", help="a run of tessella train features, or its checkpoint")
+    sample.add_argument("checkpoint", help="a run of a generator of images or features, or its checkpoint")
     sample.add_argument(
         "conditions",
         nargs="+",
-        help="label maps (PNGs of class ids), folders of them, or splits of the network's data set as PATH:SPLIT",
+        help="splits of the generator's data set as PATH:SPLIT; for features also label maps (PNGs of class ids), and "
+        "folders of them",
     )
     sample.add_argument(
-        "--out", type=Path, required=True, help="folder for label maps, samples.html, scores.json"
+        "--out", type=Path, required=True, help="folder for images or label maps, a sheet, scores.json"
     )
-    sample.add_argument("--codes", type=int, default=1, help="features of each label map")
+    sample.add_argument("--codes", type=int, default=1, help="images, or features, of each condition")
     sample.add_argument("--seed", type=int, default=0, help="of the codes")
     sample.add_argument("--features", action="store_true", help="also write the features (npz, float16)")
+    sample.add_argument(
+        "--interpolate", action="store_true", help="images: also a strip from the first code to the second"
+    )
+    sample.add_argument(
+        "--judges",
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="images: runs of what scores them, one of each kind",
+    )
+    sample.add_argument("--limit", type=int, default=0, help="images: conditions of each split; 0 for all")
     sample.add_argument(
         "--device", default="auto", help="cpu, cuda, cuda:1; auto takes a GPU where there is one"
     )

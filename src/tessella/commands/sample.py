@@ -1,4 +1,4 @@
-"""tessella sample: features of label maps, from a trained generator."""
+"""tessella sample: images of conditions, or features of label maps, from a trained generator."""
 
 import argparse
 from typing import Any
@@ -10,12 +10,44 @@ from tessella.errors import InputError
 from tessella.metrics import SegmentationScores
 from tessella.reports.features import write_samples
 from tessella.runs.feature_gan import load_generator
+from tessella.runs.image_sampling import find_conditions, sample_images
+from tessella.runs.images import holds_images, load_images, load_judge
 from tessella.runs.sampling import find_layouts, sample_features
 
 
 def run(options: argparse.Namespace) -> None:
     if options.codes < 1:
         raise InputError(f"--codes {options.codes}: give at least 1")
+    if holds_images(options.checkpoint):
+        _sample_images(options)
+    else:
+        _sample_features(options)
+
+
+def _sample_images(options: argparse.Namespace) -> None:
+    trained = load_images(options.checkpoint)
+    pairs = list(find_conditions(options.conditions, trained, options.limit))
+    scores = sample_images(
+        trained,
+        track(pairs, "Sampling"),
+        options.out,
+        codes=options.codes,
+        seed=options.seed,
+        judges=[load_judge(judge) for judge in options.judges],
+        interpolated=options.interpolate,
+        device=choose_device(options.device),
+    )
+    print(f"{len(pairs)} conditions, {options.codes} images of each:")
+    for name, found in scores["errors"].items():
+        print(
+            f"  {name:10} mean {found['mean']:.3f}, best of {options.codes} {found['best of first'][-1]:.3f}"
+        )
+    if "diversity" in scores:
+        print(f"  diversity  {scores['diversity']:.3f}, FID {scores['distribution']['fid']:.3f}")
+    print(f"Images: {options.out / 'images'}; look at {options.out / 'sheet.png'}")
+
+
+def _sample_features(options: argparse.Namespace) -> None:
     trained = load_generator(options.checkpoint)
     layouts = find_layouts(options.conditions, trained)
     synthetic, real = sample_features(

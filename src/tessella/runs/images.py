@@ -168,7 +168,7 @@ def train_images(
     number = min(config.validation_images or len(val_set), len(val_set))
     return fit(
         ImageTask(
-            model.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+            model.to(memory_format=torch.channels_last),
             partial(_adam, config),
             config.seed,
         ),
@@ -267,6 +267,11 @@ def load_images(source: str) -> TrainedImages:
     generator.load_state_dict(_under(prefix, state))
     generator.requires_grad_(False).to(memory_format=torch.channels_last).eval()
     return TrainedImages(generator, config, channels)
+
+
+def holds_images(source: str) -> bool:
+    """Whether a run or checkpoint is one of ``train_images``, a judge included."""
+    return isinstance(_read(source, "last.ckpt")[0], Images)
 
 
 def _read(source: str, name: str) -> tuple[Any, dict[str, Any], dict[str, Tensor]]:

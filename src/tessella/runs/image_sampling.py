@@ -1,0 +1,130 @@
+"""Samples images of conditions: files, contact sheets, interpolations, scores."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from tessella.datasets.pairs import Pair
+from tessella.errors import InputError
+from tessella.image_generation import Shared
+from tessella.image_generation.codes import interpolate
+from tessella.pictures import contact_sheet
+from tessella.runs.environment import environment, write_json
+from tessella.runs.image_scores import ImageScores, Judges
+from tessella.runs.images import TrainedImages
+from tessella.runs.prediction import output_file
+
+ON_SHEET = 8
+"""Conditions, and samples of each."""
+
+
+def find_conditions(inputs: Iterable[str], trained: TrainedImages, limit: int = 0) -> Iterator[Pair]:
+    """The pairs of splits of the generator's data set, given as PATH:SPLIT; at most ``limit`` of each, 0 for all.
+
+    Raises InputError where there is none, or where the conditions have other channels than the generator's.
+    """
+    for text in inputs:
+        folder, colon, split = text.rpartition(":")
+        if not colon:
+            raise InputError(f"{text}: give conditions as PATH:SPLIT, as in {text}:test")
+        dataset = trained.config.dataset(Path(folder), split)
+        if dataset.condition_channels != trained.condition_channels:
+            raise InputError(
+                f"{text}: conditions have {dataset.condition_channels} channels, the generator takes "
+                f"{trained.condition_channels}"
+            )
+        for index in range(min(limit or len(dataset), len(dataset))):
+            yield dataset[index]
+
+
+@torch.no_grad()
+def sample_images(
+    trained: TrainedImages,
+    pairs: Iterable[Pair],
+    out: Path,
+    *,
+    codes: int,
+    seed: int = 0,
+    judges: Judges = (),
+    interpolated: bool = False,
+    save: bool = True,
+    at_once: int = 32,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Write ``images/NAME/000.png`` (unless ``save`` is off), ``sheet.png``, ``scores.json``; the scores are returned.
+
+    codes: images of each condition; the training codes come first. seed: of the new ones, the same for all conditions.
+    interpolated: also write ``interpolation.png``. at_once: images made together; memory does not grow with ``codes``
+    but for the pixels of one condition's images.
+
+    Raises InputError where there is no condition, where the generator cannot make so many images, and for
+    interpolation without codes.
+    """
+    generator = trained.generator.to(device)
+    drawn = generator.draw(codes, torch.Generator().manual_seed(seed)).to(device)
+    scores = ImageScores([judge.to(device) for judge in judges])
+    rows: list[list[np.ndarray]] = []
+    strips: list[list[np.ndarray]] = []
+    count = 0
+    for pair in pairs:
+        count += 1
+        condition = torch.from_numpy(np.ascontiguousarray(pair.condition.transpose(2, 0, 1)))[None].to(device)
+        images = torch.cat(list(_images(generator, condition, drawn, at_once)))
+        scores.update(pair, images.float())
+        pictures = images.cpu().numpy().transpose(0, 2, 3, 1)
+        if save:
+            for number, picture in enumerate(pictures):
+                _write(output_file(out / "images" / pair.id, f"{number:03d}", ".png"), picture)
+        if len(rows) < ON_SHEET:
+            rows.append([condition_picture(pair.condition), pair.image, *pictures[:ON_SHEET]])
+            if interpolated:
+                strips.append(_strip(generator, condition, drawn, at_once))
+    if not count:
+        raise InputError("there is no condition to sample images for")
+    titles = ["Condition", "Image", *(f"Code {n}" for n in range(len(rows[0]) - 2))]
+    _write(out / "sheet.png", contact_sheet(rows, titles, height=128))
+    if strips:
+        _write(out / "interpolation.png", contact_sheet(strips, ["First", *[""] * 6, "Second"], height=128))
+    branches = getattr(generator, "branches", 0)
+    result = {"codes": codes, "branches": branches, "seed": seed, **scores.compute(), **environment()}
+    write_json(out / "scores.json", result)
+    return result
+
+
+def _images(generator: Any, condition: Tensor, codes: Tensor, at_once: int) -> Iterator[Tensor]:
+    """[at_once, 3, H, W] uint8."""
+    encoded = generator.encode(condition)
+    for part in codes.split(at_once):
+        items = torch.zeros(len(part), dtype=torch.long, device=condition.device)
+        images = generator.decode(encoded, items, part)
+        yield (images.float() * 255).round().clamp(0, 255).byte()
+
+
+def _strip(generator: Any, condition: Tensor, codes: Tensor, at_once: int) -> list[np.ndarray]:
+    """From the first code to the second."""
+    if not isinstance(generator, Shared) or len(codes) < 2:
+        raise InputError("interpolation needs a generator with latent codes (Shared), and at least two codes")
+    between = torch.stack([interpolate(codes[0], codes[1], share) for share in np.linspace(0, 1, 8)])
+    images = torch.cat(list(_images(generator, condition, between, at_once)))
+    return list(images.cpu().numpy().transpose(0, 2, 3, 1))
+
+
+def condition_picture(condition: np.ndarray) -> np.ndarray:
+    """[H, W, 3] uint8: normals as colours; of maps of one or more other channels the largest at each place."""
+    if condition.shape[2] == 3 and condition.min() < 0:
+        return ((condition + 1) * 127.5).round().astype(np.uint8)
+    largest = condition.max(axis=2)
+    if condition.shape[2] > 3:  # single pixels would vanish where the sheet is made smaller
+        largest = cv2.dilate(largest, np.ones((3, 3), np.uint8))
+    return np.repeat((largest * 255).clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+def _write(path: Path, picture: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), picture[..., ::-1]):
+        raise InputError(f"cannot write {path}: is the disk full?")

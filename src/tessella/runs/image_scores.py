@@ -1,0 +1,159 @@
+"""What sampled images are worth: nearness to the real image, variety, and the verdicts of judges."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tessella.datasets.pairs import Pair
+from tessella.errors import InputError
+from tessella.image_generation import ConditionEstimator, Embedding
+from tessella.image_generation.judges import places
+from tessella.metrics import (
+    best_of,
+    best_of_any,
+    distance_to_mean,
+    feature_deviation,
+    frechet_distance,
+    fsim,
+    kernel_distance,
+    mean_of_top,
+    normal_errors,
+    normal_scores,
+    pairwise_distance,
+    precision_recall_density_coverage,
+    rmse,
+    ssim,
+)
+
+Judges = Sequence[ConditionEstimator | Embedding]
+
+
+class ImageScores:
+    """Gathers the scores of the samples of one condition after another; no image is kept.
+
+    judges: at most one of each kind, see ``judges``.
+    """
+
+    def __init__(self, judges: Judges) -> None:
+        kinds = [_kind(judge) for judge in judges]
+        if len(set(kinds)) < len(kinds):
+            raise InputError(
+                f"judges: two of them are for {max(kinds, key=kinds.count)}; give one of each kind"
+            )
+        self.judges = dict(zip(kinds, judges, strict=True))
+        self.errors: dict[str, list[Tensor]] = {}
+        self.variety: dict[str, list[float]] = {}
+        self.angles: list[Tensor] = []
+        self.real: list[Tensor] = []
+        self.sampled: list[Tensor] = []
+
+    @torch.no_grad()
+    def update(self, pair: Pair, images: Tensor) -> None:
+        """images: [n, 3, H, W], 0 to 255, of the pair's condition."""
+        real = _planes(pair.image).to(images.device)[None].float()
+        self._add("rmse", rmse(images, real))
+        self._add("ssim", ssim(images, real))
+        self._add("fsim", fsim(images, real))
+        largest, mean = distance_to_mean(images)
+        self._note("largest distance to the mean image", largest)
+        self._note("mean distance to the mean image", mean)
+        if "landmarks" in self.judges:
+            self._judge_landmarks(pair, images)
+        if "maps" in self.judges:
+            self._judge_normals(pair, images)
+        if "embedding" in self.judges:
+            self._judge_variety(real, images)
+
+    def _judge_landmarks(self, pair: Pair, images: Tensor) -> None:
+        """The sum over landmarks of distances to the true ones, in widths of the image (table 5.2)."""
+        wanted = places(_planes(pair.condition).to(images.device)[None])
+        found: Tensor = self.judges["landmarks"].landmarks(images / 255)  # type: ignore[operator]
+        self._add("landmarks", (found - wanted).norm(dim=2).sum(1))
+        real: Tensor = self.judges["landmarks"].landmarks(_planes(pair.image).to(images.device)[None] / 255)  # type: ignore[operator]
+        self._note("landmarks of the real image", float((real - wanted).norm(dim=2).sum()))
+
+    def _judge_normals(self, pair: Pair, images: Tensor) -> None:
+        """Angles between normals that are read in a sample and the condition; those of the best sample count."""
+        wanted = _planes(pair.condition).to(images.device)
+        valid = wanted.norm(dim=0) > 0.5
+        judge = self.judges["maps"]
+        found = judge(images / 255).float()
+        angles = [normal_errors(each, wanted, valid) for each in found]
+        means = torch.stack([each.mean() for each in angles])
+        self._add("normals", means)
+        self.angles.append(angles[int(means.argmin())].cpu())
+        real = judge(_planes(pair.image).to(images.device)[None].float() / 255).float()[0]
+        self._note("normals of the real image", float(normal_errors(real, wanted, valid).mean()))
+
+    def _judge_variety(self, real: Tensor, images: Tensor) -> None:
+        judge: Any = self.judges["embedding"]
+        sampled, of_real = judge.represent(images / 255), judge.represent(real / 255)
+        for number, values in enumerate(sampled, 1):
+            name = f"layer {number}" if number < len(sampled) else "embedding"
+            self._note(name, feature_deviation(values.float().flatten(1)))
+        self._note("pairwise distance", pairwise_distance(sampled[-1]))
+        self.real.append(_pooled(of_real).cpu())
+        self.sampled.append(_pooled(sampled).cpu())
+
+    def _add(self, name: str, values: Tensor) -> None:
+        self.errors.setdefault(name, []).append(values.float().cpu())
+
+    def _note(self, name: str, value: float) -> None:
+        self.variety.setdefault(name, []).append(value)
+
+    def compute(self) -> dict[str, Any]:
+        """Plain values for a JSON file.
+
+        errors: of each measure the mean, the mean of the ten best, the best of the first m samples (training codes
+        come first), and what the best of m samples in any order is expected to be.
+        """
+        result: dict[str, Any] = {"conditions": len(self.errors["rmse"]), "errors": {}}
+        for name, rows in self.errors.items():
+            values = torch.stack(rows)
+            sign = -1 if name in ("ssim", "fsim") else 1
+            result["errors"][name] = {
+                "mean": round(float(values.mean()), 5),
+                "top 10": round(sign * mean_of_top(sign * values, min(10, values.shape[1])), 5),
+                "best of first": _rounded(sign * best_of(sign * values)),
+                "best of any": _rounded(sign * best_of_any(sign * values)),
+            }
+        result["means"] = {name: round(float(np.mean(values)), 5) for name, values in self.variety.items()}
+        layers = [name for name in result["means"] if name.startswith("layer") or name == "embedding"]
+        if layers:
+            result["diversity"] = round(sum(result["means"][name] for name in layers), 5)
+            result["distribution"] = self._distribution()
+        if self.angles:
+            scores = normal_scores(torch.cat(self.angles))
+            result["normals of the best"] = {name: round(value, 4) for name, value in asdict(scores).items()}
+        return result
+
+    def _distribution(self) -> dict[str, float]:
+        """Of pooled features; one sample a condition, the last, so that as many are compared as there are real."""
+        real, sampled = torch.cat(self.real), torch.stack([values[-1] for values in self.sampled])
+        manifold = precision_recall_density_coverage(real, sampled, k=min(5, len(real) - 1))
+        return {
+            "fid": round(frechet_distance(real, sampled), 4),
+            "kid": round(kernel_distance(real, sampled).mmd2, 6),
+            **{name: round(value, 4) for name, value in asdict(manifold).items()},
+        }
+
+
+def _kind(judge: ConditionEstimator | Embedding) -> str:
+    return "embedding" if isinstance(judge, Embedding) else judge.kind
+
+
+def _pooled(representations: Sequence[Tensor]) -> Tensor:
+    """Means over places of the two last maps, beside the embedding: [n, D]."""
+    return torch.cat([*(m.float().mean((2, 3)) for m in representations[-3:-1]), representations[-1]], 1)
+
+
+def _planes(image: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+
+def _rounded(values: Tensor) -> list[float]:
+    return [round(float(value), 5) for value in values]
