@@ -49,24 +49,26 @@ class Unvaried(Dataset[Example]):
 class Draw:
     """From a numbered item to an ``Example``: neighbours drawn, and all of it mirrored with a chance of one half.
 
-    mirror: a pair to its mirror image; None for none. neighbours: None for the condition's own image alone.
+    mirror: a pair to its mirror image; None for none. neighbours: None for the condition's own image alone; images:
+    those of all items then, since a step takes several of them beside one condition.
     """
 
     def __init__(
         self,
-        dataset: PairedDataset,
-        neighbours: Neighbours | None = None,
         mirror: Callable[[Pair], Pair] | None = None,
+        neighbours: Neighbours | None = None,
+        images: Sequence[np.ndarray] = (),
     ) -> None:
-        self.dataset, self.neighbours, self.mirror = dataset, neighbours, mirror
+        self.mirror, self.neighbours, self.images = mirror, neighbours, images
 
     def __call__(self, item: tuple[int, Pair], random: np.random.Generator) -> Example:
         index, pair = item
         near = [] if self.neighbours is None else self.neighbours.draw(index, random)
-        pairs = [pair, *(self.dataset[other] for other in near)]
+        others = [self.images[other] for other in near]
         if self.mirror is not None and random.random() < 0.5:
-            pairs = [self.mirror(each) for each in pairs]
-        return Example(pairs[0].condition, [each.image for each in pairs])
+            pair = self.mirror(pair)
+            others = [image[:, ::-1] for image in others]
+        return Example(pair.condition, [pair.image, *others])
 
 
 def gather(examples: Sequence[Example]) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def train_images(
     torch.manual_seed(config.seed)
     train_set, val_set = (config.dataset(data, split) for split in (config.train_split, config.val_split))
     channels = train_set.condition_channels
-    draw = Draw(train_set, _neighbours(config, train_set), train_set.mirror if config.mirror else None)
+    draw = _draw(config, train_set)
     stream: Any = SampleStream(Numbered(train_set), draw, config.seed)  # type: ignore[arg-type]
 
     def batches(start: int, rank: int, world_size: int) -> DataLoader[Any]:
@@ -285,18 +285,18 @@ def _under(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
-def _neighbours(config: Images, train_set: PairedDataset) -> Neighbours | None:
-    """Reads every pair once."""
+def _draw(config: Images, train_set: PairedDataset) -> Draw:
+    """With neighbours, reads every pair once, and keeps the images."""
+    mirror = train_set.mirror if config.mirror else None
     if not isinstance(config, ImageRegression) or not config.neighbours:
-        return None
-    places, histograms = [], []
-    for index in range(len(train_set)):
-        pair = train_set[index]
-        places.append(pair.place)
-        histograms.append(color_histogram(pair.image))
-    return Neighbours(
-        np.stack(places), np.stack(histograms), config.neighbours, config.candidates, config.quantile
+        return Draw(mirror)
+    pairs = (train_set[index] for index in range(len(train_set)))
+    places, images = zip(*((pair.place, pair.image) for pair in pairs), strict=True)
+    histograms = np.stack([color_histogram(image) for image in images])
+    neighbours = Neighbours(
+        np.stack(places), histograms, config.neighbours, config.candidates, config.quantile
     )
+    return Draw(mirror, neighbours, images)
 
 
 def _adam(config: Images, parameters: Any) -> tuple[Optimizer, LRScheduler]:
