@@ -94,8 +94,9 @@ class ImageScores:
         sampled, of_real = judge.represent(images / 255), judge.represent(real / 255)
         for number, values in enumerate(sampled, 1):
             name = f"layer {number}" if number < len(sampled) else "embedding"
-            self._note(name, feature_deviation(values.float().flatten(1)))
-        self._note("pairwise distance", pairwise_distance(sampled[-1]))
+            varied = len(images) > 1  # a single image has no variety
+            self._note(name, feature_deviation(values.float().flatten(1)) if varied else 0.0)
+        self._note("pairwise distance", pairwise_distance(sampled[-1]) if varied else 0.0)
         self.real.append(_pooled(of_real).cpu())
         self.sampled.append(_pooled(sampled).cpu())
 
