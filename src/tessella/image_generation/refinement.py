@@ -179,12 +179,13 @@ class Head(nn.Module):
         return F.leaky_relu(self.first(x), 0.2), F.conv2d(fixed, weight, self.joined.bias, padding=1)
 
     def decode(self, encoded: Encoded, items: Tensor, codes: Tensor | None, rate: float) -> Tensor:
-        """codes: [K, 2, path, ...] for both layers of the path, or None to drop nothing."""
+        """codes: [K, 2 * path, ...], for one layer of the path and then the other; None to drop nothing."""
         x, fixed = encoded
-        x = x[items] if codes is None else drop(x[items], codes[:, 0], rate)
+        first, second = (None, None) if codes is None else codes.chunk(2, 1)
+        x = x[items] if first is None else drop(x[items], first, rate)
         x = F.leaky_relu(self.second(x), 0.2)
-        if codes is not None:
-            x = drop(x, codes[:, 1], rate)
+        if second is not None:
+            x = drop(x, second, rate)
         x = F.interpolate(x, fixed.shape[-2:], mode="bilinear", align_corners=False)
         x = F.conv2d(x, self.joined.weight[:, : self.path], padding=1)
         x = F.leaky_relu(x + fixed[items], 0.2)
@@ -246,7 +247,7 @@ class Shared(Refinement):
         require_rate(rate)
         self.rate = rate
         self.head = Head(self.channels, condition_channels, widths)
-        self.code_shape = (2, widths.path, *(element_size or ()))
+        self.code_shape = (2 * widths.path, *(element_size or ()))
         self.register_buffer("codes", torch.rand(self.branches, *self.code_shape))
 
     @property
