@@ -44,9 +44,10 @@ def heat_maps(landmarks: np.ndarray, size: tuple[int, int], *, sigma: float, pat
             f"{path}: landmark {which} at ({x:.1f}, {y:.1f}) lies outside the {width}x{height} image; enlarge the crop"
         )
     if sigma == 0:
-        maps = np.zeros((height, width, len(landmarks)), np.float32)
-        maps[pixels[:, 1], pixels[:, 0], np.arange(len(landmarks))] = 1
-        return maps
+        # Channel by channel in memory, as tensors are: exchanging the axes of so many zeros would cost the most.
+        maps = np.zeros((len(landmarks), height, width), np.float32)
+        maps[np.arange(len(landmarks)), pixels[:, 1], pixels[:, 0]] = 1
+        return maps.transpose(1, 2, 0)
     across, down = (
         np.exp(-((np.arange(length)[:, None] - landmarks[:, axis]) ** 2) / (2 * sigma**2)).astype(np.float32)
         for axis, length in ((0, width), (1, height))

@@ -70,11 +70,12 @@ def mirrored(pair: Pair, *, order: Sequence[int] | None = None, signs: Sequence[
     the channels. Landmark heat maps exchange left and right landmarks, normals turn their x round.
     """
     channels = list(range(pair.condition.shape[2])) if order is None else list(order)
-    # A list, not a slice: what it picks is a copy.
-    condition = pair.condition[:, ::-1, channels] * np.array(signs, np.float32)
+    # Channel by channel, as heat maps lie in memory. A list, not a slice: what it picks is a copy.
+    maps = pair.condition.transpose(2, 0, 1)[channels][..., ::-1]
+    condition = (maps * np.array(signs, np.float32)[:, None, None]).transpose(1, 2, 0)
     landmarks = pair.landmarks
     if landmarks is not None:
         landmarks = landmarks[channels]
         landmarks[:, 0] = pair.image.shape[1] - 1 - landmarks[:, 0]
     image = np.ascontiguousarray(pair.image[:, ::-1])
-    return paired(pair.id, np.ascontiguousarray(condition), image, landmarks)
+    return paired(pair.id, condition, image, landmarks)
