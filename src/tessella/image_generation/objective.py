@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from tessella.image_generation.matching import Assignment, match
-from tessella.image_generation.perceptual import PerceptualDistance, cut
+from tessella.image_generation.perceptual import PerceptualDistance
 from tessella.image_generation.refinement import Refinement
 
 
@@ -60,18 +60,19 @@ class NeighboursLoss(nn.Module):
         self, generator: Refinement, encoded: tuple[Tensor, ...], targets: Tensor
     ) -> Float[Tensor, "batch branches targets"]:
         """Distances of every branch's image to every target of its item."""
-        batch, number = targets.shape[:2]
         codes = generator.training_codes
-        wanted = self.distance.represent(targets.flatten(0, 1))
         costs = []
-        start = 0
-        for images in generator.stream(encoded, batch, codes, self.at_once):
+        # As many conditions together as give about ``at_once`` images.
+        for items in torch.arange(len(targets), device=targets.device).split(
+            max(1, self.at_once // len(codes))
+        ):
+            number = len(items)
+            images = generator.decode(encoded, items.repeat_interleave(len(codes)), _repeated(codes, number))
             made = self.distance.represent(images)
-            items = torch.arange(start, start + len(images), device=images.device) // len(codes)
-            costs.append(
-                torch.stack(
-                    [self.distance.distance(made, cut(wanted, items * number + k)) for k in range(number)], 1
-                )
-            )
-            start += len(images)
-        return torch.cat(costs).unflatten(0, (batch, len(codes)))
+            wanted = self.distance.represent(targets[items].flatten(0, 1))
+            costs.append(self.distance.pairwise(made, wanted, number))
+        return torch.cat(costs)
+
+
+def _repeated(codes: Tensor, number: int) -> Tensor:
+    return codes.repeat(number, *(1,) * (codes.dim() - 1))

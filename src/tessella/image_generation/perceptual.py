@@ -84,6 +84,17 @@ class PerceptualDistance(nn.Module):
         terms = [(a - b).abs().float().flatten(1).sum(1) for a, b in zip(one, other, strict=True)]
         return (self.weights * torch.stack(terms, 1)).sum(1) / values
 
+    def pairwise(
+        self, one: list[Tensor], other: list[Tensor], groups: int
+    ) -> Float[Tensor, "groups ones others"]:
+        """Distances of all of ``one`` to all of ``other`` within each of ``groups`` equal parts of both."""
+        values = one[0][0].numel()
+        total = one[0].new_zeros((), dtype=torch.float32)
+        for weight, a, b in zip(self.weights, one, other, strict=True):
+            first, second = (m.float().flatten(1).unflatten(0, (groups, -1)) for m in (a, b))
+            total = total + weight * torch.cdist(first, second, p=1)
+        return total / values
+
     def forward(self, images: Tensor, targets: Tensor) -> Float[Tensor, " batch"]:
         return self.distance(self.represent(images), self.represent(targets))
 
@@ -94,8 +105,3 @@ class PerceptualDistance(nn.Module):
         values = maps[0][0].numel()
         means = [(m - m.roll(1, 0)).abs().float().flatten(1).sum(1).mean() / values for m in maps]
         self.weights = 1 / (len(maps) * torch.stack(means).clamp(min=1e-6))
-
-
-def cut(representation: list[Tensor], index: Tensor) -> list[Tensor]:
-    """Of the chosen images."""
-    return [m[index] for m in representation]
