@@ -46,37 +46,35 @@ class ConditionEstimator(nn.Module):
         )
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Tensor:
-        """At half the resolution, from the finest map used on, brought to the image's."""
+        return F.interpolate(self.coarse(images), images.shape[-2:], mode="bilinear", align_corners=False)
+
+    def coarse(self, images: Tensor) -> Float[Tensor, "batch channels h w"]:
+        """At half the resolution, that of the finest map used."""
         maps = self.features(images)[1:]
         x = self.lateral[-1](F.relu(maps[-1]))
         for lateral, finer in zip(reversed(self.lateral[:-1]), reversed(maps[:-1]), strict=True):
-            x = lateral(F.relu(finer)) + F.interpolate(
-                x, finer.shape[-2:], mode="bilinear", align_corners=False
-            )
-        return F.interpolate(self.condition(x), images.shape[-2:], mode="bilinear", align_corners=False)
+            x = lateral(F.relu(finer)) + F.interpolate(x, finer.shape[-2:], mode="bilinear", align_corners=False)
+        result: Tensor = self.condition(x)
+        return result
 
     def loss(self, images: Tensor, conditions: Tensor) -> Tensor:
         """Mean L1; for landmarks their mean distance in shares of the width."""
-        found = self(images).float()
         if self.kind == "landmarks":
-            return (
-                (places(found.flatten(2).softmax(2).view_as(found)) - places(conditions)).norm(dim=2).mean()
-            )
-        return (found - conditions).abs().mean()
+            return (self.landmarks(images) - places(conditions)).norm(dim=2).mean()
+        return (self(images).float() - conditions).abs().mean()
 
-    @torch.no_grad()
     def landmarks(self, images: Tensor) -> Float[Tensor, "batch landmarks 2"]:
-        """x and y in shares of the width."""
-        found = self(images).float()
-        return places(found.flatten(2).softmax(2).view_as(found))
+        """See ``places``; the mean of a softmax over all places."""
+        maps = self.coarse(images).float()
+        return places(maps.flatten(2).softmax(2).view_as(maps))
 
 
 def places(maps: Float[Tensor, "batch landmarks height width"]) -> Float[Tensor, "batch landmarks 2"]:
-    """Mean place of each map's mass, x and y divided by the width."""
+    """Mean place of each map's mass: x and y, divided by the width, from the left and upper edge of the first pixel."""
     height, width = maps.shape[-2:]
     mass = maps / maps.sum((2, 3), keepdim=True).clamp(min=1e-9)
-    x = (mass.sum(2) * torch.arange(width, device=maps.device)).sum(2)
-    y = (mass.sum(3) * torch.arange(height, device=maps.device)).sum(2)
+    x = (mass.sum(2) * (torch.arange(width, device=maps.device) + 0.5)).sum(2)
+    y = (mass.sum(3) * (torch.arange(height, device=maps.device) + 0.5)).sum(2)
     return torch.stack([x, y], 2) / width
 
 
