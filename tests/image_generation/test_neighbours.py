@@ -28,12 +28,12 @@ def test_nearest_are_those_of_brute_force(items, dims, number):
 
 def test_equally_near_ones_come_in_order():
     places = np.array([[0], [1], [-1], [1], [0], [0]], np.float32)
-    assert [near.tolist() for near in nearest(places, 4)][0] == [4, 5, 1, 2]
+    assert nearest(places, 4)[0].tolist() == [4, 5, 1, 2]
 
 
 def test_no_more_than_there_are_and_none_beyond_theta():
     places = np.array([[0, 0], [0, 1], [0, 4], [9, 9]], np.float32)
-    assert [near.tolist() for near in nearest(places, 10)][0] == [1, 2, 3]
+    assert nearest(places, 10)[0].tolist() == [1, 2, 3]
     assert [near.tolist() for near in nearest(places, 10, 2.0)] == [[1, 2], [0, 2], [1, 0], []]
     assert [near.tolist() for near in nearest(places[:1], 5)] == [[]]
 
