@@ -5,6 +5,7 @@ from math import ceil
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tessella.errors import InputError
@@ -221,6 +222,16 @@ def test_fixed_branches_are_all_there_is(kind):
     assert generator.draw(2).tolist() == [0, 1]
     with pytest.raises(InputError, match=f"4 codes: {kind.__name__} makes 3 images of a condition"):
         generator.draw(4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_averages_of_weights_leave_branches_as_they_are(kind):
+    """Whole numbers would be cut off on the way: branch 11 would become branch 10."""
+    generator = kind(2, branches=20, widths=TINY)
+    average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
+    for _ in range(10):
+        average.update_parameters(generator)
+    assert torch.equal(average.module.training_codes, generator.training_codes)
 
 
 @pytest.mark.parametrize("kind", KINDS)
