@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 from tessella.errors import InputError
 from tessella.image_generation import Neighbours
@@ -24,6 +25,16 @@ def test_nearest_are_those_of_brute_force(items, dims, number):
     found = nearest(places, number)
     for item, near in enumerate(found):
         assert near.tolist() == np.argsort(distances[item], kind="stable")[:number].tolist()
+
+
+def test_pytorch_keeps_its_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        nearest(np.zeros((9, 2), np.float32), 3)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_equally_near_ones_come_in_order():

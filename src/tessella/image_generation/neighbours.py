@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
-from numba import njit, prange
+from numba import njit
 
 from tessella.errors import InputError
 
@@ -33,11 +33,11 @@ def nearest(
     return found
 
 
-@njit(parallel=True, fastmath=True, cache=True)
+@njit(fastmath=True, cache=True)  # not parallel: that changes the number of PyTorch's threads for good
 def _distances(some: np.ndarray, places: np.ndarray) -> np.ndarray:  # pragma: no cover
     items, dims = places.shape
     distances = np.empty((len(some), items), np.float32)
-    for item in prange(len(some)):
+    for item in range(len(some)):
         for other in range(items):
             total = np.float32(0)
             for k in range(dims):
