@@ -81,8 +81,8 @@ def test_pix2pix_losses_are_the_published_ones():
 
 @pytest.mark.parametrize("kind", [Pix2Pix, ImageBicycleGAN])
 def test_each_network_learns_from_its_own_loss(kind):
-    gan = kind(2, width=4)
-    conditions, images = torch.randn(2, 2, 64, 64), torch.rand(2, 3, 64, 64)
+    gan = kind(2, width=2)
+    conditions, images = torch.randn(1, 2, 32, 32), torch.rand(1, 3, 32, 32)
     discriminators = {
         name for name, _ in gan.named_parameters() if name.startswith(("discriminator", "discriminators"))
     }
@@ -102,7 +102,7 @@ def test_each_network_learns_from_its_own_loss(kind):
 @pytest.mark.parametrize("kind", [Pix2Pix, ImageBicycleGAN])
 @pytest.mark.parametrize("size", [(32, 32), (33, 47)])
 def test_small_and_odd_images(kind, size):
-    gan = kind(2, width=4)
+    gan = kind(2, width=2)
     found = gan(torch.randn(1, 2, *size), torch.rand(1, 3, *size))
     assert found.total.isfinite()
     found.total.backward()
