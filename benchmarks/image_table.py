@@ -1,8 +1,8 @@
 """Generators of several images of one condition, and their rivals: tables 5.2 and 5.3 of the thesis, at quarter widths.
 
-    tessella train helen_landmarks --data HELEN --out RUNS/judge_0                  # compares images in training
-    tessella train helen_landmarks --data HELEN --out RUNS/judge_1 --seed 1         # judges what is sampled
-    tessella train helen_embedding --data HELEN --out RUNS/embedding
+    tessella train helen_embedding --data HELEN --out RUNS/perceptual               # compares images in training
+    tessella train helen_embedding --data HELEN --out RUNS/embedding --seed 1       # judges what is sampled
+    tessella train helen_landmarks --data HELEN --out RUNS/condition
     python benchmarks/image_table.py helen RUNS --data HELEN --seeds 0 1 2
     python benchmarks/image_table.py helen                                          # the table of what is there
 
@@ -107,7 +107,7 @@ def measure(options: argparse.Namespace, row: str, seed: int) -> None:
         options.task,
         replace(
             recipe,
-            perceptual=str(options.runs / "judge_0"),
+            perceptual=str(options.runs / "perceptual"),
             steps=options.steps,
             validate_every=options.steps,
             neighbours_from=options.steps // 6,
@@ -125,7 +125,7 @@ def measure(options: argparse.Namespace, row: str, seed: int) -> None:
         trained = load_images(str(run))
         test_set = config.dataset(options.data, config.val_split)
         test = [test_set[index] for index in range(min(options.conditions, len(test_set)))]
-        judges = [load_judge(str(options.runs / name)) for name in ("judge_1", "embedding")]
+        judges = [load_judge(str(options.runs / name)) for name in ("condition", "embedding")]
         codes = min(CODES, getattr(trained.generator, "branches", CODES))
         if isinstance(trained.generator, Shared):
             codes = CODES

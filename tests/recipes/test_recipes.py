@@ -7,14 +7,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.datasets.fabricate import fabricate_paired_folders
 from tests.runs.blocks import train_on_blocks, write_blocks
 
-from tessella.datasets import LabelClass, Prepared, Sample
+from tessella.datasets import LabelClass, PairedFolders, Prepared, Sample
 from tessella.errors import InputError
+from tessella.image_generation import Widths
 from tessella.networks import PSPNet, ResNet, UPerNet
 from tessella.recipes import Recipe, all_recipes, find_recipe
 from tessella.runs.configuration import fields, from_json, override, to_json
 from tessella.runs.feature_gan import FeatureGAN, load_generator, train_generator
+from tessella.runs.images import (
+    ImageJudge,
+    ImageRegression,
+    Images,
+    ImageTranslation,
+    load_images,
+    load_judge,
+    train_images,
+)
 from tessella.runs.segmentation import Segmentation
 from tessella.runs.training import train
 from tessella.training.fit import Machine
@@ -23,6 +34,7 @@ MACHINE = Machine(accelerator="cpu", precision="fp32", progress=False)
 RECIPES = list(all_recipes().values())
 NETWORKS = [each for each in RECIPES if isinstance(each.configuration(), Segmentation)]
 GENERATORS = [each for each in RECIPES if isinstance(each.configuration(), FeatureGAN)]
+IMAGES = [each for each in RECIPES if isinstance(each.configuration(), Images)]
 
 
 class Pictures:
@@ -50,7 +62,7 @@ class Pictures:
 
 
 def test_there_are_as_many_recipes_as_documented() -> None:
-    assert (len(NETWORKS), len(GENERATORS)) == (32, 5)
+    assert (len(NETWORKS), len(GENERATORS), len(IMAGES)) == (32, 5, 13)
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
@@ -113,6 +125,44 @@ def test_generator_trains_a_step(recipe: Recipe, trained: tuple[Path, Path], tmp
     generator = load_generator(str(tmp_path / "run"))
     assert generator.config.at == config.at
     assert generator.generator.std.min() > 0
+
+
+FACES = partial(PairedFolders, condition="landmarks", size=32)
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data, and a judge of it."""
+    folder = tmp_path_factory.mktemp("faces")
+    fabricate_paired_folders(folder, "landmarks")
+    config = ImageJudge(FACES, width=2, steps=1, batch_size=2, validate_every=1, workers=0)
+    train_images(config, "judge", folder, folder / "judge", machine=MACHINE)
+    return folder
+
+
+@pytest.mark.parametrize("recipe", IMAGES, ids=lambda recipe: recipe.name)
+def test_images_train_a_step(recipe: Recipe, faces: Path, tmp_path: Path) -> None:
+    config = recipe.configuration()
+    saved = to_json(config)
+    assert to_json(from_json(saved)) == saved
+    config = replace(config, dataset=FACES, steps=1, batch_size=2, validate_every=1, workers=0)
+    if isinstance(config, ImageRegression):
+        assert config.neighbours_from >= config.warm_up
+        widths = replace(config.generator.keywords.get("widths", Widths()), path=4, last=4)
+        widths = replace(widths, trunk=(4,) * len(widths.trunk))
+        generator = partial(config.generator, widths=widths)
+        config = replace(
+            config, generator=generator, perceptual=str(faces / "judge"), warm_up=0, neighbours_from=0
+        )
+    elif isinstance(config, ImageTranslation):
+        config = replace(config, gan=partial(config.gan, width=2))
+    else:
+        config = replace(config, width=2)
+    assert train_images(config, recipe.name, faces, tmp_path / "run", machine=MACHINE).step == 1
+    if isinstance(config, ImageJudge):
+        assert load_judge(str(tmp_path / "run")).features is not None
+    else:
+        assert load_images(str(tmp_path / "run")).condition_channels == 68
 
 
 def test_own_recipe_in_a_file(tmp_path: Path) -> None:

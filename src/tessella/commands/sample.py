@@ -26,10 +26,9 @@ def run(options: argparse.Namespace) -> None:
 
 def _sample_images(options: argparse.Namespace) -> None:
     trained = load_images(options.checkpoint)
-    pairs = list(find_conditions(options.conditions, trained, options.limit))
     scores = sample_images(
         trained,
-        track(pairs, "Sampling"),
+        track(find_conditions(options.conditions, trained, options.limit), "Sampling"),
         options.out,
         codes=options.codes,
         seed=options.seed,
@@ -37,13 +36,15 @@ def _sample_images(options: argparse.Namespace) -> None:
         interpolated=options.interpolate,
         device=choose_device(options.device),
     )
-    print(f"{len(pairs)} conditions, {options.codes} images of each:")
+    print(f"{scores['conditions']} conditions, {options.codes} images of each:")
     for name, found in scores["errors"].items():
         print(
             f"  {name:10} mean {found['mean']:.3f}, best of {options.codes} {found['best of first'][-1]:.3f}"
         )
     if "diversity" in scores:
-        print(f"  diversity  {scores['diversity']:.3f}, FID {scores['distribution']['fid']:.3f}")
+        print(f"  diversity  {scores['diversity']:.3f}")
+    if "distribution" in scores:
+        print(f"  FID        {scores['distribution']['fid']:.3f}")
     print(f"Images: {options.out / 'images'}; look at {options.out / 'sheet.png'}")
 
 

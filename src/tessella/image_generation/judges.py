@@ -36,6 +36,7 @@ class ConditionEstimator(nn.Module):
     def __init__(self, condition_channels: int, *, kind: Kind = "maps", width: int = 16) -> None:
         super().__init__()
         self.kind = kind
+        self.condition_channels = condition_channels
         self.features = VGGFeatures(small_vgg(width))
         widths = [width, 2 * width, 4 * width, 8 * width, 8 * width]
         self.lateral = nn.ModuleList(nn.Conv2d(w, 4 * width, 1) for w in widths[1:])

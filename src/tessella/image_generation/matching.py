@@ -34,7 +34,8 @@ def match(
         )
     if present is None:
         present = torch.ones(batch, targets, dtype=torch.bool, device=costs.device)
-    costs = costs.detach().float()
+    # What is not finite is dear, but still matched: the loss then says that training broke.
+    costs = costs.detach().float().nan_to_num(nan=torch.finfo(torch.float32).max)
     found = costs.new_full((batch, targets), -1, dtype=torch.long)
     found[:, 0] = costs[:, :, 0].argmin(1)
     costs = costs.scatter(1, found[:, :1, None].expand(-1, -1, targets), torch.inf)

@@ -23,7 +23,7 @@ def nearest_pixels(
     """Each example's own version of the regressed image: every pixel is the example's pixel that is most like it.
 
     Alike are pixels with a small angle between their descriptors, which are the chosen ``maps`` of ``features``, each
-    of unit length and brought to full resolution. Sought is at most ``window`` pixels away. The authors take the
+    brought to full resolution and to unit length. Sought is at most ``window`` pixels away. The authors take the
     examples from the whole training set by a global descriptor; several outputs are several examples.
     """
     with torch.no_grad():
@@ -49,7 +49,7 @@ def _descriptors(images: Tensor, features: Features, maps: Sequence[int]) -> Ten
     size = (images.shape[-2], images.shape[-1])
     found = features(images)
     parts = [
-        F.interpolate(F.normalize(found[m].float(), dim=1), size, mode="bilinear", align_corners=False)
+        F.normalize(F.interpolate(found[m].float(), size, mode="bilinear", align_corners=False), dim=1)
         for m in maps
     ]
     return torch.cat(parts, 1)

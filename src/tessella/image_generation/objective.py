@@ -51,6 +51,8 @@ class NeighboursLoss(nn.Module):
             images = generator.decode(encoded, items, codes[found])
             return self.distance(images, targets[:, 0]).mean()
         found = match(self.costs(generator, encoded, targets), present, self.assignment)
+        # Older PyTorch would go on with the weights that autocast made without gradients, and train no branch.
+        torch.clear_autocast_cache()
         items, which = torch.nonzero(found >= 0, as_tuple=True)
         images = generator.decode(encoded, items, codes[found[items, which]])
         return self.distance(images, targets[items, which]).sum() / len(conditions)

@@ -80,6 +80,10 @@ class PerceptualDistance(nn.Module):
 
     def distance(self, one: list[Tensor], other: list[Tensor]) -> Float[Tensor, " batch"]:
         """Of representations, item by item."""
+        if len(self.weights) != len(one):
+            raise InputError(
+                f"{len(self.weights)} weights for the image and {len(one) - 1} maps: give {len(one)}"
+            )
         values = one[0][0].numel()
         terms = [(a - b).abs().float().flatten(1).sum(1) for a, b in zip(one, other, strict=True)]
         return (self.weights * torch.stack(terms, 1)).sum(1) / values
@@ -100,8 +104,13 @@ class PerceptualDistance(nn.Module):
 
     @torch.no_grad()
     def balance(self, images: Float[Tensor, "batch 3 height width"]) -> None:
-        """Set the weights such that every term is 1/6 on average (of five maps), between images of different items."""
+        """Set the weights such that every term is 1/6 on average (of five maps), between images of different items.
+
+        Raises InputError where there are no images that differ.
+        """
         maps = self.represent(images)
         values = maps[0][0].numel()
         means = [(m - m.roll(1, 0)).abs().float().flatten(1).sum(1).mean() / values for m in maps]
-        self.weights = 1 / (len(maps) * torch.stack(means).clamp(min=1e-6))
+        if not min(means) > 0:
+            raise InputError("the images to balance by are all alike: give two or more that differ")
+        self.weights = 1 / (len(maps) * torch.stack(means))

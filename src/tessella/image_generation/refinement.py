@@ -136,19 +136,16 @@ def _joined(x: Tensor | None, conditions: Tensor, stride: int) -> Tensor:
 class LateSplit(Refinement):
     """CRN with several images: all layers are shared but the last 1x1 convolution."""
 
-    numbers: Tensor
-
     def __init__(self, condition_channels: int, *, branches: int = 20, widths: Widths = Widths()) -> None:
         super().__init__(condition_channels, branches=branches, widths=widths)
         both = 2 * widths.path
         self.coarse = Stage(self.channels, both, both)
         self.fine = Stage(both + condition_channels, widths.last, widths.last)
         self.image = nn.Conv2d(widths.last, 3 * branches, 1)
-        self.register_buffer("numbers", torch.arange(branches), persistent=False)
 
     @property
     def training_codes(self) -> Tensor:
-        return self.numbers
+        return torch.arange(self.branches, device=next(self.parameters()).device)
 
     def encode(self, conditions: Tensor) -> Encoded:
         x, full = self.features(conditions)
@@ -195,16 +192,13 @@ class Head(nn.Module):
 class Separate(Refinement):
     """The last two stages have parameters of their own for each branch."""
 
-    numbers: Tensor
-
     def __init__(self, condition_channels: int, *, branches: int = 20, widths: Widths = Widths()) -> None:
         super().__init__(condition_channels, branches=branches, widths=widths)
         self.heads = nn.ModuleList(Head(self.channels, condition_channels, widths) for _ in range(branches))
-        self.register_buffer("numbers", torch.arange(branches), persistent=False)
 
     @property
     def training_codes(self) -> Tensor:
-        return self.numbers
+        return torch.arange(self.branches, device=next(self.parameters()).device)
 
     def encode(self, conditions: Tensor) -> Encoded:
         return self.features(conditions)

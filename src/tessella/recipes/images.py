@@ -23,6 +23,7 @@ def objects_normals() -> ImageJudge:
     """Normals from pictures of rendered objects: compares images in training, and judges them.
 
     Command: tessella train objects_normals --data OBJECTS
+    Citation: Bansal, Russell and Gupta, Marr revisited: 2D-3D alignment via surface normal prediction, CVPR 2016
     """
     return ImageJudge(_OBJECTS, steps=2000, batch_size=16, workers=1)
 
@@ -31,6 +32,7 @@ def objects_embedding() -> ImageJudge:
     """Tells pictures of rendered objects apart: what their variety is measured by.
 
     Command: tessella train objects_embedding --data OBJECTS
+    Citation: Chen et al., A simple framework for contrastive learning of visual representations, ICML 2020
     """
     return replace(objects_normals(), kind="embedding")
 
@@ -54,6 +56,7 @@ def helen_landmarks() -> ImageJudge:
     """68 landmarks from faces of 128 pixels: compares images in training, and judges them.
 
     Command: tessella train helen_landmarks --data HELEN
+    Citation: Sun et al., Integral human pose regression, ECCV 2018 (places as means of heat maps)
     """
     return ImageJudge(HelenFaces, kind="landmarks", steps=3000, batch_size=16)
 
@@ -62,6 +65,7 @@ def helen_embedding() -> ImageJudge:
     """Tells faces apart: stands for the face embedding of table 5.3.
 
     Command: tessella train helen_embedding --data HELEN
+    Citation: Chen et al., A simple framework for contrastive learning of visual representations, ICML 2020
     """
     return replace(helen_landmarks(), kind="embedding", batch_size=32)
 
@@ -129,6 +133,7 @@ def lfw_landmarks() -> ImageJudge:
     """68 landmarks from faces of LFW; landmark files are yours (``landmarks/NAME/NAME_0001.pts``).
 
     Command: tessella train lfw_landmarks --data LFW
+    Citation: Sun et al., Integral human pose regression, ECCV 2018 (places as means of heat maps)
     """
     return replace(helen_landmarks(), dataset=LFW)
 

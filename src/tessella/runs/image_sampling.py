@@ -13,7 +13,7 @@ from tessella.datasets.pairs import Pair
 from tessella.errors import InputError
 from tessella.image_generation import Shared
 from tessella.image_generation.codes import interpolate
-from tessella.pictures import contact_sheet
+from tessella.pictures import contact_sheet, default_palette
 from tessella.runs.environment import environment, write_json
 from tessella.runs.image_scores import ImageScores, Judges
 from tessella.runs.images import TrainedImages
@@ -67,6 +67,7 @@ def sample_images(
     """
     generator = trained.generator.to(device)
     drawn = generator.draw(codes, torch.Generator().manual_seed(seed)).to(device)
+    torch.manual_seed(seed)  # pix2pix draws by dropout
     scores = ImageScores([judge.to(device) for judge in judges])
     rows: list[list[np.ndarray]] = []
     strips: list[list[np.ndarray]] = []
@@ -115,13 +116,14 @@ def _strip(generator: Any, condition: Tensor, codes: Tensor, at_once: int) -> li
 
 
 def condition_picture(condition: np.ndarray) -> np.ndarray:
-    """[H, W, 3] uint8: normals as colours; of maps of one or more other channels the largest at each place."""
+    """[H, W, 3] uint8: normals as colours; of other maps the largest at each place, in its channel's colour."""
     if condition.shape[2] == 3 and condition.min() < 0:
         return ((condition + 1) * 127.5).round().astype(np.uint8)
-    largest = condition.max(axis=2)
-    if condition.shape[2] > 3:  # single pixels would vanish where the sheet is made smaller
-        largest = cv2.dilate(largest, np.ones((3, 3), np.uint8))
-    return np.repeat((largest * 255).clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+    largest, channel = condition.max(axis=2), condition.argmax(axis=2)
+    colors = default_palette(condition.shape[2]) if condition.shape[2] > 1 else np.full((1, 3), 255)
+    picture = (largest.clip(0, 1)[:, :, None] * colors[channel]).astype(np.uint8)
+    # Single pixels would vanish where the sheet is made smaller.
+    return cv2.dilate(picture, np.ones((3, 3), np.uint8)) if largest.mean() < 0.1 else picture
 
 
 def _write(path: Path, picture: np.ndarray) -> None:

@@ -11,7 +11,6 @@ from torch import Tensor
 from tessella.datasets.pairs import Pair
 from tessella.errors import InputError
 from tessella.image_generation import ConditionEstimator, Embedding
-from tessella.image_generation.judges import places
 from tessella.metrics import (
     best_of,
     best_of_any,
@@ -53,7 +52,11 @@ class ImageScores:
 
     @torch.no_grad()
     def update(self, pair: Pair, images: Tensor) -> None:
-        """images: [n, 3, H, W], 0 to 255, of the pair's condition."""
+        """images: [n, 3, H, W], 0 to 255, of the pair's condition.
+
+        Raises InputError where a judge reads other conditions than the pair's.
+        """
+        self._require_judged(pair)
         real = _planes(pair.image).to(images.device)[None].float()
         self._add("rmse", rmse(images, real))
         self._add("ssim", ssim(images, real))
@@ -68,9 +71,22 @@ class ImageScores:
         if "embedding" in self.judges:
             self._judge_variety(real, images)
 
+    def _require_judged(self, pair: Pair) -> None:
+        found = pair.condition.shape[2]
+        for kind, judge in self.judges.items():
+            if isinstance(judge, Embedding):
+                continue
+            if judge.condition_channels != found or (kind == "landmarks") != (pair.landmarks is not None):
+                raise InputError(
+                    f"judges: one reads {judge.condition_channels} {kind} in an image, {pair.id} has a condition of "
+                    f"{found} {'landmarks' if pair.landmarks is not None else 'maps'}; give a judge of this data set"
+                )
+
     def _judge_landmarks(self, pair: Pair, images: Tensor) -> None:
         """The sum over landmarks of distances to the true ones, in widths of the image (table 5.2)."""
-        wanted = places(_planes(pair.condition).to(images.device)[None])
+        assert pair.landmarks is not None
+        # As ``places`` has them, from the edge of the first pixel.
+        wanted = (torch.from_numpy(pair.landmarks).to(images.device)[None] + 0.5) / images.shape[-1]
         found: Tensor = self.judges["landmarks"].landmarks(images / 255)  # type: ignore[operator]
         self._add("landmarks", (found - wanted).norm(dim=2).sum(1))
         real: Tensor = self.judges["landmarks"].landmarks(_planes(pair.image).to(images.device)[None] / 255)  # type: ignore[operator]
@@ -126,7 +142,8 @@ class ImageScores:
         layers = [name for name in result["means"] if name.startswith("layer") or name == "embedding"]
         if layers:
             result["diversity"] = round(sum(result["means"][name] for name in layers), 5)
-            result["distribution"] = self._distribution()
+            if len(self.real) > 1:  # a single image has no distribution
+                result["distribution"] = self._distribution()
         if self.angles:
             scores = normal_scores(torch.cat(self.angles))
             result["normals of the best"] = {name: round(value, 4) for name, value in asdict(scores).items()}

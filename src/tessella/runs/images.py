@@ -256,14 +256,17 @@ def load_images(source: str) -> TrainedImages:
     Raises InputError for a checkpoint of anything else.
     """
     config, content, state = _read(source, "last.ckpt")
+    if not isinstance(config, ImageRegression | ImageTranslation):
+        what = " but a judge, which --judges takes" if isinstance(config, ImageJudge) else ""
+        raise InputError(
+            f"{source} holds no generator of images{what}: train one, as with tessella train helen_images"
+        )
     channels = content["condition_channels"]
     generator: Any
     if isinstance(config, ImageRegression):
         generator, prefix = config.generator(channels), "model.generator."
-    elif isinstance(config, ImageTranslation):
-        generator, prefix = config.gan(channels).generator, "model.gan.generator."
     else:
-        raise InputError(f"{source} holds no generator of images")
+        generator, prefix = config.gan(channels).generator, "model.gan.generator."
     generator.load_state_dict(_under(prefix, state))
     generator.requires_grad_(False).to(memory_format=torch.channels_last).eval()
     return TrainedImages(generator, config, channels)
@@ -306,6 +309,6 @@ def _adam(config: Images, parameters: Any) -> tuple[Optimizer, LRScheduler]:
 
 
 def _in_order(dataset: PairedDataset, places: range) -> DataLoader[Any]:
-    """Single pairs."""
+    """Each pair once; several together, since an embedding is asked to tell the images of a batch apart."""
     pairs = Subset(Unvaried(dataset), places)
-    return DataLoader(pairs, collate_fn=gather)
+    return DataLoader(pairs, batch_size=16, collate_fn=gather)
