@@ -70,7 +70,10 @@ def multiplications(number: int) -> float:
     # The convolution of both paths is called by its two parts, which no hook sees.
     area = 128 * 128
     weight = generator.head.joined.weight
-    total += area * weight[:, generator.head.path :].numel() + number * area * weight[:, : generator.head.path].numel()
+    total += (
+        area * weight[:, generator.head.path :].numel()
+        + number * area * weight[:, : generator.head.path].numel()
+    )
     return total / 1e9
 
 
@@ -84,7 +87,9 @@ def sampling_memory(codes: int) -> float:
         f"    for _ in g.stream(g.encode(c), 1, g.draw({codes}), 4): pass\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
     )
-    return round(float(subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout), 0)
+    return round(
+        float(subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout), 0
+    )
 
 
 def main() -> None:

@@ -23,7 +23,9 @@ def test_places_are_means_of_mass():
     maps = torch.rand(2, 3, 5, 8)
     for item in range(2):
         for number in range(3):
-            x = sum(maps[item, number, row, column] * (column + 0.5) for row in range(5) for column in range(8))
+            x = sum(
+                maps[item, number, row, column] * (column + 0.5) for row in range(5) for column in range(8)
+            )
             y = sum(maps[item, number, row, column] * (row + 0.5) for row in range(5) for column in range(8))
             wanted = torch.stack([x, y]) / maps[item, number].sum() / 8
             torch.testing.assert_close(places(maps)[item, number], wanted)

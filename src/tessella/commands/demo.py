@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 
 from tessella.adversarial import CodeEncoder
 from tessella.commands.evaluate import print_scores
@@ -20,6 +20,7 @@ from tessella.dilation import LearnableDilation
 from tessella.feature_synthesis import FeatureDiscriminator, FeatureGenerator
 from tessella.metrics import ConfusionMatrix
 from tessella.recipes.features import features
+from tessella.recipes.images import objects_embedding, objects_images
 from tessella.recipes.streets import rooms, streets
 from tessella.reports import compare_runs, comparison_table, write_report
 from tessella.reports.audit import write_audit
@@ -28,6 +29,8 @@ from tessella.runs.asking import fingerprint
 from tessella.runs.audit import Victim, audit
 from tessella.runs.evaluation import evaluate
 from tessella.runs.feature_gan import load_generator, train_generator
+from tessella.runs.image_sampling import find_conditions, sample_images
+from tessella.runs.images import load_images, train_images
 from tessella.runs.model import load_model
 from tessella.runs.prediction import Segmenter, find_pictures, predict_pictures
 from tessella.runs.sampling import find_layouts, sample_features
@@ -36,12 +39,15 @@ from tessella.runs.synthetic import Synthetic
 from tessella.runs.training import train
 from tessella.runs.video import predict_steady_video
 from tessella.runs.video_frames import FrameSequence
+from tessella.scenes.objects import render_objects
 from tessella.training.fit import Machine
 
 SEQUENCES = {"train": 320, "val": 20, "test": 8}
 MORE_STEPS = 120
 ROOM_STEPS = 200
 GENERATOR_STEPS = 500
+JUDGE_STEPS = 300
+DRAWING_STEPS = 400
 
 
 def run(options: argparse.Namespace) -> None:
@@ -66,11 +72,12 @@ def run(options: argparse.Namespace) -> None:
     _steady_room(run_folder, options.out, machine, console)
     _check_for_leaks(data, run_folder, options.out / "audit", console)
     _make_features(data, run_folder, options.out, machine, console)
+    _draw_images(options.out, machine, console)
     minutes = (time.monotonic() - start) / 60
     console.print(
         f"Done in {minutes:.1f} minutes. Open {run_folder}/report.html, {options.out}/dilation.html, "
         f"{options.out}/predictions, {options.out}/video, {options.out}/audit/audit.html, "
-        f"{options.out}/samples/samples.html and {options.out}/features.html"
+        f"{options.out}/samples/samples.html, {options.out}/features.html and {options.out}/images/sheet.png"
     )
 
 
@@ -212,6 +219,42 @@ def _make_features(data: Path, trained: Path, out: Path, machine: Machine, conso
     folders = [out / "dilation_fixed", run_folder]  # as many steps on the same images
     console.print(comparison_table(folders))
     compare_runs(folders, out / "features.html")
+
+
+def _draw_images(out: Path, machine: Machine, console: Console) -> None:
+    """Learn to draw several pictures of the same normals, and look at some."""
+    console.rule("9  Draw several images of one condition")
+    data, judge, run_folder = out / "objects", out / "judge", out / "drawing"
+    with Progress() as progress:
+        task = progress.add_task("Rendering objects", total=None)
+        render_objects(
+            data,
+            pictures={"train": 600, "test": 8},
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    if not (judge / "checkpoints" / "last.ckpt").exists():
+        config = replace(objects_embedding(), steps=JUDGE_STEPS, validate_every=JUDGE_STEPS)
+        train_images(config, "objects_embedding", data, judge, machine=machine)
+    if not (run_folder / "checkpoints" / "last.ckpt").exists():
+        of_images = replace(
+            objects_images(), perceptual=str(judge), steps=DRAWING_STEPS, validate_every=DRAWING_STEPS
+        )
+        train_images(of_images, "objects_images", data, run_folder, machine=machine)
+    trained = load_images(str(run_folder))
+    pairs = find_conditions([f"{data}:test"], trained)
+    scores = sample_images(
+        trained,
+        track(pairs, "Sampling", total=8),
+        out / "images",
+        codes=24,
+        interpolated=True,
+        device=torch.device("cpu"),
+    )
+    best = scores["errors"]["rmse"]["best of first"]
+    console.print(
+        f"Of 12 images by training codes the nearest is {best[11]:.1f} grey values from the real one, of 24, half of "
+        f"them by new codes, {best[23]:.1f}; a single one {best[0]:.1f}"
+    )
 
 
 def _segment_new_images(data: Path, run_folder: Path, out: Path, console: Console) -> None:

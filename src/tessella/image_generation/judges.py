@@ -54,7 +54,9 @@ class ConditionEstimator(nn.Module):
         maps = self.features(images)[1:]
         x = self.lateral[-1](F.relu(maps[-1]))
         for lateral, finer in zip(reversed(self.lateral[:-1]), reversed(maps[:-1]), strict=True):
-            x = lateral(F.relu(finer)) + F.interpolate(x, finer.shape[-2:], mode="bilinear", align_corners=False)
+            x = lateral(F.relu(finer)) + F.interpolate(
+                x, finer.shape[-2:], mode="bilinear", align_corners=False
+            )
         result: Tensor = self.condition(x)
         return result
 
