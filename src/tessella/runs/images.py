@@ -289,9 +289,9 @@ def _under(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _channels_last(model: Any) -> Any:
     """Convolutions alone: PyTorch has no such order for codes of each place, with five dimensions."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            module.to(memory_format=torch.channels_last)
+    convolutions: Any = (module for module in model.modules() if isinstance(module, nn.Conv2d))
+    for convolution in convolutions:
+        convolution.to(memory_format=torch.channels_last)
     return model
 
 
