@@ -148,8 +148,9 @@ def test_a_single_item_has_no_neighbours():
 
 def test_unusable_options():
     places, histograms = np.zeros((4, 2), np.float32), np.zeros((4, 2), np.float32)
-    with pytest.raises(InputError, match="6 of 5 candidates; give more candidates"):
-        Neighbours(places, histograms, 6, candidates=5)
+    for number in (-1, 0, 6):
+        with pytest.raises(InputError, match=f"{number} of 5 candidates; give 1 to 5, or more candidates"):
+            Neighbours(places, histograms, number, candidates=5)
     for quantile in (-0.1, 0.0, 1.5):
         with pytest.raises(InputError, match=r"quantile is .* between 0 and 1"):
             Neighbours(places, histograms, 2, quantile=quantile)

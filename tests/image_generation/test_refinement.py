@@ -254,6 +254,8 @@ def test_a_branch_alone_trains_its_own_head():
 def test_unusable_input(kind):
     with pytest.raises(InputError, match="branches is 0: give at least 1"):
         kind(2, branches=0, widths=TINY)
+    with pytest.raises(InputError, match="widths have no trunk"):
+        kind(2, widths=Widths(trunk=()))
     generator = kind(2, branches=2, widths=TINY)
     with pytest.raises(InputError, match="condition has 3 channels, the generator takes 2"):
         generator.encode(torch.randn(1, 3, 16, 16))

@@ -213,6 +213,15 @@ def test_one_branch_and_no_neighbours(folder, tmp_path):
     assert load_images(str(tmp_path / "run")).generator.branches == 1
 
 
+def test_codes_of_each_place_from_training_to_samples(folder, tmp_path):
+    generator = partial(Shared, branches=4, widths=TINY, element_size=(16, 16))
+    learn(regression(folder, generator=generator, steps=3), folder, tmp_path / "run")
+    assert (
+        sample(tmp_path, "run", tmp_path / "out", "--codes", "6", "--interpolate", data=folder / "data") == 0
+    )
+    assert len(list((tmp_path / "out" / "images").rglob("*.png"))) == 18
+
+
 def test_a_generator_learns(folder, tmp_path):
     config = regression(folder, steps=24, warm_up=4, learning_rate=2e-2, val_split="train", validate_every=6)
     learn(config, folder, tmp_path / "run")
@@ -476,6 +485,13 @@ def test_normals_are_judged_where_there_are_any(folder):
     result = scores.compute()
     assert result["errors"]["normals"]["mean"] == pytest.approx(np.mean(angles), abs=1e-2)
     assert result["normals of the best"]["mean"] == pytest.approx(min(angles), abs=1e-2)
+
+
+def test_a_condition_without_normals(folder):
+    pair = NORMALS(folder / "data", "test")[0]
+    empty = replace(pair, condition=np.zeros_like(pair.condition))
+    with pytest.raises(InputError, match="test/000: has no normals to judge by; leave it out"):
+        ImageScores([load_judge(str(folder / "judge"))]).update(empty, torch.rand(2, 3, 32, 32))
 
 
 def test_conditions_are_seen_on_the_sheet():

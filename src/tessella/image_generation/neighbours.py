@@ -108,8 +108,10 @@ class Neighbours:
         candidates: int = 50,
         quantile: float = 0.1,
     ) -> None:
-        if number > candidates:
-            raise InputError(f"neighbours: {number} of {candidates} candidates; give more candidates")
+        if not 1 <= number <= candidates:
+            raise InputError(
+                f"neighbours: {number} of {candidates} candidates; give 1 to {candidates}, or more candidates"
+            )
         if not 0 < quantile <= 1:
             raise InputError(f"quantile is {quantile}: a share of all distances lies between 0 and 1")
         self.number = number

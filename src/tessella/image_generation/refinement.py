@@ -61,6 +61,8 @@ class Refinement(nn.Module):
         super().__init__()
         if branches < 1:
             raise InputError(f"branches is {branches}: give at least 1")
+        if not widths.trunk:
+            raise InputError("the widths have no trunk: give the channels of at least one stage")
         before = (0, *widths.trunk)
         self.trunk = nn.ModuleList(Stage(a + condition_channels, b, b) for a, b in pairwise(before))
         self.channels = widths.trunk[-1] + condition_channels

@@ -96,6 +96,8 @@ class ImageScores:
         """Angles between normals that are read in a sample and the condition; those of the best sample count."""
         wanted = _planes(pair.condition).to(images.device)
         valid = wanted.norm(dim=0) > 0.5
+        if not valid.any():
+            raise InputError(f"{pair.id}: has no normals to judge by; leave it out")
         judge = self.judges["maps"]
         found = judge(images / 255).float()
         angles = [normal_errors(each, wanted, valid) for each in found]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Subset
@@ -79,7 +79,7 @@ class ImageRegression(Images):
     """Everything that decides the result of training a generator by refinement.
 
     generator: ``Shared``, ``Separate`` or ``LateSplit``, with its arguments but condition_channels
-    perceptual: what images are compared by: the run of a judge (tessella train faces_landmarks), or a file of VGG-16
+    perceptual: what images are compared by: the run of a judge (tessella train helen_landmarks), or a file of VGG-16
         weights in torchvision's names
     weights: of the distances of images themselves and of five maps; none to let each count alike. The authors' are 1,
         1, 1/2.3, 1/1.8, 1/2.8, 12.5, for colours from 0 to 255 and their VGG
@@ -168,7 +168,7 @@ def train_images(
     number = min(config.validation_images or len(val_set), len(val_set))
     return fit(
         ImageTask(
-            model.to(memory_format=torch.channels_last),
+            _channels_last(model),
             partial(_adam, config),
             config.seed,
         ),
@@ -215,7 +215,7 @@ def perceptual_features(config: ImageRegression) -> VGGFeatures:
     if not config.perceptual:
         raise InputError(
             "give --perceptual RUN, what images are compared by: train it with tessella train objects_normals (or "
-            "faces_landmarks) on the same data, or name a file of VGG-16 weights"
+            "helen_landmarks) on the same data, or name a file of VGG-16 weights"
         )
     path = Path(config.perceptual)
     if path.is_dir() or path.suffix == ".ckpt":
@@ -230,7 +230,7 @@ def load_judge(source: str) -> ConditionEstimator | Embedding:
     config, content, state = _read(source, "best.ckpt")
     if not isinstance(config, ImageJudge):
         raise InputError(
-            f"{source} holds no judge of images: train one, as with tessella train faces_landmarks"
+            f"{source} holds no judge of images: train one, as with tessella train helen_landmarks"
         )
     judge = build_judge(config, content["condition_channels"])
     judge.load_state_dict(_under("model.network.", state))
@@ -268,8 +268,7 @@ def load_images(source: str) -> TrainedImages:
     else:
         generator, prefix = config.gan(channels).generator, "model.gan.generator."
     generator.load_state_dict(_under(prefix, state))
-    generator.requires_grad_(False).to(memory_format=torch.channels_last).eval()
-    return TrainedImages(generator, config, channels)
+    return TrainedImages(_channels_last(generator.requires_grad_(False).eval()), config, channels)
 
 
 def holds_images(source: str) -> bool:
@@ -286,6 +285,14 @@ def _read(source: str, name: str) -> tuple[Any, dict[str, Any], dict[str, Tensor
 
 def _under(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _channels_last(model: Any) -> Any:
+    """Convolutions alone: PyTorch has no such order for codes of each place, with five dimensions."""
+    convolutions: Any = (module for module in model.modules() if isinstance(module, nn.Conv2d))
+    for convolution in convolutions:
+        convolution.to(memory_format=torch.channels_last)
+    return model
 
 
 def _draw(config: Images, train_set: PairedDataset) -> Draw:
