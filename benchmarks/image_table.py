@@ -110,7 +110,7 @@ def measure(options: argparse.Namespace, row: str, seed: int) -> None:
             perceptual=str(options.runs / "perceptual"),
             steps=options.steps,
             validate_every=options.steps,
-            neighbours_from=options.steps // 6,
+            neighbours_from=options.steps // 2,
             warm_up=min(recipe.warm_up, options.steps // 10),
             batch_size=options.batch_size,
             seed=seed,

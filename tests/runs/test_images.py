@@ -442,7 +442,7 @@ def test_landmarks_from_training_to_scores(marked):
     images = torch.rand(4, 3, 32, 32) * 255
     scores = ImageScores([judge])
     scores.update(pair, images)
-    apart = judge.landmarks(images / 255) * 32 - torch.from_numpy(pair.landmarks)
+    apart = judge.landmarks(images / 255) * 32 - 0.5 - torch.from_numpy(pair.landmarks)
     wanted = apart.norm(dim=2).sum(1) / 32
     found = scores.compute()["errors"]["landmarks"]
     assert found["mean"] == pytest.approx(wanted.mean().item(), abs=1e-4)
