@@ -40,14 +40,14 @@ def objects_embedding() -> ImageJudge:
 def objects_images() -> ImageRegression:
     """Pictures of rendered objects from normals; each of twelve colourings is as likely as the others.
 
-    Command: tessella train objects_images --data OBJECTS --perceptual runs/objects_normals
+    Command: tessella train objects_images --data OBJECTS --perceptual runs/objects_embedding
     Citation: He, Schiele and Fritz, Diverse conditional image generation by stochastic regression with latent drop-out
         codes, ECCV 2018
     """
     return ImageRegression(
         _OBJECTS,
         generator=partial(Shared, branches=12, widths=OF_64),
-        learning_rate=5e-4,
+        learning_rate=1e-3,
         neighbours_from=500,
     )
 
@@ -74,7 +74,7 @@ def helen_images() -> ImageRegression:
     """Faces from landmarks at quarter widths, with codes and neighbours: "Ours (Shared)" of tables 5.2 and 5.3.
 
     Literature: LFW: RMSE 8.956 / 5.679 (mean / best of 10), SSIM 0.686 / 0.764, FSIM 0.753 / 0.779, diversity 3.88
-    Command: tessella train helen_images --data HELEN --perceptual runs/helen_landmarks
+    Command: tessella train helen_images --data HELEN --perceptual runs/helen_embedding
     Citation: He, Schiele and Fritz, Diverse conditional image generation by stochastic regression with latent drop-out
         codes, ECCV 2018
     """
@@ -82,7 +82,7 @@ def helen_images() -> ImageRegression:
         HelenFaces,
         generator=partial(Shared, branches=20, widths=QUARTER),
         neighbours=6,
-        learning_rate=5e-4,
+        learning_rate=1e-3,
         steps=6000,
         neighbours_from=1000,
     )
@@ -92,7 +92,7 @@ def helen_separate() -> ImageRegression:
     """Faces from landmarks by branches with parameters of their own: "Ours (Separate)" of tables 5.2 and 5.3.
 
     Literature: LFW: RMSE 9.034 / 5.768 with neighbours, summed diversity 4.23
-    Command: tessella train helen_separate --data HELEN --perceptual runs/helen_landmarks
+    Command: tessella train helen_separate --data HELEN --perceptual runs/helen_embedding
     Citation: He, Schiele and Fritz, Diverse conditional image generation by stochastic regression with latent drop-out
         codes, ECCV 2018
     """
@@ -103,7 +103,7 @@ def helen_crn() -> ImageRegression:
     """Faces from landmarks by a last layer for each image: CRN of tables 5.2 and 5.3, without neighbours.
 
     Literature: LFW: RMSE 9.107 / 5.414, summed diversity 2.56
-    Command: tessella train helen_crn --data HELEN --perceptual runs/helen_landmarks
+    Command: tessella train helen_crn --data HELEN --perceptual runs/helen_embedding
     Citation: Chen and Koltun, Photographic image synthesis with cascaded refinement networks, ICCV 2017
     """
     return replace(helen_images(), generator=partial(LateSplit, branches=20, widths=QUARTER), neighbours=0)
