@@ -6,9 +6,10 @@
     python benchmarks/image_table.py helen RUNS --data HELEN --seeds 0 1 2
     python benchmarks/image_table.py helen                                          # the table of what is there
 
-and likewise ``objects`` with objects_normals, objects_embedding on tessella scenes render objects, where the true
-distribution of images is known: 12 modes. Every row is trained for as many updates on as many conditions. Each result
-is a file under ``results/images/``; what is there is not repeated.
+and likewise ``helen64``, faces of 64 pixels for two CPU cores (judges with --dataset.size 64), and ``objects`` with
+objects_normals and objects_embedding on tessella scenes render objects, where the true distribution of images is known:
+12 modes. Every row is trained for as many updates on as many conditions. Each result is a file under
+``results/images/``; what is there is not repeated.
 """
 
 import argparse
@@ -28,6 +29,7 @@ import numpy as np
 import torch
 from scipy import stats
 
+from tessella.datasets import HelenFaces
 from tessella.datasets.pairs import PairedDataset
 from tessella.image_generation import ImageBicycleGAN, LateSplit, Pix2Pix, Separate, Shared
 from tessella.image_generation.nearest_pixels import closest_examples, nearest_pixels
@@ -49,9 +51,13 @@ from tessella.training.fit import Machine
 
 RESULTS = Path(__file__).parent / "results" / "images"
 CODES = 72
-BRANCHES = {"helen": 20, "objects": 12}
-NEIGHBOURS = {"helen": 6, "objects": 6}
-SIZE = {"helen": 128, "objects": 64}
+BRANCHES = {"helen": 20, "helen64": 12, "objects": 12}
+NEIGHBOURS = 6
+RECIPES: dict[str, ImageRegression] = {
+    "helen": helen_images(),
+    "helen64": replace(helen_images(), dataset=partial(HelenFaces, size=64)),
+    "objects": objects_images(),
+}
 Row = Callable[[str, ImageRegression], Images]
 
 
@@ -61,13 +67,13 @@ def by(generator: Any, neighbours: bool = False, branches: int = 0, **options: A
     def row(task: str, config: ImageRegression) -> Images:
         widths = QUARTER if task == "helen" else OF_64
         made = partial(generator, branches=branches or BRANCHES[task], widths=widths, **options)
-        return replace(config, generator=made, neighbours=NEIGHBOURS[task] if neighbours else 0)
+        return replace(config, generator=made, neighbours=NEIGHBOURS if neighbours else 0)
 
     return row
 
 
 def elements(task: str, config: ImageRegression) -> Images:
-    side = SIZE[task] // 2
+    side = 64 if task == "helen" else 32
     return by(Shared, neighbours=True, element_size=(side, side))(task, config)
 
 
@@ -102,7 +108,7 @@ def measure(options: argparse.Namespace, row: str, seed: int) -> None:
     if file.exists():
         return
     torch.set_num_threads(options.threads)
-    recipe = helen_images() if options.task == "helen" else objects_images()
+    recipe = RECIPES[options.task]
     config = ROWS[row](
         options.task,
         replace(
@@ -218,7 +224,7 @@ def table(task: str) -> None:
     print("|---|---|---|---|---|---|---|---|---|---|")
     for row in ROWS:
         if runs := results.get(row):
-            judged = "landmarks" if task == "helen" else "normals"
+            judged = "normals" if task == "objects" else "landmarks"
             cells = [
                 f"{runs[0]['parameters'] / 1e6:.2f} M",
                 f"{_of(runs, 'errors', 'rmse', 'mean')} / {_of(runs, 'errors', 'rmse', 'best of first')}",
@@ -250,7 +256,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("task", choices=("helen", "objects"))
+    parser.add_argument("task", choices=list(RECIPES))
     parser.add_argument("runs", type=Path, nargs="?", help="folder of the judges; none prints the table")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
