@@ -31,7 +31,19 @@ class Stage(nn.Sequential):
 
 
 def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
-    return nn.Conv2d(in_channels, out_channels, 3, padding=1)
+    """Weights such that variance passes (He et al. 2015): PyTorch's own lose two thirds of it at each layer."""
+    layer = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+    nn.init.kaiming_normal_(layer.weight, a=0.2)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer
+
+
+def to_colors(in_channels: int, images: int = 1) -> nn.Conv2d:
+    """The last layer, which begins around grey."""
+    layer = nn.Conv2d(in_channels, 3 * images, 1)
+    nn.init.normal_(layer.weight, std=0.1 / math.sqrt(in_channels))
+    nn.init.constant_(layer.bias, 0.5)  # type: ignore[arg-type]
+    return layer
 
 
 @dataclass(frozen=True)
@@ -143,7 +155,7 @@ class LateSplit(Refinement):
         both = 2 * widths.path
         self.coarse = Stage(self.channels, both, both)
         self.fine = Stage(both + condition_channels, widths.last, widths.last)
-        self.image = nn.Conv2d(widths.last, 3 * branches, 1)
+        self.image = to_colors(widths.last, branches)
 
     @property
     def training_codes(self) -> Tensor:
@@ -169,7 +181,7 @@ class Head(nn.Module):
         self.first, self.second = conv3x3(channels, path), conv3x3(path, path)
         self.joined = conv3x3(2 * path + condition_channels, last)
         self.refined = conv3x3(last, last)
-        self.image = nn.Conv2d(last, 3, 1)
+        self.image = to_colors(last)
 
     def encode(self, x: Tensor, conditions: Tensor) -> Encoded:
         """What no code changes. Of the convolution of both paths and the condition, which is linear, that is a part."""
