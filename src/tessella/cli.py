@@ -218,8 +218,8 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument(
         "conditions",
         nargs="+",
-        help="splits of the generator's data set as PATH:SPLIT; for features also label maps (PNGs of class ids), and "
-        "folders of them",
+        help="files of conditions (normals or label maps as PNG, landmarks as .pts), folders of them, and splits of "
+        "the generator's data set as PATH:SPLIT",
     )
     sample.add_argument(
         "--out", type=Path, required=True, help="folder for images or label maps, a sheet, scores.json"

@@ -15,6 +15,7 @@ from tests.runs.blocks import MACHINE, train_on_blocks, write_blocks
 from tessella.cli import main
 from tessella.datasets import PairedFolders
 from tessella.datasets.conditions import encode_normals
+from tessella.datasets.pairs import Pair, own_image
 from tessella.errors import InputError
 from tessella.image_generation import (
     ImageBicycleGAN,
@@ -269,7 +270,7 @@ def test_sampling_writes_files_sheet_and_scores(folder, tmp_path, capsys):
     assert set(scores["distribution"]) == {"fid", "kid", "precision", "recall", "density", "coverage"}
     assert scores["normals of the best"]["mean"] > 0
     said = capsys.readouterr().out
-    assert "3 conditions, 6 images of each" in said
+    assert "3 conditions with their own image, 6 samples of each" in said
     assert "FID" in said
 
 
@@ -319,7 +320,10 @@ def test_conditions_are_read_one_at_a_time(folder, monkeypatch):
     trained = load_images(str(folder / "shared"))
     pairs = find_conditions([f"{folder / 'data'}:test"], trained)
     read = []
-    monkeypatch.setattr(PairedFolders, "__getitem__", lambda self, index: read.append(index))
+    original = PairedFolders.__getitem__
+    monkeypatch.setattr(
+        PairedFolders, "__getitem__", lambda self, index: read.append(index) or original(self, index)
+    )
     next(pairs)
     assert read == [0]
 
@@ -349,7 +353,9 @@ def test_unusable_requests(folder, tmp_path, capsys):
     refused(
         sampled("shared", "--judges", judge, judge), capsys, "two of them are for maps; give one of each kind"
     )
-    refused(sampled("shared", conditions=str(folder / "data")), capsys, "give conditions as PATH:SPLIT")
+    refused(
+        sampled("shared", conditions=str(folder / "data")), capsys, "or a split of the data set as PATH:SPLIT"
+    )
     refused(sampled("shared", conditions=f"{folder / 'data'}:val"), capsys, "val")
     refused(sampled("nowhere"), capsys, "no checkpoint at")
 
@@ -375,7 +381,7 @@ def test_conditions_of_another_kind(folder, tmp_path):
     edges = replace(
         trained, config=replace(trained.config, dataset=partial(PairedFolders, condition="edges"))
     )
-    with pytest.raises(InputError, match="conditions have 1 channels, the generator takes 3"):
+    with pytest.raises(InputError, match="test/000 has 1 channels, the generator takes 3"):
         list(find_conditions([f"{folder / 'data'}:test"], edges))
     with pytest.raises(InputError, match="condition 'depth': is not known; choose one of"):
         learn(
@@ -490,7 +496,7 @@ def test_normals_are_judged_where_there_are_any(folder):
 def test_a_condition_without_normals(folder):
     pair = NORMALS(folder / "data", "test")[0]
     empty = replace(pair, condition=np.zeros_like(pair.condition))
-    with pytest.raises(InputError, match="test/000: has no normals to judge by; leave it out"):
+    with pytest.raises(InputError, match="test/000: has no normals to judge by"):
         ImageScores([load_judge(str(folder / "judge"))]).update(empty, torch.rand(2, 3, 32, 32))
 
 
@@ -508,3 +514,29 @@ def test_conditions_are_seen_on_the_sheet():
     normals[1, 2] = (-1, 0, 1)
     assert condition_picture(normals)[1, 2].tolist() == [0, 128, 255]
     assert condition_picture(normals)[0, 0].tolist() == [128, 128, 128]
+
+
+def test_conditions_alone(folder, tmp_path):
+    """Of a folder of condition files the same images as of the split that they are from; nothing to score them by."""
+    files = folder / "data" / "test" / "conditions"
+    assert sample(folder, "shared", tmp_path / "split", "--codes", "3", "--limit", "1") == 0
+    run = str(folder / "shared")
+    assert (
+        main(["sample", run, str(files), "--codes", "3", "--limit", "1", "--out", str(tmp_path / "alone")])
+        == 0
+    )
+    wanted, found = (sorted((tmp_path / name / "images").rglob("*.png")) for name in ("split", "alone"))
+    assert len(found) == 3
+    for one, other in zip(wanted, found, strict=True):
+        np.testing.assert_array_equal(cv2.imread(str(one)), cv2.imread(str(other)))
+    scores = json.loads((tmp_path / "alone" / "scores.json").read_text())
+    assert scores["conditions"] == 0
+    assert scores["errors"] == {}
+    single = next(files.iterdir())
+    assert main(["sample", run, str(single), "--codes", "1", "--out", str(tmp_path / "single")]) == 0
+
+
+def test_a_condition_alone_cannot_train():
+    pair = Pair("train/7", np.zeros((4, 4, 3), np.float32), None, np.zeros(3, np.float32))
+    with pytest.raises(InputError, match="train/7: has a condition but no image"):
+        own_image(pair)

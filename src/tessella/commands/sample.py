@@ -25,6 +25,8 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _sample_images(options: argparse.Namespace) -> None:
+    if options.features:
+        raise InputError("--features: is for generators of features; this one makes images")
     trained = load_images(options.checkpoint)
     scores = sample_images(
         trained,
@@ -36,7 +38,8 @@ def _sample_images(options: argparse.Namespace) -> None:
         interpolated=options.interpolate,
         device=choose_device(options.device),
     )
-    print(f"{scores['conditions']} conditions, {options.codes} images of each:")
+    if scores["conditions"]:
+        print(f"{scores['conditions']} conditions with their own image, {options.codes} samples of each:")
     for name, found in scores["errors"].items():
         print(
             f"  {name:10} mean {found['mean']:.3f}, best of {options.codes} {found['best of first'][-1]:.3f}"
@@ -49,6 +52,10 @@ def _sample_images(options: argparse.Namespace) -> None:
 
 
 def _sample_features(options: argparse.Namespace) -> None:
+    if options.judges or options.interpolate or options.limit:
+        raise InputError(
+            "--judges, --interpolate and --limit are for generators of images; this one makes features"
+        )
     trained = load_generator(options.checkpoint)
     layouts = find_layouts(options.conditions, trained)
     synthetic, real = sample_features(

@@ -7,6 +7,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from tessella.errors import InputError
+
 PLACE_SIZE = 16
 """Height and width that a condition is averaged down to where it has no landmarks."""
 
@@ -17,7 +19,7 @@ class Pair:
 
     id: stable and unique within the data set, e.g. ``"train/00012"``; usable as a file name stem.
     condition: [H, W, C] float32; what its channels mean is the data set's.
-    image: [H, W, 3] uint8, RGB.
+    image: [H, W, 3] uint8, RGB; None for a condition alone, which images are to be made of.
     place: [D] float32, where the condition stands among others: a small mean absolute difference of two places
         means that the conditions are alike. Landmarks: x and y of each divided by the width; other
         conditions: the condition averaged down to 16 x 16 and flattened.
@@ -27,7 +29,7 @@ class Pair:
 
     id: str
     condition: np.ndarray
-    image: np.ndarray
+    image: np.ndarray | None
     place: np.ndarray
     landmarks: np.ndarray | None = None
 
@@ -50,10 +52,19 @@ class PairedDataset(Protocol):
         ...
 
 
-def paired(id: str, condition: np.ndarray, image: np.ndarray, landmarks: np.ndarray | None = None) -> Pair:
+def own_image(pair: Pair) -> np.ndarray:
+    """InputError where the pair is a condition alone."""
+    if pair.image is None:
+        raise InputError(f"{pair.id}: has a condition but no image; add it to train with or to compare with")
+    return pair.image
+
+
+def paired(
+    id: str, condition: np.ndarray, image: np.ndarray | None, landmarks: np.ndarray | None = None
+) -> Pair:
     """The pair of an image and its condition, with its place (see ``Pair``) worked out."""
     if landmarks is not None:
-        place = (landmarks / image.shape[1]).astype(np.float32).ravel()
+        place = (landmarks / condition.shape[1]).astype(np.float32).ravel()
     else:
         channels = np.ascontiguousarray(condition.transpose(2, 0, 1))  # OpenCV averages up to four at a time
         size = (PLACE_SIZE, PLACE_SIZE)
@@ -76,6 +87,6 @@ def mirrored(pair: Pair, *, order: Sequence[int] | None = None, signs: Sequence[
     landmarks = pair.landmarks
     if landmarks is not None:
         landmarks = landmarks[channels]
-        landmarks[:, 0] = pair.image.shape[1] - 1 - landmarks[:, 0]
-    image = np.ascontiguousarray(pair.image[:, ::-1])
+        landmarks[:, 0] = pair.condition.shape[1] - 1 - landmarks[:, 0]
+    image = None if pair.image is None else np.ascontiguousarray(pair.image[:, ::-1])
     return paired(pair.id, condition, image, landmarks)

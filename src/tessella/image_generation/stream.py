@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from tessella.datasets.pairs import Pair, PairedDataset
+from tessella.datasets.pairs import Pair, PairedDataset, own_image
 from tessella.image_generation.neighbours import Neighbours
 
 
@@ -43,7 +43,7 @@ class Unvaried(Dataset[Example]):
 
     def __getitem__(self, index: int) -> Example:
         pair = self.dataset[index]
-        return Example(pair.condition, [pair.image])
+        return Example(pair.condition, [own_image(pair)])
 
 
 class Draw:
@@ -68,7 +68,7 @@ class Draw:
         if self.mirror is not None and random.random() < 0.5:
             pair = self.mirror(pair)
             others = [image[:, ::-1] for image in others]
-        return Example(pair.condition, [pair.image, *others])
+        return Example(pair.condition, [own_image(pair), *others])
 
 
 def gather(examples: Sequence[Example]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Samples images of conditions: files, contact sheets, interpolations, scores."""
 
+import inspect
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tessella.datasets.condition_files import ConditionFiles
 from tessella.datasets.pairs import Pair
 from tessella.errors import InputError
 from tessella.image_generation import Shared
@@ -24,22 +26,33 @@ ON_SHEET = 8
 
 
 def find_conditions(inputs: Iterable[str], trained: TrainedImages, limit: int = 0) -> Iterator[Pair]:
-    """The pairs of splits of the generator's data set, given as PATH:SPLIT; at most ``limit`` of each, 0 for all.
+    """Files of conditions, folders of them, and splits of the generator's data set as PATH:SPLIT.
 
-    Raises InputError where there is none, or where the conditions have other channels than the generator's.
+    limit: of each at most so many; 0 for all.
+    Raises InputError where there is none, or where a condition has other channels than the generator's.
     """
     for text in inputs:
         folder, colon, split = text.rpartition(":")
-        if not colon:
-            raise InputError(f"{text}: give conditions as PATH:SPLIT, as in {text}:test")
-        dataset = trained.config.dataset(Path(folder), split)
-        if dataset.condition_channels != trained.condition_channels:
-            raise InputError(
-                f"{text}: conditions have {dataset.condition_channels} channels, the generator takes "
-                f"{trained.condition_channels}"
-            )
+        if colon and not Path(text).exists():
+            dataset: Any = trained.config.dataset(Path(folder), split)
+        else:
+            dataset = _files(Path(text), trained.config.dataset)
         for index in range(min(limit or len(dataset), len(dataset))):
-            yield dataset[index]
+            pair = dataset[index]
+            if pair.condition.shape[2] != trained.condition_channels:
+                raise InputError(
+                    f"{text}: the condition of {pair.id} has {pair.condition.shape[2]} channels, the generator takes "
+                    f"{trained.condition_channels}"
+                )
+            yield pair
+
+
+def _files(path: Path, dataset: Any) -> ConditionFiles:
+    """In the form of conditions that the generator's data set has."""
+    parameters = inspect.signature(dataset).parameters
+    known = {"condition", "size", "classes", "sigma"} & set(parameters)
+    options = {"condition": "landmarks", **{name: parameters[name].default for name in known}}
+    return ConditionFiles(path, **options)
 
 
 @torch.no_grad()
@@ -69,14 +82,15 @@ def sample_images(
     drawn = generator.draw(codes, torch.Generator().manual_seed(seed)).to(device)
     torch.manual_seed(seed)  # pix2pix draws by dropout
     scores = ImageScores([judge.to(device) for judge in judges])
-    rows: list[list[np.ndarray]] = []
+    rows: list[list[np.ndarray | None]] = []
     strips: list[list[np.ndarray]] = []
     count = 0
     for pair in pairs:
         count += 1
         condition = torch.from_numpy(np.ascontiguousarray(pair.condition.transpose(2, 0, 1)))[None].to(device)
         images = torch.cat(list(_images(generator, condition, drawn, at_once)))
-        scores.update(pair, images.float())
+        if pair.image is not None:
+            scores.update(pair, images.float())
         pictures = images.cpu().numpy().transpose(0, 2, 3, 1)
         if save:
             for number, picture in enumerate(pictures):
@@ -88,6 +102,8 @@ def sample_images(
     if not count:
         raise InputError("there is no condition to sample images for")
     titles = ["Condition", "Image", *(f"Code {n}" for n in range(len(rows[0]) - 2))]
+    if all(row[1] is None for row in rows):
+        titles, rows = [titles[0], *titles[2:]], [[row[0], *row[2:]] for row in rows]
     _write(out / "sheet.png", contact_sheet(rows, titles, height=128))
     if strips:
         _write(out / "interpolation.png", contact_sheet(strips, ["First", *[""] * 6, "Second"], height=128))

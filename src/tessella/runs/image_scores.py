@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tessella.datasets.pairs import Pair
+from tessella.datasets.pairs import Pair, own_image
 from tessella.errors import InputError
 from tessella.image_generation import ConditionEstimator, Embedding
 from tessella.metrics import (
@@ -57,7 +57,7 @@ class ImageScores:
         Raises InputError where a judge reads other conditions than the pair's.
         """
         self._require_judged(pair)
-        real = _planes(pair.image).to(images.device)[None].float()
+        real = _planes(own_image(pair)).to(images.device)[None].float()
         self._add("rmse", rmse(images, real))
         self._add("ssim", ssim(images, real))
         self._add("fsim", fsim(images, real))
@@ -89,22 +89,24 @@ class ImageScores:
         wanted = (torch.from_numpy(pair.landmarks).to(images.device)[None] + 0.5) / images.shape[-1]
         found: Tensor = self.judges["landmarks"].landmarks(images / 255)  # type: ignore[operator]
         self._add("landmarks", (found - wanted).norm(dim=2).sum(1))
-        real: Tensor = self.judges["landmarks"].landmarks(_planes(pair.image).to(images.device)[None] / 255)  # type: ignore[operator]
+        real: Tensor = self.judges["landmarks"].landmarks(
+            _planes(own_image(pair)).to(images.device)[None] / 255
+        )  # type: ignore[operator]
         self._note("landmarks of the real image", float((real - wanted).norm(dim=2).sum()))
 
     def _judge_normals(self, pair: Pair, images: Tensor) -> None:
         """Angles between normals that are read in a sample and the condition; those of the best sample count."""
         wanted = _planes(pair.condition).to(images.device)
         valid = wanted.norm(dim=0) > 0.5
-        if not valid.any():
-            raise InputError(f"{pair.id}: has no normals to judge by; leave it out")
+        if not valid.any() or wanted.min() >= 0:
+            raise InputError(f"{pair.id}: has no normals to judge by; leave it, or the judge of maps, out")
         judge = self.judges["maps"]
         found = judge(images / 255).float()
         angles = [normal_errors(each, wanted, valid) for each in found]
         means = torch.stack([each.mean() for each in angles])
         self._add("normals", means)
         self.angles.append(angles[int(means.argmin())].cpu())
-        real = judge(_planes(pair.image).to(images.device)[None].float() / 255).float()[0]
+        real = judge(_planes(own_image(pair)).to(images.device)[None].float() / 255).float()[0]
         self._note("normals of the real image", float(normal_errors(real, wanted, valid).mean()))
 
     def _judge_variety(self, real: Tensor, images: Tensor) -> None:
@@ -125,12 +127,12 @@ class ImageScores:
         self.variety.setdefault(name, []).append(value)
 
     def compute(self) -> dict[str, Any]:
-        """Plain values for a JSON file.
+        """Plain values for a JSON file; nothing of conditions without an image.
 
         errors: of each measure the mean, the mean of the ten best, the best of the first m samples (training codes
         come first), and what the best of m samples in any order is expected to be.
         """
-        result: dict[str, Any] = {"conditions": len(self.errors["rmse"]), "errors": {}}
+        result: dict[str, Any] = {"conditions": len(self.errors.get("rmse", [])), "errors": {}}
         for name, rows in self.errors.items():
             values = torch.stack(rows)
             sign = -1 if name in ("ssim", "fsim") else 1
