@@ -6,7 +6,7 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 ZOO_VENV ?= .venv-zoo
 SERVERS_VENV ?= .venv-servers
 # The benchmarks that measure speed and need no data; the others say in their first lines what they need.
-SPEED = audit dilation features inference loading metrics pooling preparation scenes serving startup
+SPEED = audit dilation features image_generation inference loading metrics pooling preparation scenes serving startup
 
 .PHONY: help install demo test test-all test-zoo test-servers check bench docs clean
 

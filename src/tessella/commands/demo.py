@@ -14,6 +14,7 @@ from rich.progress import Progress, track
 from tessella.adversarial import CodeEncoder
 from tessella.commands.evaluate import print_scores
 from tessella.commands.scenes import render_with_progress
+from tessella.datasets import PairedFolders
 from tessella.datasets.files import read_map
 from tessella.datasets.nyudv2_classes import index_of_id40
 from tessella.dilation import LearnableDilation
@@ -46,8 +47,9 @@ SEQUENCES = {"train": 320, "val": 20, "test": 8}
 MORE_STEPS = 120
 ROOM_STEPS = 200
 GENERATOR_STEPS = 500
-JUDGE_STEPS = 300
+JUDGE_STEPS = 150
 DRAWING_STEPS = 400
+OBJECT_SIZE = 48
 
 
 def run(options: argparse.Namespace) -> None:
@@ -230,21 +232,28 @@ def _draw_images(out: Path, machine: Machine, console: Console) -> None:
         render_objects(
             data,
             pictures={"train": 600, "test": 8},
+            size=OBJECT_SIZE,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
+    pairs = partial(PairedFolders, condition="normals", size=OBJECT_SIZE)
     if not (judge / "checkpoints" / "last.ckpt").exists():
-        config = replace(objects_embedding(), steps=JUDGE_STEPS, validate_every=JUDGE_STEPS)
+        config = replace(objects_embedding(), dataset=pairs, steps=JUDGE_STEPS, validate_every=JUDGE_STEPS)
         train_images(config, "objects_embedding", data, judge, machine=machine)
     if not (run_folder / "checkpoints" / "last.ckpt").exists():
         of_images = replace(
-            objects_images(), perceptual=str(judge), steps=DRAWING_STEPS, validate_every=DRAWING_STEPS
+            objects_images(),
+            dataset=pairs,
+            perceptual=str(judge),
+            steps=DRAWING_STEPS,
+            validate_every=DRAWING_STEPS,
+            warm_up=DRAWING_STEPS // 8,
         )
         train_images(of_images, "objects_images", data, run_folder, machine=machine)
     trained = load_images(str(run_folder))
-    pairs = find_conditions([f"{data}:test"], trained)
+    conditions = find_conditions([f"{data}:test"], trained)
     scores = sample_images(
         trained,
-        track(pairs, "Sampling", total=8),
+        track(conditions, "Sampling", total=8),
         out / "images",
         codes=24,
         interpolated=True,
