@@ -37,6 +37,7 @@ from tessella.recipes.images import OF_64, QUARTER, helen_images, objects_images
 from tessella.runs.environment import environment, write_json
 from tessella.runs.image_sampling import sample_images
 from tessella.runs.image_scores import ImageScores
+from tessella.runs.image_training import train_images
 from tessella.runs.images import (
     ImageRegression,
     Images,
@@ -44,7 +45,6 @@ from tessella.runs.images import (
     load_images,
     load_judge,
     perceptual_features,
-    train_images,
 )
 from tessella.scenes.objects import mode_of, mode_tolerance
 from tessella.training.fit import Machine

@@ -237,6 +237,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="RUN",
         help="images: runs of what scores them, one of each kind",
     )
+    sample.add_argument(
+        "--trust",
+        nargs="+",
+        default=[],
+        metavar="PACKAGE",
+        help="packages of yours that a run may name classes of",
+    )
     sample.add_argument("--limit", type=int, default=0, help="images: conditions of each split; 0 for all")
     sample.add_argument(
         "--device", default="auto", help="cpu, cuda, cuda:1; auto takes a GPU where there is one"

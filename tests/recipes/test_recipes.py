@@ -17,6 +17,7 @@ from tessella.networks import PSPNet, ResNet, UPerNet
 from tessella.recipes import Recipe, all_recipes, find_recipe
 from tessella.runs.configuration import fields, from_json, override, to_json
 from tessella.runs.feature_gan import FeatureGAN, load_generator, train_generator
+from tessella.runs.image_training import train_images
 from tessella.runs.images import (
     ImageJudge,
     ImageRegression,
@@ -24,7 +25,6 @@ from tessella.runs.images import (
     ImageTranslation,
     load_images,
     load_judge,
-    train_images,
 )
 from tessella.runs.segmentation import Segmentation
 from tessella.runs.training import train

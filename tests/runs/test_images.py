@@ -28,6 +28,7 @@ from tessella.image_generation import (
 )
 from tessella.runs.image_sampling import condition_picture, find_conditions, sample_images
 from tessella.runs.image_scores import ImageScores
+from tessella.runs.image_training import train_images
 from tessella.runs.images import (
     ImageJudge,
     ImageRegression,
@@ -36,7 +37,6 @@ from tessella.runs.images import (
     holds_images,
     load_images,
     load_judge,
-    train_images,
 )
 from tessella.training.fit import Machine
 

@@ -31,7 +31,8 @@ from tessella.runs.audit import Victim, audit
 from tessella.runs.evaluation import evaluate
 from tessella.runs.feature_gan import load_generator, train_generator
 from tessella.runs.image_sampling import find_conditions, sample_images
-from tessella.runs.images import load_images, train_images
+from tessella.runs.image_training import train_images
+from tessella.runs.images import load_images
 from tessella.runs.model import load_model
 from tessella.runs.prediction import Segmenter, find_pictures, predict_pictures
 from tessella.runs.sampling import find_layouts, sample_features

@@ -18,23 +18,27 @@ from tessella.runs.sampling import find_layouts, sample_features
 def run(options: argparse.Namespace) -> None:
     if options.codes < 1:
         raise InputError(f"--codes {options.codes}: give at least 1")
-    if holds_images(options.checkpoint):
+    if holds_images(options.checkpoint, _trusted(options)):
         _sample_images(options)
     else:
         _sample_features(options)
 
 
+def _trusted(options: argparse.Namespace) -> tuple[str, ...]:
+    return ("tessella", *options.trust)
+
+
 def _sample_images(options: argparse.Namespace) -> None:
     if options.features:
         raise InputError("--features: is for generators of features; this one makes images")
-    trained = load_images(options.checkpoint)
+    trained = load_images(options.checkpoint, _trusted(options))
     scores = sample_images(
         trained,
         track(find_conditions(options.conditions, trained, options.limit), "Sampling"),
         options.out,
         codes=options.codes,
         seed=options.seed,
-        judges=[load_judge(judge) for judge in options.judges],
+        judges=[load_judge(judge, _trusted(options)) for judge in options.judges],
         interpolated=options.interpolate,
         device=choose_device(options.device),
     )

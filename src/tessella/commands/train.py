@@ -13,7 +13,8 @@ from tessella.errors import InputError
 from tessella.recipes import Configuration, find_recipe
 from tessella.runs.configuration import check_names, fields, override, parse, saved_values
 from tessella.runs.feature_gan import FeatureGAN, train_generator
-from tessella.runs.images import ImageJudge, Images, train_images
+from tessella.runs.image_training import train_images
+from tessella.runs.images import ImageJudge, Images
 from tessella.runs.segmentation import Segmentation
 from tessella.runs.training import train
 from tessella.training.fit import Machine

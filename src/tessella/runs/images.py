@@ -1,26 +1,19 @@
-"""The configuration of a generator of images, and of what judges them; training from it, and loading."""
+"""The configurations of generators of images and of what judges them; building and loading what they describe."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
-from torch.utils.data import DataLoader, Subset
+from torch import Tensor
 
-from tessella.datasets.loading import SampleStream, stream_loader
 from tessella.datasets.pairs import PairedDataset
 from tessella.errors import InputError
 from tessella.image_generation import (
     ConditionEstimator,
     Embedding,
     ImageBicycleGAN,
-    Neighbours,
     NeighboursLoss,
     PerceptualDistance,
     Refinement,
@@ -30,16 +23,11 @@ from tessella.image_generation import (
 )
 from tessella.image_generation.judges import Kind
 from tessella.image_generation.matching import Assignment
-from tessella.image_generation.neighbours import color_histogram
-from tessella.image_generation.stream import Draw, Numbered, Unvaried, gather
 from tessella.networks import VGG16
 from tessella.networks.weights import load_weights
-from tessella.runs.configuration import from_json, to_json
-from tessella.runs.environment import describe_run
+from tessella.runs.configuration import from_json
 from tessella.training.checkpoints import read_checkpoint
-from tessella.training.fit import Machine, Outcome, fit, require_no_run, resolve_precision
-from tessella.training.images import ImageTask, Judge, Regression, Translation
-from tessella.training.schedules import poly
+from tessella.training.images import Judge, Regression, Translation
 
 
 @dataclass(frozen=True)
@@ -126,65 +114,6 @@ class ImageJudge(Images):
     learning_rate: float = 1e-3
 
 
-def train_images(
-    config: Images,
-    recipe: str,
-    data: Path,
-    run: Path,
-    *,
-    machine: Machine = Machine(),
-    resume: bool = False,
-) -> Outcome:
-    """Train what ``config`` describes on the pairs at ``data``.
-
-    Raises:
-        InputError: nothing to compare images by; an existing run without ``resume``; NaN loss; more neighbours than
-            branches.
-    """
-    if not resume:
-        require_no_run(run)
-    torch.manual_seed(config.seed)
-    train_set, val_set = (config.dataset(data, split) for split in (config.train_split, config.val_split))
-    channels = train_set.condition_channels
-    draw = _draw(config, train_set)
-    stream: Any = SampleStream(Numbered(train_set), draw, config.seed)  # type: ignore[arg-type]
-
-    def batches(start: int, rank: int, world_size: int) -> DataLoader[Any]:
-        return stream_loader(
-            stream,
-            config.batch_size,
-            workers=config.workers,
-            start=start,
-            rank=rank,
-            world_size=world_size,
-            gather=gather,
-        )
-
-    model = build(config, channels)
-    if isinstance(config, ImageRegression) and not config.weights and not resume:
-        first = [stream[place] for place in range(min(len(train_set), 64))]
-        model.loss.distance.balance(gather(first)["targets"][:, 0].float() / 255)
-    describe_run(run, recipe, data, config, resolve_precision(machine.precision))
-    number = min(config.validation_images or len(val_set), len(val_set))
-    return fit(
-        ImageTask(
-            _channels_last(model),
-            partial(_adam, config),
-            config.seed,
-        ),
-        batches,
-        lambda _, rank, world_size: _in_order(val_set, range(rank, number, world_size)),
-        run,
-        steps=config.steps,
-        validate_every=config.validate_every,
-        ema=config.ema,
-        machine=machine,
-        resume=resume,
-        content={"recipe": recipe, "config": to_json(config), "condition_channels": channels},
-        score="val_score",
-    )
-
-
 def build(config: Images, condition_channels: int) -> Any:
     """With random weights: a ``Regression``, a ``Translation`` or a ``Judge``."""
     if isinstance(config, ImageRegression):
@@ -225,9 +154,12 @@ def perceptual_features(config: ImageRegression) -> VGGFeatures:
     return VGGFeatures(network.features)
 
 
-def load_judge(source: str) -> ConditionEstimator | Embedding:
-    """From a run's folder or a checkpoint of an ``ImageJudge``; nothing in it is executed."""
-    config, content, state = _read(source, "best.ckpt")
+def load_judge(source: str, trusted: Sequence[str] = ("tessella",)) -> ConditionEstimator | Embedding:
+    """From a run's folder or a checkpoint of an ``ImageJudge``; nothing in it is executed.
+
+    trusted: packages whose classes (a data set of yours) its configuration may name.
+    """
+    config, content, state = _read(source, "best.ckpt", trusted)
     if not isinstance(config, ImageJudge):
         raise InputError(
             f"{source} holds no judge of images: train one, as with tessella train helen_landmarks"
@@ -249,13 +181,14 @@ class TrainedImages:
     condition_channels: int
 
 
-def load_images(source: str) -> TrainedImages:
+def load_images(source: str, trusted: Sequence[str] = ("tessella",)) -> TrainedImages:
     """From a run's folder or a checkpoint of ``train_images``; nothing in it is executed.
 
     Of a run the last checkpoint, not the best: the distance to a validation image alone says nothing of variety.
+    trusted: see ``load_judge``.
     Raises InputError for a checkpoint of anything else.
     """
-    config, content, state = _read(source, "last.ckpt")
+    config, content, state = _read(source, "last.ckpt", trusted)
     if not isinstance(config, ImageRegression | ImageTranslation):
         what = " but a judge, which --judges takes" if isinstance(config, ImageJudge) else ""
         raise InputError(
@@ -268,54 +201,21 @@ def load_images(source: str) -> TrainedImages:
     else:
         generator, prefix = config.gan(channels).generator, "model.gan.generator."
     generator.load_state_dict(_under(prefix, state))
-    return TrainedImages(_channels_last(generator.requires_grad_(False).eval()), config, channels)
+    generator.requires_grad_(False).to(memory_format=torch.channels_last).eval()
+    return TrainedImages(generator, config, channels)
 
 
-def holds_images(source: str) -> bool:
+def holds_images(source: str, trusted: Sequence[str] = ("tessella",)) -> bool:
     """Whether a run or checkpoint is one of ``train_images``, a judge included."""
-    return isinstance(_read(source, "last.ckpt")[0], Images)
+    return isinstance(_read(source, "last.ckpt", trusted)[0], Images)
 
 
-def _read(source: str, name: str) -> tuple[Any, dict[str, Any], dict[str, Tensor]]:
+def _read(source: str, name: str, trusted: Sequence[str]) -> tuple[Any, dict[str, Any], dict[str, Tensor]]:
     path = Path(source)
     checkpoint = read_checkpoint(path / "checkpoints" / name if path.is_dir() else path)
     content = checkpoint["tessella"]
-    return from_json(content["config"]), content, checkpoint["state_dict"]
+    return from_json(content["config"], trusted), content, checkpoint["state_dict"]
 
 
 def _under(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-
-
-def _channels_last(model: Any) -> Any:
-    """Convolutions alone: PyTorch has no such order for codes of each place, with five dimensions."""
-    convolutions: Any = (module for module in model.modules() if isinstance(module, nn.Conv2d))
-    for convolution in convolutions:
-        convolution.to(memory_format=torch.channels_last)
-    return model
-
-
-def _draw(config: Images, train_set: PairedDataset) -> Draw:
-    """With neighbours, reads every pair once, and keeps the images."""
-    mirror = train_set.mirror if config.mirror else None
-    if not isinstance(config, ImageRegression) or not config.neighbours:
-        return Draw(mirror)
-    pairs = (train_set[index] for index in range(len(train_set)))
-    places, images = zip(*((pair.place, pair.image) for pair in pairs), strict=True)
-    histograms = np.stack([color_histogram(image) for image in images])
-    neighbours = Neighbours(
-        np.stack(places), histograms, config.neighbours, config.candidates, config.quantile
-    )
-    return Draw(mirror, neighbours, images)
-
-
-def _adam(config: Images, parameters: Any) -> tuple[Optimizer, LRScheduler]:
-    betas = (0.5, 0.999) if isinstance(config, ImageTranslation) else (0.9, 0.999)
-    optimizer = torch.optim.Adam(parameters, config.learning_rate, betas=betas)
-    return optimizer, poly(optimizer, config.steps)
-
-
-def _in_order(dataset: PairedDataset, places: range) -> DataLoader[Any]:
-    """Each pair once; several together, since an embedding is asked to tell the images of a batch apart."""
-    pairs = Subset(Unvaried(dataset), places)
-    return DataLoader(pairs, batch_size=16, collate_fn=gather)
