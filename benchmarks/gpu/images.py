@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import image_table
+
 from tessella.recipes.images import helen_embedding, helen_landmarks
 from tessella.runs.image_training import train_images
 from tessella.runs.images import ImageJudge
