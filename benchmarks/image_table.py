@@ -234,7 +234,7 @@ def table(task: str) -> None:
                 _of(runs, "diversity"),
                 _of(runs, "distribution", "fid"),
                 _of(runs, "distribution", "coverage"),
-                _of(runs, "modes", "found"),
+                _of(runs, "modes", "nearest to a sample"),
             ]
             print(f"| {row} ({len(runs)}) | " + " | ".join(cells) + " |")
 
