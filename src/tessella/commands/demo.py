@@ -42,7 +42,7 @@ from tessella.runs.training import train
 from tessella.runs.video import predict_steady_video
 from tessella.runs.video_frames import FrameSequence
 from tessella.scenes.objects import render_objects
-from tessella.training.fit import Machine
+from tessella.training.fit import Machine, Outcome
 
 SEQUENCES = {"train": 320, "val": 20, "test": 8}
 MORE_STEPS = 120
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
         console.print(f"{run_folder} holds a trained network already: remove {options.out} to begin anew")
     else:
         console.rule("2  Train a small PSPNet")
-        train(streets(), "streets", data, run_folder, machine=machine)
+        _finished(train(streets(), "streets", data, run_folder, machine=machine))
     console.rule("3  Evaluate it on unseen streets")
     _evaluate_and_report(data, run_folder, "PSPNet")
     _segment_new_images(data, run_folder, options.out / "predictions", console)
@@ -115,7 +115,7 @@ def _learn_dilation(data: Path, trained: Path, out: Path, machine: Machine, cons
     for name, config in runs.items():
         run_folder = out / f"dilation_{name}"
         if not (run_folder / "checkpoints" / "last.ckpt").exists():
-            train(config, "streets", data, run_folder, machine=machine)
+            _finished(train(config, "streets", data, run_folder, machine=machine))
         _evaluate_and_report(data, run_folder, f"PSPNet, {name} dilation")
     folders = [out / f"dilation_{name}" for name in runs]
     console.print(comparison_table(folders))
@@ -148,7 +148,7 @@ def _steady_room(trained: Path, out: Path, machine: Machine, console: Console) -
         validate_every=ROOM_STEPS,
     )
     if not (run_folder / "checkpoints" / "last.ckpt").exists():
-        train(config, "rooms", data, run_folder, machine=machine)
+        _finished(train(config, "rooms", data, run_folder, machine=machine))
     model = load_model(str(run_folder))
     segmenter = Segmenter(model, model.classes, torch.device("cpu"))
     (folder,) = (video / "frames" / "test").iterdir()
@@ -202,7 +202,7 @@ def _make_features(data: Path, trained: Path, out: Path, machine: Machine, conso
             validate_every=GENERATOR_STEPS,
             learning_rate=1e-3,
         )
-        train_generator(config, "features", data, generator_run, machine=machine)
+        _finished(train_generator(config, "features", data, generator_run, machine=machine))
     generator = load_generator(str(generator_run))
     layouts = find_layouts([f"{data}:val"], generator)
     device = torch.device("cpu")
@@ -217,7 +217,7 @@ def _make_features(data: Path, trained: Path, out: Path, machine: Machine, conso
     )
     if not (run_folder / "checkpoints" / "last.ckpt").exists():
         config_with = replace(_trained_on(trained), synthetic=Synthetic(str(generator_run)))
-        train(config_with, "streets", data, run_folder, machine=machine)
+        _finished(train(config_with, "streets", data, run_folder, machine=machine))
     _evaluate_and_report(data, run_folder, "PSPNet, synthetic features too")
     folders = [out / "dilation_fixed", run_folder]  # as many steps on the same images
     console.print(comparison_table(folders))
@@ -239,7 +239,7 @@ def _draw_images(out: Path, machine: Machine, console: Console) -> None:
     pairs = partial(PairedFolders, condition="normals", size=OBJECT_SIZE)
     if not (judge / "checkpoints" / "last.ckpt").exists():
         config = replace(objects_embedding(), dataset=pairs, steps=JUDGE_STEPS, validate_every=JUDGE_STEPS)
-        train_images(config, "objects_embedding", data, judge, machine=machine)
+        _finished(train_images(config, "objects_embedding", data, judge, machine=machine))
     if not (run_folder / "checkpoints" / "last.ckpt").exists():
         of_images = replace(
             objects_images(),
@@ -249,7 +249,7 @@ def _draw_images(out: Path, machine: Machine, console: Console) -> None:
             validate_every=DRAWING_STEPS,
             warm_up=DRAWING_STEPS // 8,
         )
-        train_images(of_images, "objects_images", data, run_folder, machine=machine)
+        _finished(train_images(of_images, "objects_images", data, run_folder, machine=machine))
     trained = load_images(str(run_folder))
     conditions = find_conditions([f"{data}:test"], trained)
     scores = sample_images(
@@ -265,6 +265,12 @@ def _draw_images(out: Path, machine: Machine, console: Console) -> None:
         f"Of 12 images by training codes the nearest is {best[11]:.1f} grey values from the real one, of 24, half of "
         f"them by new codes, {best[23]:.1f}; a single one {best[0]:.1f}"
     )
+
+
+def _finished(outcome: Outcome) -> None:
+    """KeyboardInterrupt where the user stopped it: the steps that follow need it whole."""
+    if outcome.interrupted:
+        raise KeyboardInterrupt
 
 
 def _segment_new_images(data: Path, run_folder: Path, out: Path, console: Console) -> None:
