@@ -1,5 +1,6 @@
 """A paired data set of files: what the readers of all such layouts share."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ class PairFiles:
     condition: Path | None
 
 
-class PairedFiles:
+class PairedFiles(ABC):
     """Lists the files at construction, reads lazily; a layout's class finds them and says how one pair is read.
 
     records, ids: the pairs, sorted by id. condition_channels: C of ``Pair.condition``.
@@ -43,11 +44,13 @@ class PairedFiles:
         """Raises InputError where a file is missing or damaged, or holds what it must not."""
         return self.read(self.records[index])
 
+    @abstractmethod
     def read(self, record: PairFiles) -> Pair:
-        raise NotImplementedError
+        """What the record's files hold."""
 
+    @abstractmethod
     def mirror(self, pair: Pair) -> Pair:
-        raise NotImplementedError
+        """See ``PairedDataset``."""
 
 
 def pair_files(

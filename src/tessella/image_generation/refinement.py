@@ -7,6 +7,7 @@ image costs.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -60,7 +61,7 @@ class Widths:
     last: int = 256
 
 
-class Refinement(nn.Module):
+class Refinement(nn.Module, ABC):
     """What the three ways share: conditions [B, C, H, W] to features at a quarter of their height and width.
 
     Args:
@@ -92,17 +93,18 @@ class Refinement(nn.Module):
         assert x is not None
         return _joined(x, conditions, 2), conditions
 
+    @abstractmethod
     def encode(self, conditions: Tensor) -> Encoded:
-        raise NotImplementedError
+        """What is the same for all images of a condition."""
 
+    @abstractmethod
     def decode(self, encoded: Encoded, items: Int[Tensor, " images"], codes: Tensor) -> Tensor:
         """Image k is of condition ``items[k]`` and code ``codes[k]``: [K, 3, H, W], about 0 to 1, unbounded."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def training_codes(self) -> Tensor:
         """Of the branches, [branches, ...]."""
-        raise NotImplementedError
 
     def draw(self, number: int, chance: torch.Generator | None = None) -> Tensor:
         """The training codes, then new ones, ``number`` in all.
