@@ -2,9 +2,11 @@
 
 import argparse
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,6 +44,7 @@ from tessella.runs.training import train
 from tessella.runs.video import predict_steady_video
 from tessella.runs.video_frames import FrameSequence
 from tessella.scenes.objects import render_objects
+from tessella.training.checkpoints import read_checkpoint
 from tessella.training.fit import Machine, Outcome
 
 SEQUENCES = {"train": 320, "val": 20, "test": 8}
@@ -63,11 +66,8 @@ def run(options: argparse.Namespace) -> None:
         "street", data, sequences=SEQUENCES, frames=1, height=240, width=320, seed=0, workers=2
     )
     machine = Machine(accelerator="cpu")
-    if (run_folder / "checkpoints" / "last.ckpt").exists():
-        console.print(f"{run_folder} holds a trained network already: remove {options.out} to begin anew")
-    else:
-        console.rule("2  Train a small PSPNet")
-        _finished(train(streets(), "streets", data, run_folder, machine=machine))
+    console.rule("2  Train a small PSPNet")
+    _complete(train, streets(), "streets", data, run_folder, machine)
     console.rule("3  Evaluate it on unseen streets")
     _evaluate_and_report(data, run_folder, "PSPNet")
     _segment_new_images(data, run_folder, options.out / "predictions", console)
@@ -114,8 +114,7 @@ def _learn_dilation(data: Path, trained: Path, out: Path, machine: Machine, cons
     runs = {"fixed": replace(more, dilation_learning_rate=0.0), "learned": more}
     for name, config in runs.items():
         run_folder = out / f"dilation_{name}"
-        if not (run_folder / "checkpoints" / "last.ckpt").exists():
-            _finished(train(config, "streets", data, run_folder, machine=machine))
+        _complete(train, config, "streets", data, run_folder, machine)
         _evaluate_and_report(data, run_folder, f"PSPNet, {name} dilation")
     folders = [out / f"dilation_{name}" for name in runs]
     console.print(comparison_table(folders))
@@ -147,8 +146,7 @@ def _steady_room(trained: Path, out: Path, machine: Machine, console: Console) -
         steps=ROOM_STEPS,
         validate_every=ROOM_STEPS,
     )
-    if not (run_folder / "checkpoints" / "last.ckpt").exists():
-        _finished(train(config, "rooms", data, run_folder, machine=machine))
+    _complete(train, config, "rooms", data, run_folder, machine)
     model = load_model(str(run_folder))
     segmenter = Segmenter(model, model.classes, torch.device("cpu"))
     (folder,) = (video / "frames" / "test").iterdir()
@@ -191,18 +189,17 @@ def _make_features(data: Path, trained: Path, out: Path, machine: Machine, conso
     """Learn to make the network's features of label maps, look at some, and train with them beside images."""
     console.rule("8  Make features of label maps")
     generator_run, run_folder = out / "generator", out / "features"
-    if not (generator_run / "checkpoints" / "last.ckpt").exists():
-        config = replace(
-            features(),
-            network=str(trained),
-            generator=partial(FeatureGenerator, reduction_width=8, widths=(64, 96, 128)),
-            discriminator=partial(FeatureDiscriminator, reduction_width=8, widths=(48, 96)),
-            encoder=partial(CodeEncoder, widths=(48, 96)),
-            steps=GENERATOR_STEPS,
-            validate_every=GENERATOR_STEPS,
-            learning_rate=1e-3,
-        )
-        _finished(train_generator(config, "features", data, generator_run, machine=machine))
+    config = replace(
+        features(),
+        network=str(trained),
+        generator=partial(FeatureGenerator, reduction_width=8, widths=(64, 96, 128)),
+        discriminator=partial(FeatureDiscriminator, reduction_width=8, widths=(48, 96)),
+        encoder=partial(CodeEncoder, widths=(48, 96)),
+        steps=GENERATOR_STEPS,
+        validate_every=GENERATOR_STEPS,
+        learning_rate=1e-3,
+    )
+    _complete(train_generator, config, "features", data, generator_run, machine)
     generator = load_generator(str(generator_run))
     layouts = find_layouts([f"{data}:val"], generator)
     device = torch.device("cpu")
@@ -215,9 +212,8 @@ def _make_features(data: Path, trained: Path, out: Path, machine: Machine, conso
         f"The network reads its layouts in sampled features with mean IoU {100 * synthetic.mean_iou:.1f}, "
         f"in those of the images with {100 * real.mean_iou:.1f}"
     )
-    if not (run_folder / "checkpoints" / "last.ckpt").exists():
-        config_with = replace(_trained_on(trained), synthetic=Synthetic(str(generator_run)))
-        _finished(train(config_with, "streets", data, run_folder, machine=machine))
+    config_with = replace(_trained_on(trained), synthetic=Synthetic(str(generator_run)))
+    _complete(train, config_with, "streets", data, run_folder, machine)
     _evaluate_and_report(data, run_folder, "PSPNet, synthetic features too")
     folders = [out / "dilation_fixed", run_folder]  # as many steps on the same images
     console.print(comparison_table(folders))
@@ -237,19 +233,17 @@ def _draw_images(out: Path, machine: Machine, console: Console) -> None:
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     pairs = partial(PairedFolders, condition="normals", size=OBJECT_SIZE)
-    if not (judge / "checkpoints" / "last.ckpt").exists():
-        config = replace(objects_embedding(), dataset=pairs, steps=JUDGE_STEPS, validate_every=JUDGE_STEPS)
-        _finished(train_images(config, "objects_embedding", data, judge, machine=machine))
-    if not (run_folder / "checkpoints" / "last.ckpt").exists():
-        of_images = replace(
-            objects_images(),
-            dataset=pairs,
-            perceptual=str(judge),
-            steps=DRAWING_STEPS,
-            validate_every=DRAWING_STEPS,
-            warm_up=DRAWING_STEPS // 8,
-        )
-        _finished(train_images(of_images, "objects_images", data, run_folder, machine=machine))
+    config = replace(objects_embedding(), dataset=pairs, steps=JUDGE_STEPS, validate_every=JUDGE_STEPS)
+    _complete(train_images, config, "objects_embedding", data, judge, machine)
+    of_images = replace(
+        objects_images(),
+        dataset=pairs,
+        perceptual=str(judge),
+        steps=DRAWING_STEPS,
+        validate_every=DRAWING_STEPS,
+        warm_up=DRAWING_STEPS // 8,
+    )
+    _complete(train_images, of_images, "objects_images", data, run_folder, machine)
     trained = load_images(str(run_folder))
     conditions = find_conditions([f"{data}:test"], trained)
     scores = sample_images(
@@ -267,9 +261,17 @@ def _draw_images(out: Path, machine: Machine, console: Console) -> None:
     )
 
 
-def _finished(outcome: Outcome) -> None:
-    """KeyboardInterrupt where the user stopped it: the steps that follow need it whole."""
-    if outcome.interrupted:
+def _complete(
+    train_it: Callable[..., Outcome], config: Any, recipe: str, data: Path, run: Path, machine: Machine
+) -> None:
+    """Train, or go on where a former demo was stopped, or leave what is complete.
+
+    KeyboardInterrupt where the user stops it: the steps that follow need it whole.
+    """
+    last = run / "checkpoints" / "last.ckpt"
+    if last.exists() and read_checkpoint(last)["tessella"]["step"] >= config.steps:
+        print(f"{run} holds a complete training: remove it to begin anew")
+    elif train_it(config, recipe, data, run, machine=machine, resume=last.exists()).interrupted:
         raise KeyboardInterrupt
 
 
