@@ -30,7 +30,7 @@ from tessella.runs.environment import environment, write_json
 from tessella.runs.evaluation import evaluate
 from tessella.runs.feature_gan import FeatureGAN, load_generator, split_normalized, train_generator
 from tessella.runs.model import load_model
-from tessella.runs.sampling import find_layouts, sample_features, scores_json
+from tessella.runs.sampling import find_layouts, sample_features
 from tessella.runs.segmentation import open_split, training_transform
 from tessella.runs.synthetic import Synthetic
 from tessella.runs.training import train
@@ -101,9 +101,9 @@ def measure(row: str, data: Path, runs: Path, steps: int) -> dict[str, Any]:
         "channels": len(generator.generator.mean),
         "entropy": of_layer.entropy(),
         "overlap": of_layer.overlap(),
-        "score": scores_json(sampled.synthetic),
-        "score_of_images": scores_json(sampled.real),
-        "trained_with": scores_json(scores),
+        "score": sampled.synthetic.as_row(),
+        "score_of_images": sampled.real.as_row(),
+        "trained_with": scores.as_row(),
         "steps": steps,
         **environment(),
     }

@@ -2,10 +2,12 @@
 
     python benchmarks/game_tables.py attacks RESULT
     python benchmarks/game_tables.py defences RESULT [NAME=RESULT ...]
+    python benchmarks/game_tables.py utility RESULT [NAME=RESULT ...]
     python benchmarks/game_tables.py figure RESULT OUT.png [NAME=RESULT ...]
 
 RESULT is a game's ``game_result.json``; NAME=RESULT another game of the same images, as one trained with differential
-privacy, which stands among the defences. "attacks" and "defences" print Markdown. The figure has a dot for each
+privacy, which stands among the defences. "attacks", "defences" and "utility" (the four scores of table 7.2, of images
+that a model was not trained on, means over models) print Markdown. The figure has a dot for each
 defence: how well others are segmented, and how well members are told from them, by who knows of the defence and who
 does not.
 """
@@ -47,8 +49,8 @@ def behind(result: Result, others: dict[str, Result]) -> dict[str, Result]:
     return rows | {name: other["checkpoints"]["last"] for name, other in others.items()}
 
 
-def utility(row: Result, side: str) -> float:
-    return 100 * float(np.mean([each[side] for each in row["mean_iou"]]))
+def utility(row: Result, side: str, score: str = "mean_iou") -> float:
+    return 100 * float(np.mean([each[side][score] for each in row["utility"]]))
 
 
 def defences(result: Result, others: dict[str, Result]) -> str:
@@ -64,6 +66,15 @@ def defences(result: Result, others: dict[str, Result]) -> str:
             f"{np.mean(row['similarity_of_confidences']):.0%}",
         ]
         rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def utilities(result: Result, others: dict[str, Result]) -> str:
+    scores = ("pixel_accuracy", "class_accuracy", "mean_iou", "frequency_weighted_iou")
+    rows = [f"| defence | {' | '.join(scores)} |", "|---" * (len(scores) + 1) + "|"]
+    for name, row in behind(result, others).items():
+        cells = [f"{utility(row, 'nonmembers', score):.1f}" for score in scores]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
@@ -106,7 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["attacks", "defences", "figure"])
+    parser.add_argument("what", choices=["attacks", "defences", "utility", "figure"])
     parser.add_argument("result", type=Path)
     parser.add_argument(
         "more", nargs="*", help="OUT.png of the figure, and games of other trainings as NAME=RESULT"
@@ -119,6 +130,8 @@ def main() -> None:
         print(attacks(result))
     elif options.what == "defences":
         print(defences(result, others))
+    elif options.what == "utility":
+        print(utilities(result, others))
     else:
         figure(result, others, Path(next(each for each in options.more if each.endswith(".png"))))
 

@@ -29,12 +29,12 @@ import numpy as np
 import torch
 from scipy import stats
 
+from tessella.datasets import Cityscapes
 from tessella.recipes.synthetic import camvid_synthetic
 from tessella.runs.configuration import to_json
 from tessella.runs.environment import environment, write_json
 from tessella.runs.evaluation import evaluate
 from tessella.runs.model import load_model
-from tessella.runs.sampling import scores_json
 from tessella.runs.segmentation import Segmentation, open_split
 from tessella.runs.synthetic import Synthetic
 from tessella.runs.training import train
@@ -62,15 +62,30 @@ ROWS: dict[str, Row] = {
     "features, smoothing 0.1": partial(with_features, label_smoothing=0.1),
     "features, half": partial(with_features, ratio=0.5),
     "features, filter": partial(with_features, filter=1.25),
+    "features, own norms": partial(with_features, auxiliary_norms=True),
     "features, val layouts": lambda config, generator: with_features(
-        config, generator, masks=config.dataset, masks_data=str(DATA), masks_split="val"
+        config, generator, masks=config.dataset, masks_data=str(FOLDERS["data"]), masks_split="val"
+    ),
+    "features, rendered layouts": lambda config, generator: with_features(
+        config, generator, masks=partial(Cityscapes, classes=11), masks_data=str(FOLDERS["streets"])
     ),
     "ISDA": partial(real, isda=0.1),
     "ISDA, strength 0.02": partial(real, isda=0.02),
     "copy-paste": partial(real, copy_paste=0.5),
+    "copy-paste, features": lambda config, generator: with_features(
+        replace(config, copy_paste=0.5), generator
+    ),
+    "copy-paste, features, own norms": lambda config, generator: with_features(
+        replace(config, copy_paste=0.5), generator, auxiliary_norms=True
+    ),
 }
-PAIRS = [(row, control) for control in ("real", "real, ten") for row in ROWS if row not in ("real", control)]
-DATA = Path()
+PAIRS = [
+    (row, control)
+    for control in ("real", "real, ten", "copy-paste")
+    for row in ROWS
+    if row not in ("real", control) and (control != "copy-paste" or row.startswith("copy-paste"))
+]
+FOLDERS: dict[str, Path | None] = {}
 
 
 def main() -> None:
@@ -79,13 +94,13 @@ def main() -> None:
     )
     parser.add_argument("runs", type=Path, help="with base_SEED and gen_SEED")
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--streets", type=Path, help="of tessella scenes render street, for their layouts")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--split", default="test", help="val to choose by, test to report")
     options = parser.parse_args()
     if options.data:
-        global DATA
-        DATA = options.data
+        FOLDERS.update(data=options.data, streets=options.streets)
         for seed, row in product(options.seeds, options.rows):
             file = RESULTS / f"{row.replace(', ', '_').replace(' ', '_')}_{seed}.json"
             if not file.exists():
@@ -127,7 +142,7 @@ def _scores(run: Path, config: Segmentation, data: Path, split: str) -> dict[str
         description={"dataset": "CamVid", "split": split, "network": "PSPNet-18", "checkpoint": "best.ckpt"},
         pictures=0,
     )
-    return {**scores_json(scores), "iou_per_class": scores.iou_per_class.tolist()}
+    return {**scores.as_row(), "iou_per_class": scores.iou_per_class.tolist()}
 
 
 def table(split: str) -> str:

@@ -23,7 +23,7 @@ from tessella.runs.environment import environment, write_json
 from tessella.runs.evaluation import evaluate
 from tessella.runs.feature_gan import load_generator, train_generator
 from tessella.runs.model import load_model
-from tessella.runs.sampling import find_layouts, sample_features, scores_json
+from tessella.runs.sampling import find_layouts, sample_features
 from tessella.runs.segmentation import Segmentation, open_split
 from tessella.runs.synthetic import Synthetic
 from tessella.runs.training import train
@@ -40,7 +40,7 @@ def test(run: Path, config: Segmentation, data: Path) -> dict[str, Any]:
     scores = evaluate(
         model.on_batches(DEVICE), open_split(config, data, "test"), run / "test", description={}, pictures=0
     )
-    return scores_json(scores)
+    return scores.as_row()
 
 
 def measure(
@@ -66,8 +66,8 @@ def measure(
     assert sampled.real is not None
     result = {
         "before": test(base, config, data),
-        "score": scores_json(sampled.synthetic),
-        "score_of_images": scores_json(sampled.real),
+        "score": sampled.synthetic.as_row(),
+        "score_of_images": sampled.real.as_row(),
     }
     for name, synthetic in (("real", Synthetic(label_smoothing=0.0)), ("features", Synthetic(str(run)))):
         more = replace(

@@ -84,7 +84,7 @@ def test_a_planted_leak_is_found(sides, tmp_path):
     assert result["attacks"]["logit"]["auc"]["value"] > 0.9
     assert result["attacks"]["logit"]["true_positive_rate"]["0.001"] is None
     assert not result["blind"]["given_away"]
-    assert result["mean_iou"]["members"] > result["mean_iou"]["nonmembers"]
+    assert result["utility"]["members"]["mean_iou"] > result["utility"]["nonmembers"]["mean_iou"]
     assert [row["name"] for row in result["classes"]] == ["sky", "road", "car"]
     assert all(row["auc"] > 0.7 for row in result["classes"])
     assert "learned attack" in result["not_run"]

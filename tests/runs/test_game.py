@@ -66,7 +66,7 @@ def test_models_that_learn_by_heart_are_caught(played):
     assert {"learned, posteriors", "learned, posteriors alone", "learned, loss, one patch"} <= attacks.keys()
     assert all(draw["low"] < 0.55 for draw in result["checkpoints"]["last"]["blind"])
     behind = result["defences"]["argmax"]
-    assert behind["mean_iou"] == result["checkpoints"]["last"]["mean_iou"]
+    assert behind["utility"] == result["checkpoints"]["last"]["utility"]
     assert behind["attacks"]["correct"] == attacks["correct"]
     compared = {name for name in attacks if name.startswith(("LiRA", "RMIA"))}
     assert behind["unaware"].keys() == {*compared, "learned, posteriors", "learned, posteriors, one patch"}

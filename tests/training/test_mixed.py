@@ -113,6 +113,35 @@ def test_synthetic_features_never_enter_the_statistics(network):
     assert all(m.momentum == 0.1 for m in network.modules() if isinstance(m, nn.BatchNorm2d))
 
 
+def test_auxiliary_norms_are_of_the_synthetic_part_alone(network):
+    task = task_of(network, noise, auxiliary_norms=True)
+    batch = batch_of(extra=3)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    optimizer = task.configure_optimizers()["optimizer"]
+    assert {id(p) for p in task.norms.parameters()} <= {
+        id(p) for group in optimizer.param_groups for p in group["params"]
+    }
+
+    # They begin as the network's: by the statistics of the batch, the answer is the same.
+    with torch.no_grad():
+        first = task._extra_loss(batch)
+        plain = task_of(network, noise)._extra_loss(batch)
+    assert first == plain
+    task._extra_loss(batch).backward()
+    of_network = network.backbone.layer4[0].bn1
+    assert of_network.weight.grad is None
+    assert network.backbone.layer4[0].conv1.weight.grad.abs().sum() > 0
+    index = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)].index(of_network)
+    assert task.norms.scales[index].grad.abs().sum() > 0
+    assert task.norms.scales[0].grad.abs().sum() == 0  # before the cut
+
+    optimizer.step()
+    after = network.state_dict()
+    of_norms = [name for name in before if ".bn" in name and "tracked" not in name]
+    assert of_norms
+    assert all(torch.equal(after[name], before[name]) for name in of_norms)  # statistics too
+
+
 def test_the_hardest_quarter_gives_the_next_layouts(network):
     network.eval()
     seen = []

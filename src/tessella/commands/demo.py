@@ -48,11 +48,11 @@ from tessella.training.checkpoints import read_checkpoint
 from tessella.training.fit import Machine, Outcome
 
 SEQUENCES = {"train": 320, "val": 20, "test": 8}
-MORE_STEPS = 120
-ROOM_STEPS = 200
-GENERATOR_STEPS = 500
-JUDGE_STEPS = 150
-DRAWING_STEPS = 400
+MORE_STEPS = 90
+ROOM_STEPS = 150
+GENERATOR_STEPS = 300
+JUDGE_STEPS = 100
+DRAWING_STEPS = 300
 OBJECT_SIZE = 48
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from tessella.membership_inference.black_box import BlackBox, Images, Posteriors
 from tessella.membership_inference.label_only import labels_of, steadiness
 from tessella.membership_inference.signals import SIGNALS, class_signals, signals
+from tessella.metrics.confusion import SegmentationScores, scores_of_counts
 from tessella.metrics.labels import predicted_labels
 
 STEADINESS = "steadiness of labels"
@@ -21,13 +22,14 @@ class Answer:
     """What there is to know about an image.
 
     scores: by attack, larger for likelier members. of_classes: the mean logit over each class's pixels, None where an
-    image does not show it. intersection, union: pixels of each class, for the IoU of a whole set.
+    image does not show it. correct, truth, predicted: pixels of each class, for the scores of a whole set.
     """
 
     scores: dict[str, float | None]
     of_classes: list[float | None]
-    intersection: list[int]
-    union: list[int]
+    correct: list[int]
+    truth: list[int]
+    predicted: list[int]
 
 
 def ask(
@@ -51,23 +53,28 @@ def ask(
     said = predicted_labels(posteriors).to(labels).where(counted, classes)
     true = labels.where(counted, classes)
     right = torch.bincount(true[said == true], minlength=classes + 1)[:classes]
-    either = (torch.bincount(each.flatten(), minlength=classes + 1)[:classes] for each in (said, true))
-    union = sum(either) - right
+    of_truth, of_prediction = (
+        torch.bincount(each.flatten(), minlength=classes + 1)[:classes] for each in (true, said)
+    )
     of_classes = class_signals(posteriors, labels, ignore_index)[0].tolist()
     answer = Answer(
         {name: _or_none(value) for name, value in found.items()},
         [_or_none(value) for value in of_classes],
         right.tolist(),
-        union.tolist(),
+        of_truth.tolist(),
+        of_prediction.tolist(),
     )
     return answer, posteriors
 
 
-def mean_iou(answers: list[dict[str, Any]]) -> float:
-    """Of a set of images, from what ``Answer`` keeps of each; over the classes that occur."""
-    intersection = torch.tensor([answer["intersection"] for answer in answers]).sum(0)
-    union = torch.tensor([answer["union"] for answer in answers]).sum(0)
-    return float((intersection[union > 0] / union[union > 0]).mean())
+def utility(answers: list[dict[str, Any]]) -> SegmentationScores:
+    """How well a set of images is segmented, from what ``Answer`` keeps of each."""
+    return scores_of_counts(
+        *(
+            torch.tensor([answer[name] for answer in answers]).sum(0)
+            for name in ("correct", "truth", "predicted")
+        )
+    )
 
 
 def _or_none(value: float) -> float | None:

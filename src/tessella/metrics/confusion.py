@@ -10,6 +10,7 @@ Darrell, "Fully convolutional networks for semantic segmentation", CVPR 2015, se
 """
 
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
 import torch
@@ -37,11 +38,23 @@ class SegmentationScores:
     accuracy_per_class: Float[Tensor, " classes"]
     iou_per_class: Float[Tensor, " classes"]
 
+    def as_row(self) -> dict[str, float | None]:
+        """The four numbers of the thesis' tables by name, for JSON: to six digits, None where undefined."""
+        names = ("pixel_accuracy", "class_accuracy", "mean_iou", "frequency_weighted_iou")
+        values = {name: float(getattr(self, name)) for name in names}
+        return {name: None if isnan(value) else round(value, 6) for name, value in values.items()}
+
 
 def segmentation_scores(confusion: Int[Tensor, "classes classes"]) -> SegmentationScores:
     """The scores of a confusion matrix, rows ground truth, columns prediction."""
-    counts = confusion.to("cpu", torch.float64)
-    correct, truth, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
+    return scores_of_counts(confusion.diagonal(), confusion.sum(1), confusion.sum(0))
+
+
+def scores_of_counts(
+    correct: Int[Tensor, " classes"], truth: Int[Tensor, " classes"], predicted: Int[Tensor, " classes"]
+) -> SegmentationScores:
+    """The scores of the pixels of each class that are right, that are in the ground truth, and that are predicted."""
+    correct, truth, predicted = (counts.to("cpu", torch.float64) for counts in (correct, truth, predicted))
     accuracy = correct / truth
     iou = correct / (truth + predicted - correct)
     return SegmentationScores(

@@ -38,8 +38,8 @@ def streets() -> Segmentation:
         batch_size=4,
         class_weights="balanced",
         ema=0.98,
-        steps=1400,
-        validate_every=700,
+        steps=1100,
+        validate_every=550,
         workers=1,
         inference=InferencePlan(scales=(0.5, 0.75, 1.0), flip=True),
     )

@@ -74,7 +74,7 @@ def draw_tradeoff(defences: list[dict[str, Any]]) -> Figure:
     figure, axes = figure_and_axes(5.2, 3.2)
     for row, color in zip(defences, SERIES, strict=False):
         area = row["best"]["auc"]
-        place = 100 * row["mean_iou"]
+        place = 100 * row["utility"]["mean_iou"]
         axes.plot([place, place], [area["low"], area["high"]], color=color, linewidth=1.4)
         axes.scatter([place], [area["value"]], s=26, color=color)
         axes.annotate(
@@ -95,11 +95,11 @@ def _defences(result: dict[str, Any]) -> list[dict[str, Any]]:
     for name, found in behind.items():
         attacks = {attack: row for attack, row in found["attacks"].items() if attack in common}
         best, described = max(attacks.items(), key=_area)
-        each = [row["nonmembers"] for row in found["mean_iou"]]
+        each = [row["nonmembers"] for row in found["utility"]]
         rows.append(
             {
                 "name": name,
-                "mean_iou": float(np.mean(each)),
+                "utility": {score: float(np.mean([row[score] for row in each])) for score in each[0]},
                 "best": {"name": best, **described},
                 "attacks": attacks,
                 "unaware": found.get("unaware"),

@@ -10,7 +10,7 @@ import numpy as np
 
 from tessella.datasets import Joined, SegmentationDataset
 from tessella.errors import InputError
-from tessella.membership_inference.answers import STEADINESS, mean_iou
+from tessella.membership_inference.answers import STEADINESS, utility
 from tessella.membership_inference.assess import assess
 from tessella.membership_inference.black_box import BlackBox, checked
 from tessella.membership_inference.blind import blind_baseline, is_given_away
@@ -177,7 +177,7 @@ def _judge(victim: Victim, rows: dict[str, list[Row]], compared: Scores, chosen:
         },
         "similarity_of_confidences": histogram_similarity(*confidences),
         "classes": _classes(victim.classes, sides),
-        "mean_iou": {name: mean_iou(side) for name, side in rows.items()},
+        "utility": {name: utility(side).as_row() for name, side in rows.items()},
         **environment(),
     }
     if "suspected" in rows:

@@ -104,10 +104,7 @@ def evaluate(
             "num_images": len(dataset),
             "classes": [{"name": name, "color": list(color)} for name, color in dataset.classes],
             "metrics": {
-                "pixel_accuracy": _number(scores.pixel_accuracy),
-                "class_accuracy": _number(scores.class_accuracy),
-                "mean_iou": _number(scores.mean_iou),
-                "frequency_weighted_iou": _number(scores.frequency_weighted_iou),
+                **scores.as_row(),
                 "iou_per_class": [_number(value) for value in scores.iou_per_class.tolist()],
                 "ece": _number(reliability.ece),
             },

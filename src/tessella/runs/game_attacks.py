@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tessella.errors import InputError
-from tessella.membership_inference.answers import STEADINESS, mean_iou
+from tessella.membership_inference.answers import STEADINESS, utility
 from tessella.membership_inference.blind import blind_scores
 from tessella.membership_inference.blocks import DROPPED
 from tessella.membership_inference.game import GameAssessment, assess_game
@@ -114,8 +114,11 @@ def _attacked(draw: Draw, answers: Answers, more: dict[str, np.ndarray]) -> Row:
             histogram_similarity(*(values[which] for which in side.values()))
             for values, side in zip(own["confidence"], sides, strict=True)
         ],
-        "mean_iou": [
-            {name: mean_iou([rows[place] for place in np.flatnonzero(which)]) for name, which in side.items()}
+        "utility": [
+            {
+                name: utility([rows[place] for place in np.flatnonzero(which)]).as_row()
+                for name, which in side.items()
+            }
             for rows, side in zip(answers, sides, strict=True)
         ],
     }

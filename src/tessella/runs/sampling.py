@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -141,21 +141,11 @@ def sample_features(
             "seed": seed,
             "at": trained.config.at,
             "side": trained.config.side,
-            "synthetic": scores_json(result.synthetic),
-            "real": None if result.real is None else scores_json(result.real),
+            "synthetic": result.synthetic.as_row(),
+            "real": None if result.real is None else result.real.as_row(),
         },
     )
     return result
-
-
-def scores_json(scores: SegmentationScores) -> dict[str, Any]:
-    """The four numbers of the thesis' tables."""
-    return {
-        "pixel_accuracy": round(float(scores.pixel_accuracy), 6),
-        "class_accuracy": round(float(scores.class_accuracy), 6),
-        "mean_iou": round(float(scores.mean_iou), 6),
-        "frequency_weighted_iou": round(float(scores.frequency_weighted_iou), 6),
-    }
 
 
 class _Row(NamedTuple):

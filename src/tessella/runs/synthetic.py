@@ -32,6 +32,7 @@ class Synthetic:
     label_smoothing: of the synthetic part
     hard: batches whose hardest real images give the layouts of the next so many; 0 for layouts as they come
     filter: leaves out pixels whose loss is so many times the mean of their class; 0 for none
+    auxiliary_norms: batch normalisation of the synthetic part has a scale and shift of its own, and goes by the batch
     masks_data: a folder of further layouts (PNGs of class ids), or of the data set that masks names; empty for none
     masks: the name of that data set, which has the same classes
     masks_split: its split
@@ -43,6 +44,7 @@ class Synthetic:
     label_smoothing: float = 1e-4
     hard: int = 0
     filter: float = 0.0
+    auxiliary_norms: bool = False
     masks_data: str = ""
     masks: Callable[..., SegmentationDataset] | None = None
     masks_split: str = "train"
@@ -85,6 +87,7 @@ class Synthetic:
             partial(_recall, stream) if self.hard else None,
             self.masks_share if self.masks_data else 0.0,
             self.filter,
+            self.auxiliary_norms,
         )
 
     def _load(self, network: Normalized, train_set: SegmentationDataset, resume: bool) -> "TrainedGenerator":

@@ -167,9 +167,11 @@ def _pasted(config: Segmentation, train_set: SegmentationDataset) -> Transform:
 def _training_loader(
     config: Segmentation, train_set: SegmentationDataset, start: int, rank: int, world_size: int
 ) -> DataLoader[Any] | Beside:
-    transform = training_transform(config)
     if config.privacy:
-        return poisson_loader(train_set, transform, config.batch_size, workers=config.workers)
+        return poisson_loader(
+            train_set, training_transform(config), config.batch_size, workers=config.workers
+        )
+    transform = _pasted(config, train_set)
     options = {
         "seed": config.seed,
         "workers": config.workers,
@@ -177,7 +179,7 @@ def _training_loader(
         "rank": rank,
         "world_size": world_size,
     }
-    loader = training_loader(train_set, _pasted(config, train_set), config.batch_size, **options)
+    loader = training_loader(train_set, transform, config.batch_size, **options)
     if config.synthetic is None:
         return loader
     return config.synthetic.beside(loader, train_set, transform, config.batch_size, **options)

@@ -1,7 +1,7 @@
 """Training with synthetic features beside real images (thesis, section 6.2)."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tessella.datasets.loading import Batch
 from tessella.feature_synthesis import Split
+from tessella.training.auxiliary_norms import AuxiliaryNorms, batch_norms
 from tessella.training.losses import SegmentationLoss
 from tessella.training.segmentation import SegmentationTask
 
@@ -27,6 +28,7 @@ class Extra:
     kept: the share of those extra layouts that come from a source of their own, and stay, where ``hard`` is on.
     filter: pixels whose loss is above this many times the mean of their class are left out; 0 for none (Yang et al.,
         FreeMask, NeurIPS 2023: 1.25).
+    auxiliary_norms: whether batch normalisation has a scale and a shift of its own for the extra part, and goes by it.
     """
 
     loss: SegmentationLoss
@@ -37,6 +39,7 @@ class Extra:
     recall: Callable[[int], tuple[Tensor, Tensor]] | None = None
     kept: float = 0.0
     filter: float = 0.0
+    auxiliary_norms: bool = False
 
 
 class MixedTask(SegmentationTask):
@@ -54,11 +57,19 @@ class MixedTask(SegmentationTask):
         super().__init__(*arguments, **options)
         self.extra = extra
         self.extra_loss = extra.loss  # a module of the task's own, so that its class weights move with it
+        self.norms = AuxiliaryNorms(self.network) if extra.auxiliary_norms else None
         self.hardest: list[int] = []
         """Positions in the stream of real samples, of the former batches' hardest quarter."""
         self.seen: list[tuple[float, int]] = []
         """Losses and positions since."""
         self.register_buffer("class_loss", torch.zeros(self.confusion.num_classes))
+
+    def configure_optimizers(self) -> Any:
+        made = super().configure_optimizers()
+        if self.norms is not None:
+            groups = made["optimizer"].param_groups
+            next(group for group in groups if not group["weight_decay"])["params"] += self.norms.parameters()
+        return made
 
     def loss_of(self, batch: Batch) -> Tensor:
         loss, logits = self.loss_of_images(batch)
@@ -70,7 +81,8 @@ class MixedTask(SegmentationTask):
 
     def _extra_loss(self, batch: Batch) -> Tensor:
         images, labels = self._chosen(batch)
-        with _own_statistics(self.network):
+        norms = nullcontext() if self.norms is None else self.norms.within(self.network)
+        with norms, _own_statistics(self.network):
             if self.extra.synthesize is None or self.extra.halves is None:
                 logits, auxiliary = self.network.forward_with_auxiliary(images)  # type: ignore[operator]
             else:
@@ -80,7 +92,7 @@ class MixedTask(SegmentationTask):
         if self.extra.filter:
             labels = self._without_outliers(logits.detach(), labels)
         result: Tensor = self.extra_loss(logits, labels, auxiliary)
-        return result
+        return result if self.norms is None else result + self.norms.nothing()
 
     def _chosen(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Images and labels of the extra part: as drawn, or of hard samples where these are looked for."""
@@ -133,7 +145,7 @@ class MixedTask(SegmentationTask):
 @contextmanager
 def _own_statistics(network: nn.Module) -> Iterator[None]:
     """Batch normalisation in training mode goes by the batch, and leaves its averages as they are."""
-    layers = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    layers = batch_norms(network)
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.momentum = 0.0

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from tessella.datasets.loading import Batch
 from tessella.errors import InputError
 from tessella.metrics import ConfusionMatrix
+from tessella.training.auxiliary_norms import batch_norms
 
 Forward = Callable[[nn.Module, Batch], tuple[Tensor, tuple[Tensor, ...]]]
 """A network and a batch to logits [B, K, H, W] and those of auxiliary heads."""
@@ -65,9 +66,8 @@ class SegmentationTask(lightning.LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         torch.manual_seed((self.seed * 1_000_003 + self.micro_batch()) * 1_009 + self.global_rank)
         if self.keep_statistics:
-            for module in self.network.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    module.eval()
+            for layer in batch_norms(self.network):
+                layer.eval()
 
     def micro_batch(self) -> int:
         """Of the training, counted from its start, also where it was resumed."""
