@@ -15,7 +15,6 @@ import torch
 from torch.nn import functional as F
 
 from tessella.datasets.loading import Transformed, evaluation_loader
-from tessella.feature_synthesis.layouts import random_codes
 from tessella.runs.environment import environment, write_json
 from tessella.runs.feature_gan import TrainedGenerator, load_generator
 from tessella.runs.segmentation import evaluation_transform, open_split
@@ -35,9 +34,7 @@ def measure(trained: TrainedGenerator, data: Path, split: str) -> dict[str, floa
         labels = batch["labels"]
         size = (labels.shape[1], labels.shape[2])
         real = trained.halves.encode(batch["image"])
-        made = torch.stack(
-            [trained.make(labels, random_codes(labels, trained.code_channels)) for _ in range(CODES)]
-        )
+        made = torch.stack([trained.make(labels, trained.draw(labels)) for _ in range(CODES)])
         z, samples = standardise(real), torch.stack([standardise(each) for each in made])
         found = {
             "cross-entropy, real": F.cross_entropy(

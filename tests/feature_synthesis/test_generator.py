@@ -36,6 +36,21 @@ def test_features_at_an_eighth(size, features, modulate):
     assert generator(layouts, torch.randn(2, 8), (7, 9)).shape == (2, 16, 7, 9)
 
 
+def test_codes_of_places():
+    torch.manual_seed(0)
+    generator = FeatureGenerator(6, 16, reduction_width=4, widths=(8, 8), code_stride=4)
+    layouts = one_hot_layout(torch.randint(0, 5, (2, 180, 240)), 5)
+    codes = generator.draw(2, (23, 30), torch.Generator().manual_seed(1))
+    assert codes.shape == (2, 8, 6, 8)
+    features = generator(layouts, codes, (23, 30))
+    assert features.shape == (2, 16, 23, 30)
+    other = codes.clone()
+    other[:, :, :, 0] += 2
+    difference = (generator(layouts, other, (23, 30)) - features).abs().mean((0, 1, 2))
+    assert difference[:4].mean() > 3 * difference[-4:].mean()
+    assert FeatureGenerator(6, 16).draw(2, (23, 30)).shape == (2, 8)
+
+
 def test_baseline_sees_the_layout_at_the_features_resolution():
     generator = FeatureGenerator(6, 16, blocks=0, widths=(8, 8))
     layouts = one_hot_layout(torch.randint(0, 5, (2, 64, 80)), 5)

@@ -45,9 +45,20 @@ class CodedConv2d(nn.Module):
         self.shift = nn.Linear(code_channels, out_channels) if code_channels else None
 
     def forward(
-        self, x: Float[Tensor, "batch channels height width"], code: Float[Tensor, "batch code"] | None = None
+        self,
+        x: Float[Tensor, "batch channels height width"],
+        code: Float[Tensor, "batch code *places"] | None = None,
     ) -> Tensor:
         x = self.norm(self.conv(x))
         if self.shift is not None:
-            x = x + self.shift(code)[:, :, None, None].to(x.dtype)
+            assert code is not None
+            x = x + self._shift_of(code, x)
         return F.leaky_relu(x, 0.2)
+
+    def _shift_of(self, code: Tensor, x: Tensor) -> Tensor:
+        """Of one code, or of one for each place, brought to the size of ``x``."""
+        assert self.shift is not None
+        shift = self.shift(code.movedim(1, -1)).movedim(-1, 1).to(x.dtype)
+        if code.ndim == 2:
+            return shift[:, :, None, None]
+        return F.interpolate(shift, x.shape[-2:], mode="bilinear", align_corners=False)

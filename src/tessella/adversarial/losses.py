@@ -16,9 +16,9 @@ def least_squares(scores: Sequence[Tensor], real: bool) -> Float[Tensor, ""]:
 
 
 def kl_to_standard_normal(
-    mean: Float[Tensor, "batch code"], log_variance: Float[Tensor, "batch code"]
+    mean: Float[Tensor, "batch code *places"], log_variance: Float[Tensor, "batch code *places"]
 ) -> Float[Tensor, ""]:
-    """KL divergence of normal distributions to the standard one: summed over the code, the mean over the batch.
+    """KL divergence of normal distributions to the standard one: summed over the code, the mean over batch and places.
 
     BicycleGAN's own code sums over the batch too, so that the weight of the loss depends on its size.
     """

@@ -12,7 +12,7 @@ from tessella.adversarial.layers import CodedConv2d
 
 
 class UNet(nn.Module):
-    """[B, in, H, W] and a code [B, Z] to [B, out, H, W], of any height and width.
+    """[B, in, H, W] and a code [B, Z], or codes of places [B, Z, h, w], to [B, out, H, W], of any height and width.
 
     Args:
         in_channels: of the input.
@@ -34,7 +34,9 @@ class UNet(nn.Module):
         self.last = nn.Conv2d(widths[0], out_channels, 3, padding=1)
 
     def forward(
-        self, x: Float[Tensor, "batch channels height width"], code: Float[Tensor, "batch code"] | None = None
+        self,
+        x: Float[Tensor, "batch channels height width"],
+        code: Float[Tensor, "batch code *places"] | None = None,
     ) -> Float[Tensor, "batch out height width"]:
         x = self.first(x, code)
         skips = []

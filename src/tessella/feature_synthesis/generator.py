@@ -43,7 +43,7 @@ class LayoutEncoder(nn.Sequential):
 
 
 class FeatureGenerator(nn.Module):
-    """Layouts [B, K + 1, H, W] and codes [B, Z] to features [B, C, h, w] as the network itself would make them.
+    """Layouts [B, K + 1, H, W] and codes to features [B, C, h, w] as the network itself would make them.
 
     Features have no bounds before a rectifier, and channels of every scale. ``mean`` and ``std`` [C] of each channel
     are measured once; within, all are standardised, or the weight of the L1 loss would mean nothing.
@@ -55,6 +55,7 @@ class FeatureGenerator(nn.Module):
         reduction_width: of the first of them; they double.
         widths: of the U-Net.
         code_channels: Z.
+        code_stride: 0 for one code [B, Z] of a feature; s for one at every s-th place, [B, Z, h / s, w / s] rounded up.
         modulate: the layout also scales and shifts, at each place, what leaves the U-Net, before a last convolution
             (SPADE, Park et al. 2019).
     """
@@ -71,10 +72,11 @@ class FeatureGenerator(nn.Module):
         reduction_width: int = 16,
         widths: tuple[int, ...] = (128, 192, 256),
         code_channels: int = 8,
+        code_stride: int = 0,
         modulate: bool = False,
     ) -> None:
         super().__init__()
-        self.code_channels = code_channels
+        self.code_channels, self.code_stride = code_channels, code_stride
         self.layout = LayoutEncoder(layout_channels, blocks, reduction_width)
         self.unet = UNet(self.layout.channels, widths[0] if modulate else channels, widths, code_channels)
         self.modulation = Modulation(self.layout.channels, widths[0], channels) if modulate else None
@@ -85,11 +87,16 @@ class FeatureGenerator(nn.Module):
         """To mean 0 and deviation 1 in each channel."""
         return (features - self.mean[:, None, None]) / self.std[:, None, None]
 
+    def draw(self, number: int, size: tuple[int, int], chance: torch.Generator | None = None) -> Tensor:
+        """Standard normal codes of so many features of that height and width."""
+        places = [-(-side // self.code_stride) for side in size] if self.code_stride else []
+        return torch.randn(number, self.code_channels, *places, generator=chance)
+
     def encode_condition(self, layouts: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """What the U-Net is given; at the features' height and width where they are not the layout's own, halved."""
         return resized(self.layout(layouts), size)
 
-    def from_encoded(self, encoded: Tensor, codes: Float[Tensor, "batch code"]) -> Tensor:
+    def from_encoded(self, encoded: Tensor, codes: Float[Tensor, "batch code *places"]) -> Tensor:
         """Standardised features of encoded layouts."""
         features: Tensor = self.unet(encoded, codes)
         return features if self.modulation is None else self.modulation(features, encoded)
@@ -97,7 +104,7 @@ class FeatureGenerator(nn.Module):
     def forward(
         self,
         layouts: Float[Tensor, "batch layout height width"],
-        codes: Float[Tensor, "batch code"],
+        codes: Float[Tensor, "batch code *places"],
         size: tuple[int, int] | None = None,
     ) -> Float[Tensor, "batch channels h w"]:
         features = full_precision(self.from_encoded(self.encode_condition(layouts, size), codes))

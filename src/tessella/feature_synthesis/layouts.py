@@ -32,8 +32,3 @@ def one_hot_layout(
     if stride == 1:
         return layout
     return F.avg_pool2d(layout, stride, ceil_mode=True, count_include_pad=False)
-
-
-def random_codes(layouts: Tensor, length: int, generator: torch.Generator | None = None) -> Tensor:
-    """A standard normal code for each layout: [B, length]."""
-    return torch.randn(layouts.shape[0], length, generator=generator).to(layouts.device)

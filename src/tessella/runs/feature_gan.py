@@ -45,7 +45,7 @@ class FeatureGAN:
     side: whether the features are the layer's output, or the input of its last call (before a rectifier)
     generator: the class, with its arguments but layout_channels and channels
     discriminator: of which there are two
-    encoder: from a feature to the code behind it; its class, with its arguments but channels and code_channels
+    encoder: from a feature to the code behind it; its class, with its arguments but channels and those of codes
     layout_stride: 2 shows the generator layouts of half the resolution, as shares of classes; with one block less
     crop: (height, width) of a training crop; none for the network's own
     reconstruction: weight of the L1 distance of standardised features
@@ -181,7 +181,7 @@ def build_gan(config: FeatureGAN, layout_channels: int, channels: int) -> Bicycl
     generator = config.generator(layout_channels, channels)
     return BicycleGAN(
         generator,
-        config.encoder(channels, generator.code_channels),
+        config.encoder(channels, generator.code_channels, code_stride=generator.code_stride),
         config.discriminator(layout_channels, channels),
         config.discriminator(layout_channels, channels),
         reconstruction=config.reconstruction,
@@ -224,13 +224,13 @@ class TrainedGenerator:
     of_network: Segmentation
     sizes: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
 
-    @property
-    def code_channels(self) -> int:
-        return self.generator.code_channels
+    def draw(self, labels: Tensor, chance: torch.Generator | None = None) -> Tensor:
+        """A code for each of the label maps [B, H, W]."""
+        return self.generator.draw(len(labels), self._size_of(labels), chance)
 
     @torch.no_grad()
     def make(self, labels: Tensor, codes: Tensor) -> Tensor:
-        """Labels [B, H, W] and codes [B, Z] to features [B, F, h, w], as high and wide as the network's own.
+        """Labels [B, H, W] and their codes to features [B, F, h, w], as high and wide as the network's own.
 
         Raises InputError for a label that the generator does not know.
         """

@@ -15,7 +15,6 @@ from tessella.datasets.files import read_map
 from tessella.datasets.transforms import Resize
 from tessella.errors import InputError
 from tessella.feature_synthesis.analysis import distribution
-from tessella.feature_synthesis.layouts import random_codes
 from tessella.metrics import ConfusionMatrix, SegmentationScores
 from tessella.pictures import colorize, contact_sheet, difference, legend, save_label_png, to_rgb8
 from tessella.pictures.channels import channel_picture
@@ -108,7 +107,7 @@ def sample_features(
             real.update(trained.halves.decode(of_image, size).argmax(1), labels)
         for code in range(codes):
             try:
-                features = trained.make(labels, random_codes(labels, trained.code_channels, chance))
+                features = trained.make(labels, trained.draw(labels, chance))
             except InputError as error:
                 raise InputError(f"{layout.name}: {error}") from error
             decoded = trained.halves.decode(features, size).argmax(1)

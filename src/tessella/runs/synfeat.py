@@ -24,8 +24,8 @@ def synthetic_features(source: str, network: nn.Module, secret: bytes, *strength
 
     def generate(posteriors: Tensor) -> Tensor:
         labels = posteriors.argmax(1)
-        codes = [torch.randn(trained.code_channels, generator=noise_of(secret, each)) for each in labels]
-        return trained.make(labels, torch.stack(codes))
+        codes = [trained.draw(each[None], noise_of(secret, each)) for each in labels]
+        return trained.make(labels, torch.cat(codes))
 
     protected = SynFeat(
         halves.encode,

@@ -14,7 +14,6 @@ from tessella.datasets.label_maps import LabelMaps
 from tessella.datasets.loading import Beside, BlendedStream, SampleStream, collate, stream_loader
 from tessella.datasets.transforms import Transform
 from tessella.errors import InputError
-from tessella.feature_synthesis.layouts import random_codes
 from tessella.networks.normalized import Normalized
 from tessella.training.losses import SegmentationLoss
 from tessella.training.mixed import Extra
@@ -135,7 +134,7 @@ class Synthetic:
 
 def _synthesize(trained: "TrainedGenerator", labels: Tensor) -> Tensor:
     """Features with a new code for each layout."""
-    return trained.make(labels, random_codes(labels, trained.code_channels))
+    return trained.make(labels, trained.draw(labels))
 
 
 def _recall(stream: SampleStream, position: int) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,6 @@ from tessella.adversarial import BicycleGAN, GanLosses
 from tessella.datasets.loading import Batch
 from tessella.errors import InputError
 from tessella.feature_synthesis import Split, one_hot_layout
-from tessella.feature_synthesis.layouts import random_codes
 from tessella.metrics import ConfusionMatrix
 
 
@@ -86,7 +85,7 @@ class FeatureGanTask(lightning.LightningModule):
         labels, generator = batch["labels"], self.gan.generator
         layouts, features = self._layouts(labels), self._features(batch["image"])
         size = (features.shape[-2], features.shape[-1])
-        codes = random_codes(layouts, generator.code_channels, self._generator)
+        codes = generator.draw(len(layouts), size, self._generator).to(layouts.device)
         sampled = generator(layouts, codes, size)
         height, width = labels.shape[1:]
         self.confusion.update(self.halves.decode(sampled, (height, width)).argmax(1), labels)
