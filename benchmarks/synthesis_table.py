@@ -4,7 +4,7 @@
       tessella train camvid_game --data CAMVID --seed $s --out RUNS/base_$s
       tessella train features --data CAMVID --network RUNS/base_$s --seed $s --out RUNS/gen_$s \\
         --at backbone.layer3.1.relu --side input --steps 1500
-    done
+    done                                                  # and RUNS/places_$s with --generator.code_stride 4
     python benchmarks/synthesis_table.py RUNS --data CAMVID --seeds 0 1 2 3 4
     python benchmarks/synthesis_table.py RUNS                                  # the table of what is there
 
@@ -52,6 +52,10 @@ def real(config: Segmentation, generator: str, **changes: Any) -> Segmentation:
     return replace(config, synthetic=None, **changes)
 
 
+def _of_places(generator: str) -> str:
+    return str(Path(generator).with_name(Path(generator).name.replace("gen", "places")))
+
+
 ROWS: dict[str, Row] = {
     "real": real,
     "real, ten": lambda config, _: replace(config, synthetic=Synthetic(label_smoothing=0.0)),
@@ -63,6 +67,10 @@ ROWS: dict[str, Row] = {
     "features, half": partial(with_features, ratio=0.5),
     "features, filter": partial(with_features, filter=1.25),
     "features, own norms": partial(with_features, auxiliary_norms=True),
+    "features, codes of places": lambda config, generator: with_features(config, _of_places(generator)),
+    "features, codes of places, own norms": lambda config, generator: with_features(
+        config, _of_places(generator), auxiliary_norms=True
+    ),
     "features, val layouts": lambda config, generator: with_features(
         config, generator, masks=config.dataset, masks_data=str(FOLDERS["data"]), masks_split="val"
     ),

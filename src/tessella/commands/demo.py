@@ -28,6 +28,7 @@ from tessella.recipes.streets import rooms, streets
 from tessella.reports import compare_runs, comparison_table, write_report
 from tessella.reports.audit import write_audit
 from tessella.reports.features import write_samples
+from tessella.reports.images import write_image_samples
 from tessella.runs.asking import fingerprint
 from tessella.runs.audit import Victim, audit
 from tessella.runs.evaluation import evaluate
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> None:
     console.print(
         f"Done in {minutes:.1f} minutes. Open {run_folder}/report.html, {options.out}/dilation.html, "
         f"{options.out}/predictions, {options.out}/video, {options.out}/audit/audit.html, "
-        f"{options.out}/samples/samples.html, {options.out}/features.html and {options.out}/images/sheet.png"
+        f"{options.out}/samples/samples.html, {options.out}/features.html and {options.out}/images/samples.html"
     )
 
 
@@ -254,6 +255,7 @@ def _draw_images(out: Path, machine: Machine, console: Console) -> None:
         interpolated=True,
         device=torch.device("cpu"),
     )
+    write_image_samples(out / "images")
     best = scores["errors"]["rmse"]["best of first"]
     console.print(
         f"Of 12 images by training codes the nearest is {best[11]:.1f} grey values from the real one, of 24, half of "

@@ -9,6 +9,7 @@ from tessella.commands.model import choose_device
 from tessella.errors import InputError
 from tessella.metrics import SegmentationScores
 from tessella.reports.features import write_samples
+from tessella.reports.images import write_image_samples
 from tessella.runs.feature_gan import load_generator
 from tessella.runs.image_sampling import find_conditions, sample_images
 from tessella.runs.images import holds_images, load_images, load_judge
@@ -52,7 +53,7 @@ def _sample_images(options: argparse.Namespace) -> None:
         print(f"  diversity  {scores['diversity']:.3f}")
     if "distribution" in scores:
         print(f"  FID        {scores['distribution']['fid']:.3f}")
-    print(f"Images: {options.out / 'images'}; look at {options.out / 'sheet.png'}")
+    print(f"Images: {options.out / 'images'}; report: {write_image_samples(options.out)}")
 
 
 def _sample_features(options: argparse.Namespace) -> None:

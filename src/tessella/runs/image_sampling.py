@@ -22,7 +22,7 @@ from tessella.runs.images import TrainedImages
 from tessella.runs.prediction import output_file
 
 ON_SHEET = 8
-"""Conditions, and samples of each."""
+"""Conditions, and samples of each; half as many conditions in interpolations."""
 
 
 def find_conditions(inputs: Iterable[str], trained: TrainedImages, limit: int = 0) -> Iterator[Pair]:
@@ -97,7 +97,7 @@ def sample_images(
                 _write(output_file(out / "images" / pair.id, f"{number:03d}", ".png"), picture)
         if len(rows) < ON_SHEET:
             rows.append([condition_picture(pair.condition), pair.image, *pictures[:ON_SHEET]])
-            if interpolated:
+            if interpolated and len(strips) < ON_SHEET // 2:
                 strips.append(_strip(generator, condition, drawn, at_once))
     if not count:
         raise InputError("there is no condition to sample images for")
