@@ -42,7 +42,7 @@ def test_page(sampled):
 
 def test_interpolations_are_shown(sampled):
     (sampled / "sheet.png").rename(sampled / "interpolation.png")
-    with pytest.raises(InputError, match="sheet.png"):
+    with pytest.raises(InputError, match=r"sheet\.png"):
         write_image_samples(sampled)
     cv2.imwrite(str(sampled / "sheet.png"), np.zeros((60, 80, 3), np.uint8))
     assert "From one code to another" in write_image_samples(sampled).read_text()

@@ -18,6 +18,7 @@ from tessella.datasets.conditions import encode_normals
 from tessella.datasets.pairs import Pair, own_image
 from tessella.errors import InputError
 from tessella.image_generation import (
+    ConditionEstimator,
     ImageBicycleGAN,
     LateSplit,
     PerceptualDistance,
@@ -496,8 +497,30 @@ def test_normals_are_judged_where_there_are_any(folder):
 def test_a_condition_without_normals(folder):
     pair = NORMALS(folder / "data", "test")[0]
     empty = replace(pair, condition=np.zeros_like(pair.condition))
-    with pytest.raises(InputError, match="test/000: has no normals to judge by"):
+    with pytest.raises(InputError, match="test/000: its labels are empty; leave it"):
         ImageScores([load_judge(str(folder / "judge"))]).update(empty, torch.rand(2, 3, 32, 32))
+
+
+def test_label_maps_and_edges_are_judged(folder):
+    pair, images = NORMALS(folder / "data", "test")[0], torch.rand(2, 3, 32, 32) * 255
+    rng = np.random.default_rng(0)
+    labels = np.eye(4, dtype=np.float32)[rng.integers(0, 4, (32, 32))]
+    labels[:5] = 0  # of no class: do not count
+    edges = rng.integers(0, 2, (32, 32, 1)).astype(np.float32)
+    for name, condition in {"labels": labels, "edges": edges}.items():
+        judge = ConditionEstimator(condition.shape[2], width=4).eval()
+        scores = ImageScores([judge])
+        scores.update(replace(pair, condition=condition), images)
+        with torch.no_grad():
+            found = judge(images / 255).permute(0, 2, 3, 1).numpy()
+        if name == "labels":
+            expected = (found.argmax(3) != labels.argmax(2))[:, 5:].mean((1, 2))
+        else:
+            expected = np.abs(found - edges).mean((1, 2, 3))
+        result = scores.compute()
+        assert result["errors"][name]["mean"] == pytest.approx(expected.mean(), abs=2e-3)
+        assert result["errors"][name]["best of first"][-1] == pytest.approx(expected.min(), abs=2e-3)
+        assert result["means"][f"{name} of the real image"] > 0
 
 
 def test_conditions_are_seen_on_the_sheet():

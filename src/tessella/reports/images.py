@@ -20,6 +20,8 @@ MEASURES = {
     "fsim": "FSIM",
     "landmarks": "Landmarks, summed distance in widths of the image",
     "normals": "Normals, mean angle in degrees",
+    "labels": "Labels, share of pixels with another",
+    "edges": "Edges, mean absolute error",
 }
 
 REAL = "of the real image"

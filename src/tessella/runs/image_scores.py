@@ -67,7 +67,7 @@ class ImageScores:
         if "landmarks" in self.judges:
             self._judge_landmarks(pair, images)
         if "maps" in self.judges:
-            self._judge_normals(pair, images)
+            self._judge_maps(pair, images)
         if "embedding" in self.judges:
             self._judge_variety(real, images)
 
@@ -94,20 +94,23 @@ class ImageScores:
         )  # type: ignore[operator]
         self._note("landmarks of the real image", float((real - wanted).norm(dim=2).sum()))
 
-    def _judge_normals(self, pair: Pair, images: Tensor) -> None:
-        """Angles between normals that are read in a sample and the condition; those of the best sample count."""
+    def _judge_maps(self, pair: Pair, images: Tensor) -> None:
+        """What is read in a sample, against the condition; of normals, the angles of the best sample are kept."""
         wanted = _planes(pair.condition).to(images.device)
-        valid = wanted.norm(dim=0) > 0.5
-        if not valid.any() or wanted.min() >= 0:
-            raise InputError(f"{pair.id}: has no normals to judge by; leave it, or the judge of maps, out")
+        kind = _kind_of_map(wanted)
+        shown = wanted.norm(dim=0) > 0.5 if kind != "edges" else torch.ones_like(wanted[0], dtype=torch.bool)
+        if not shown.any():
+            raise InputError(f"{pair.id}: its {kind} are empty; leave it, or the judge of maps, out")
         judge = self.judges["maps"]
-        found = judge(images / 255).float()
-        angles = [normal_errors(each, wanted, valid) for each in found]
-        means = torch.stack([each.mean() for each in angles])
-        self._add("normals", means)
-        self.angles.append(angles[int(means.argmin())].cpu())
-        real = judge(_planes(own_image(pair)).to(images.device)[None].float() / 255).float()[0]
-        self._note("normals of the real image", float(normal_errors(real, wanted, valid).mean()))
+        real = _planes(own_image(pair)).to(images.device)[None].float()
+        found = [
+            _map_errors(kind, each, wanted, shown) for each in judge(torch.cat([images, real]) / 255).float()
+        ]
+        means = torch.stack([each.mean() for each in found])
+        self._add(kind, means[:-1])
+        self._note(f"{kind} of the real image", float(means[-1]))
+        if kind == "normals":
+            self.angles.append(found[int(means[:-1].argmin())].cpu())
 
     def _judge_variety(self, real: Tensor, images: Tensor) -> None:
         judge: Any = self.judges["embedding"]
@@ -162,6 +165,20 @@ class ImageScores:
             "kid": round(kernel_distance(real, sampled).mmd2, 6),
             **{name: round(value, 4) for name, value in asdict(manifold).items()},
         }
+
+
+def _kind_of_map(condition: Tensor) -> str:
+    """Of [C, H, W]: directions have negative parts, a label map has a channel for each class."""
+    return "normals" if condition.min() < 0 else "labels" if len(condition) > 1 else "edges"
+
+
+def _map_errors(kind: str, found: Tensor, wanted: Tensor, shown: Tensor) -> Tensor:
+    """Of each place where ``shown`` [H, W]: an angle in degrees, whether the label is another, an absolute error."""
+    if kind == "normals":
+        return normal_errors(found, wanted, shown)
+    if kind == "labels":
+        return (found.argmax(0) != wanted.argmax(0))[shown].float()
+    return (found - wanted).abs()[0][shown]
 
 
 def _kind(judge: ConditionEstimator | Embedding) -> str:

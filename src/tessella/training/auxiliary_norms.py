@@ -29,7 +29,7 @@ class AuxiliaryNorms(nn.Module):
         layers = [layer for layer in batch_norms(network) if layer.affine]
         kept = [(layer.weight, layer.bias, layer.training) for layer in layers]
         for layer, scale, shift in zip(layers, self.scales, self.shifts, strict=True):
-            layer.weight, layer.bias, layer.training = scale, shift, True  # type: ignore[assignment]
+            layer.weight, layer.bias, layer.training = scale, shift, True
         try:
             yield
         finally:

@@ -1,0 +1,100 @@
+"""Accuracy against diversity, and the best of n samples against n: figures 5.4 to 5.7 and 5.11 of the thesis.
+
+    python benchmarks/image_figures.py helen64 OUT.png
+
+from the files that ``image_table.py`` wrote; means over seeds.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tessella.reports.style import INK, SERIES, SMALL, style_axes
+
+RESULTS = Path(__file__).parent / "results" / "images"
+KINDS = ("CRN", "Separate", "Shared", "BicycleGAN", "PixelNN", "element-wise")
+"""Each has a colour; without neighbours its line is dashed, and its dot hollow."""
+
+Result = dict[str, Any]
+
+
+def read(task: str) -> dict[str, list[Result]]:
+    """Results by row; those that make one image, or nearly one, are left out."""
+    rows: dict[str, list[Result]] = {}
+    for file in sorted((RESULTS / task).glob("*.json")):
+        result = json.loads(file.read_text())
+        if result["row"] not in ("regression", "pix2pix"):
+            rows.setdefault(result["row"], []).append(result)
+    return rows
+
+
+def mean(results: list[Result], *names: str) -> np.ndarray:
+    values = []
+    for result in results:
+        value: Any = result
+        for name in names:
+            value = value[name]
+        values.append(value)
+    return np.mean(values, 0)
+
+
+def style_of(row: str) -> dict[str, Any]:
+    kind = next(index for index, kind in enumerate(KINDS) if row.startswith(kind))
+    plain = "neighbours" not in row and row.split("-")[0] in ("CRN", "Separate", "Shared")
+    dashes = (0, (1, 1.5)) if row == "CRN-72" else (0, (4, 2)) if plain else "-"
+    return {"color": SERIES[kind], "linestyle": dashes, "plain": plain}
+
+
+def draw_best(axes: Axes, rows: dict[str, list[Result]]) -> None:
+    for row, results in rows.items():
+        style = style_of(row)
+        values = mean(results, "errors", "rmse", "best of first")
+        numbers = np.arange(1, len(values) + 1)
+        axes.plot(
+            numbers, values, color=style["color"], linestyle=style["linestyle"], label=row, linewidth=1.4
+        )
+    axes.set_xscale("log")
+    axes.set_xticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
+    axes.minorticks_off()
+    axes.set_xlabel("Samples")
+    axes.set_ylabel("RMSE of the best sample")
+    axes.legend(fontsize=SMALL, frameon=False, labelcolor=INK)
+
+
+def draw_tradeoff(axes: Axes, rows: dict[str, list[Result]]) -> None:
+    for row, results in rows.items():
+        style = style_of(row)
+        place = float(mean(results, "diversity")), float(mean(results, "errors", "rmse", "best of first")[-1])
+        axes.plot(*place, "o", color=style["color"], mfc="none" if style["plain"] else style["color"], ms=6)
+        axes.annotate(row, place, (6, 5), textcoords="offset points", fontsize=SMALL, color=INK)
+    axes.invert_yaxis()  # better is higher
+    axes.margins(x=0.25, y=0.15)
+    axes.set_xlabel("Diversity")
+    axes.set_ylabel("RMSE of the best sample")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("task")
+    parser.add_argument("out", type=Path)
+    options = parser.parse_args()
+    rows = read(options.task)
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    style_axes(left)
+    style_axes(right)
+    draw_best(left, rows)
+    draw_tradeoff(right, rows)
+    figure.set_facecolor("white")
+    figure.savefig(options.out, dpi=130)
+
+
+if __name__ == "__main__":
+    main()
