@@ -28,7 +28,7 @@ from tessella.recipes.features import features, features_baseline, images_baseli
 from tessella.recipes.synthetic import camvid_synthetic
 from tessella.runs.environment import environment, write_json
 from tessella.runs.evaluation import evaluate
-from tessella.runs.feature_gan import FeatureGAN, load_generator, split_normalized, train_generator
+from tessella.runs.feature_gan import FeatureGAN, halves_of, load_generator, train_generator
 from tessella.runs.model import load_model
 from tessella.runs.sampling import find_layouts, sample_features
 from tessella.runs.segmentation import open_split, training_transform
@@ -114,7 +114,7 @@ def _patches(base: Path, config: FeatureGAN, data: Path) -> Iterator[tuple[Tenso
     """Features and labels of training crops."""
     model = load_model(str(base))
     assert model.config is not None
-    halves = split_normalized(model.network.eval(), config.at, config.side)
+    halves = halves_of(config, model.network.eval())
     loader = training_loader(
         open_split(model.config, data, model.config.train_split), training_transform(model.config), 8, seed=0
     )

@@ -144,6 +144,13 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--resume", action="store_true", help="go on with the run in --out, with its own settings"
     )
+    train.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="a package of yours that the run of a network or generator may name classes of",
+    )
     train.add_argument("--fields", action="store_true", help="list the recipe's fields and end")
     train.add_argument("--devices", type=int, default=1, help="GPUs, or processes on a CPU, on each node")
     train.add_argument("--nodes", type=int, default=1, help="machines")

@@ -117,6 +117,7 @@ def test_training_with_features(folder, tmp_path):
             Synthetic(generator),
             Synthetic(generator, hard=2, filter=1.25, masks_data=labels),
             Synthetic(generator, **named),
+            Synthetic(generator, auxiliary_norms=True),
             Synthetic(hard=1),
         )
     ):
@@ -128,6 +129,46 @@ def test_training_with_features(folder, tmp_path):
     checkpoint = torch.load(tmp_path / "1" / "checkpoints" / "best.ckpt", weights_only=True)
     assert all(name.startswith(("network.", "class_loss")) for name in checkpoint["state_dict"])
     assert all(isinstance(position, int) for position in checkpoint["hard"]["hardest"])
+
+
+def test_halves_of_your_own(folder, tmp_path, monkeypatch, capsys):
+    (tmp_path / "my_cuts.py").write_text(
+        "from tessella.feature_synthesis import Split, split\n"
+        "def halves(network):\n"
+        "    found = split(network, 'backbone.layer2')\n"
+        "    return Split(lambda images: found.encode(images) / 2, lambda f, size: found.decode_all(2 * f, size))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    data, network, run = str(folder / "data"), folder / "network", str(tmp_path / "run")
+    small = {"generator.reduction_width": 4, "generator.widths": "8,8", "generator.blocks": 3, "steps": 2}
+    options = [text for name, value in small.items() for text in (f"--{name}", str(value))]
+    options += ["--workers", "0", "--no-progress", "--halves", "my_cuts.halves", "--network", str(network)]
+    assert main(["train", "features", "--data", data, "--out", run, *options]) == 0
+    with pytest.raises(InputError, match="--trust my_cuts"):
+        load_generator(run)
+    trained = load_generator(run, ("tessella", "my_cuts"))
+    images = torch.randint(0, 256, (1, 3, 48, 64), dtype=torch.uint8)
+    with torch.no_grad():
+        features = trained.halves.encode(images)
+        assert features.shape == (1, 16, 6, 8)
+        answer = trained.halves.decode(features, (48, 64))
+        torch.testing.assert_close(answer.softmax(1), trained.network(images).softmax(1))
+
+    assert main(["sample", run, f"{data}:val", "--out", str(tmp_path / "samples")]) == 2
+    assert main(["sample", run, f"{data}:val", "--out", str(tmp_path / "samples"), "--trust", "my_cuts"]) == 0
+    weights = str(network / "checkpoints" / "best.ckpt")
+    config = blocks_config(synthetic=Synthetic(run), steps=1, validate_every=1, weights=weights)
+    with pytest.raises(InputError, match="--trust my_cuts"):
+        train(config, "blocks", folder / "data", tmp_path / "more", machine=MACHINE)
+    trusted = ("tessella", "my_cuts")
+    assert (
+        train(config, "blocks", folder / "data", tmp_path / "more", machine=MACHINE, trusted=trusted).step
+        == 1
+    )
+    model = load_model(str(network))
+    with pytest.raises(InputError, match="--trust my_cuts"):
+        defended(model, model.network, ["synfeat"], run)
+    assert defended(model, model.network, ["synfeat"], run, trusted=trusted)(images).shape == (1, 4, 48, 64)
 
 
 def test_hard_mining_goes_on_exactly(folder, tmp_path):

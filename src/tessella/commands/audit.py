@@ -56,7 +56,13 @@ def victim_of(
 ) -> Victim:
     """The model on its device, behind the defences of the options."""
     return Victim(
-        defended(lambda images: model(images.to(device)), model.network, options.defence, options.generator),
+        defended(
+            lambda images: model(images.to(device)),
+            model.network,
+            options.defence,
+            options.generator,
+            trusted=("tessella", *options.trust),
+        ),
         " behind ".join([options.model, *options.defence]),
         [label.name for label in classes],
         _fingerprint(options.model, model),

@@ -61,7 +61,7 @@ def _sample_features(options: argparse.Namespace) -> None:
         raise InputError(
             "--judges, --interpolate and --limit are for generators of images; this one makes features"
         )
-    trained = load_generator(options.checkpoint)
+    trained = load_generator(options.checkpoint, _trusted(options))
     layouts = find_layouts(options.conditions, trained)
     synthetic, real = sample_features(
         trained,

@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> None:
             defences=options.defence,
             generator=options.generator,
             secret=access.secret(),
+            trusted=("tessella", *options.trust),
             posteriors=options.posteriors,
             compare=on_loopback and not options.keys if options.compare is None else options.compare,
         )

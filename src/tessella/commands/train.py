@@ -37,7 +37,8 @@ def run(options: argparse.Namespace) -> None:
     machine = Machine(
         options.devices, options.nodes, options.accelerator, options.precision, not options.no_progress
     )
-    arguments = {"machine": machine, "resume": options.resume}
+    trusted = ("tessella", *options.trust)
+    arguments: dict[str, Any] = {"machine": machine, "resume": options.resume, "trusted": trusted}
     if isinstance(config, FeatureGAN):
         outcome = train_generator(config, options.recipe, data, out, **arguments)
     elif isinstance(config, Images):

@@ -87,7 +87,8 @@ def parse(name: str, text: str, hint: Any) -> Any:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--value", type=hint)
     try:
-        return parser.parse_args([f"--value={text}"]).value
+        value = parser.parse_args([f"--value={text}"]).value
+        return partial(value) if inspect.isfunction(value) else value  # as what holds it when it is saved
     except Exception as error:  # jsonargparse raises its own kinds
         wanted = hint.__name__ if inspect.isclass(hint) else str(hint).replace("typing.", "")
         raise InputError(f"{name}: {text!r} is not of type {wanted}") from error

@@ -30,12 +30,13 @@ def defended(
     defences: Sequence[str],
     generator: str = "",
     secret: bytes = b"",
+    trusted: Sequence[str] = ("tessella",),
 ) -> BlackBox:
     """``black_box`` behind defences, each NAME or NAME=STRENGTH; the first stands nearest to the model.
 
     network: that answers, whose dropout is a defence. generator: for SynFeat, which asks the network itself and so must
     come first: a run of tessella train, or FILE.py:FUNCTION that makes its encode, decode and generate of the network.
-    secret: that noise is drawn from.
+    secret: that noise is drawn from. trusted: packages whose classes the generator's run may name.
 
     Raises InputError for a name or strength that there is not, and SynFeat without a generator.
     """
@@ -47,7 +48,7 @@ def defended(
             )
         if is_code(generator):
             return SynFeat(*load_function(generator)(network), *strength)
-        return synthetic_features(generator, network, secret, *strength)
+        return synthetic_features(generator, network, secret, *strength, trusted=trusted)
 
     undefended = black_box
     known: dict[str, tuple[Callable[..., BlackBox], Callable[[str], float]]] = {

@@ -1,6 +1,6 @@
 """The configuration of a generator of features, and training from it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -43,6 +43,7 @@ class FeatureGAN:
     network: the run or checkpoint of the segmentation network whose features are to be made
     at: layer of it; its features are made of layouts. Empty for the image itself
     side: whether the features are the layer's output, or the input of its last call (before a rectifier)
+    halves: a function of yours, of an installed package, from the network to its two halves, in place of at and side
     generator: the class, with its arguments but layout_channels and channels
     discriminator: of which there are two
     encoder: from a feature to the code behind it; its class, with its arguments but channels and those of codes
@@ -65,6 +66,7 @@ class FeatureGAN:
     network: str = ""
     at: str = "backbone.layer3"
     side: Side = "output"
+    halves: Callable[[nn.Module], Split] | None = None
     generator: Callable[..., FeatureGenerator] = FeatureGenerator
     discriminator: Callable[..., FeatureDiscriminator] = FeatureDiscriminator
     encoder: Callable[..., CodeEncoder] = CodeEncoder
@@ -92,8 +94,11 @@ def train_generator(
     *,
     machine: Machine = Machine(),
     resume: bool = False,
+    trusted: Sequence[str] = ("tessella",),
 ) -> Outcome:
     """Train a generator for the network that ``config`` names, on the data set at ``data``.
+
+    trusted: packages whose classes the network's checkpoint may name.
 
     Raises:
         InputError: no network named, or none that was trained here; a layer that cannot be cut at; an existing run
@@ -102,9 +107,9 @@ def train_generator(
     if not resume:
         require_no_run(run)
     torch.manual_seed(config.seed)
-    model = require_trained_here(config.network, "--network")
+    model = require_trained_here(config.network, "--network", trusted)
     if resume:
-        load_generator(str(run / "checkpoints" / "last.ckpt")).require_for(
+        load_generator(str(run / "checkpoints" / "last.ckpt"), trusted).require_for(
             model.network, f"--network {config.network}"
         )
     config = replace(config, network=str(Path(config.network).resolve()))
@@ -115,7 +120,7 @@ def train_generator(
     if names(train_set.classes) != names(model.classes):
         raise InputError(f"{data} has other classes than {config.network} was trained on")
     val_set = open_split(of_network, data, of_network.val_split)
-    halves = split_normalized(model.network, config.at, config.side)
+    halves = halves_of(config, model.network)
     transform = training_transform(of_network)
 
     def batches(start: int, rank: int, world_size: int, workers: int = config.workers) -> Any:
@@ -190,19 +195,20 @@ def build_gan(config: FeatureGAN, layout_channels: int, channels: int) -> Bicycl
     )
 
 
-def split_normalized(network: nn.Module, at: str, side: Side) -> Split:
+def halves_of(config: FeatureGAN, network: nn.Module) -> Split:
     """Of a network that normalises its images itself: layers are named as within it, images come from a file."""
+    inside = network.network if isinstance(network, Normalized) else network
+    inner = split(inside, config.at, config.side) if config.halves is None else config.halves(inside)
     if not isinstance(network, Normalized):
-        return split(network, at, side)
-    inner = split(network.network, at, side)
+        return inner
     return Split(lambda images: inner.encode(network.normalize(images)), inner.decode_all)
 
 
-def require_trained_here(source: str, option: str) -> Model:
+def require_trained_here(source: str, option: str, trusted: Sequence[str]) -> Model:
     """Raises InputError where ``source`` is empty, or no run or checkpoint of a segmentation network."""
     if not source:
         raise InputError(f"give {option} RUN, the run or checkpoint of a segmentation network")
-    model = load_model(source)
+    model = load_model(source, trusted)
     if model.config is None:
         raise InputError(f"{option} {source}: give a run or checkpoint of tessella train")
     return model
@@ -252,7 +258,7 @@ class TrainedGenerator:
 
     def halves_of(self, network: nn.Module) -> Split:
         """Another network's halves at the same layer: one that was trained on from this one, with the same layers."""
-        return split_normalized(network, self.config.at, self.config.side)
+        return halves_of(self.config, network)
 
     def require_for(self, network: nn.Module, what: str) -> None:
         """Raises InputError unless ``network`` is the one that the generator was trained for."""
@@ -262,8 +268,10 @@ class TrainedGenerator:
             raise InputError(f"{what}: the generator was trained for another network; train one for this")
 
 
-def load_generator(source: str) -> TrainedGenerator:
+def load_generator(source: str, trusted: Sequence[str] = ("tessella",)) -> TrainedGenerator:
     """From a run's folder or a checkpoint of ``train_generator``; nothing in it is executed.
+
+    trusted: packages whose classes it may name, where the network, its data set or its halves are of yours.
 
     Raises InputError for a checkpoint of anything else.
     """
@@ -274,8 +282,8 @@ def load_generator(source: str) -> TrainedGenerator:
     content = checkpoint["tessella"]
     if "network" not in content:
         raise InputError(f"{path} holds a segmentation network, not a generator of features")
-    config: FeatureGAN = from_json(content["config"])
-    of_network: Segmentation = from_json(content["network"])
+    config: FeatureGAN = from_json(content["config"], trusted)
+    of_network: Segmentation = from_json(content["network"], trusted)
     classes = tuple(LabelClass(name, tuple(color)) for name, color in content["classes"])
     channels = content["in_channels"]
     network = Normalized(bare_network(of_network, len(classes), channels), [0.0] * channels, [1.0] * channels)
@@ -284,5 +292,5 @@ def load_generator(source: str) -> TrainedGenerator:
     gan.load_state_dict({k.removeprefix("gan."): v for k, v in checkpoint["state_dict"].items()})
     for module in (network, gan):
         module.requires_grad_(False).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    halves = split_normalized(network, config.at, config.side)
+    halves = halves_of(config, network)
     return TrainedGenerator(gan.generator, network, halves, config, classes, of_network)

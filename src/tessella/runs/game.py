@@ -133,7 +133,7 @@ def play(
     """
     from_json(to_json(game.config), trusted)  # as every checkpoint will be read: before hours of training
     found = draw(game, out)
-    _require_defences(game, defences)
+    _require_defences(game, defences, trusted)
     work = partial(
         train_and_ask,
         game,
@@ -151,15 +151,15 @@ def play(
     return found
 
 
-def _require_defences(game: Game, defences: Sequence[str]) -> None:
+def _require_defences(game: Game, defences: Sequence[str], trusted: Sequence[str]) -> None:
     """Before hours of training: InputError for a defence that there is not, or that the network does not allow."""
     network = Normalized(game.config.network(2, 3), [0.0] * 3, [1.0] * 3)
     for defence in defences:
         names = defence.split("+")
         if names[0].startswith("synfeat") and game.generator and not is_code(game.generator):
             for model in range(game.models):
-                trained = load_generator(_generator(game, model))
-            defended(lambda images: images, trained.network, names, _generator(game, model))
+                trained = load_generator(_generator(game, model), trusted)
+            defended(lambda images: images, trained.network, names, _generator(game, model), trusted=trusted)
         else:
             defended(lambda images: images, network, names, game.generator)
 
@@ -198,7 +198,13 @@ def train_and_ask(
     last = folder / "checkpoints" / "last.ckpt"
     if not (folder / "trained").exists():
         outcome = train(
-            config, game.recipe, game.data, folder, machine=Machine(progress=False), resume=last.exists()
+            config,
+            game.recipe,
+            game.data,
+            folder,
+            machine=Machine(progress=False),
+            resume=last.exists(),
+            trusted=trusted,
         )
         if outcome.interrupted:
             raise KeyboardInterrupt
@@ -232,7 +238,11 @@ def ask_model(
     kept = Kept(file, head)
     maps = maps_file(out, model, defence) if checkpoint == "last" else None
     protected = defended(
-        victim, victim.network, defence.split("+") if defence else [], _generator(game, model)
+        victim,
+        victim.network,
+        defence.split("+") if defence else [],
+        _generator(game, model),
+        trusted=trusted,
     )
     black_box = checked(protected, len(pool.classes))
     return ask_all(black_box, pool, kept, side="", label_only=label_only, maps=maps)

@@ -1,5 +1,6 @@
 """Training a generator of images, or a judge of them, as its configuration says."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,11 @@ def train_images(
     *,
     machine: Machine = Machine(),
     resume: bool = False,
+    trusted: Sequence[str] = ("tessella",),
 ) -> Outcome:
     """Train what ``config`` describes on the pairs at ``data``.
+
+    trusted: packages whose classes the run of ``config.perceptual`` may name.
 
     Raises:
         InputError: nothing to compare images by; an existing run without ``resume``; NaN loss; more neighbours than
@@ -57,7 +61,7 @@ def train_images(
             gather=gather,
         )
 
-    model = build(config, channels)
+    model = build(config, channels, trusted)
     if isinstance(config, ImageRegression) and not config.weights and not resume:
         first = [stream[place] for place in range(min(len(train_set), 64))]
         model.loss.distance.balance(gather(first)["targets"][:, 0].float() / 255)

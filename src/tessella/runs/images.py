@@ -114,8 +114,8 @@ class ImageJudge(Images):
     learning_rate: float = 1e-3
 
 
-def build(config: Images, condition_channels: int) -> Any:
-    """With random weights: a ``Regression``, a ``Translation`` or a ``Judge``."""
+def build(config: Images, condition_channels: int, trusted: Sequence[str] = ("tessella",)) -> Any:
+    """With random weights: a ``Regression``, a ``Translation`` or a ``Judge``. trusted: see ``load_judge``."""
     if isinstance(config, ImageRegression):
         generator = config.generator(condition_channels)
         if config.neighbours >= generator.branches:
@@ -124,7 +124,8 @@ def build(config: Images, condition_channels: int) -> Any:
                 "its own; give fewer neighbours"
             )
         weights = config.weights or PerceptualDistance.AUTHORS
-        loss = NeighboursLoss(PerceptualDistance(perceptual_features(config), weights), config.assignment)
+        distance = PerceptualDistance(perceptual_features(config, trusted), weights)
+        loss = NeighboursLoss(distance, config.assignment)
         return Regression(generator, loss, warm_up=config.warm_up, neighbours_from=config.neighbours_from)
     if isinstance(config, ImageTranslation):
         return Translation(config.gan(condition_channels))
@@ -139,7 +140,7 @@ def build_judge(config: ImageJudge, condition_channels: int) -> ConditionEstimat
     return ConditionEstimator(condition_channels, kind=config.kind, width=config.width)
 
 
-def perceptual_features(config: ImageRegression) -> VGGFeatures:
+def perceptual_features(config: ImageRegression, trusted: Sequence[str] = ("tessella",)) -> VGGFeatures:
     """Of the judge or the weights that ``config`` names. Raises InputError where it names none."""
     if not config.perceptual:
         raise InputError(
@@ -148,7 +149,7 @@ def perceptual_features(config: ImageRegression) -> VGGFeatures:
         )
     path = Path(config.perceptual)
     if path.is_dir() or path.suffix == ".ckpt":
-        return load_judge(config.perceptual).features
+        return load_judge(config.perceptual, trusted).features
     network = VGG16()
     load_weights(network, config.perceptual, strict=False)
     return VGGFeatures(network.features)

@@ -26,11 +26,12 @@ def served(
     secret: bytes,
     posteriors: bool,
     compare: bool,
+    trusted: Sequence[str] = ("tessella",),
 ) -> Served:
     """``model``, already on its device.
 
     secret: that the defences draw noise from. posteriors: whether they may be asked for. compare: whether all may see
-    what stands behind the defences.
+    what stands behind the defences. trusted: packages whose classes the generator's run may name.
 
     Raises InputError for defences that there are not.
     """
@@ -43,7 +44,7 @@ def served(
     # Other noise for another model or defence: two answers that share their noise give it away.
     about = repr((fingerprint(model.network), list(defences), generator)).encode()
     secret = hashlib.blake2b(about, key=secret, digest_size=32).digest()
-    protected = defended(black_box, model.network, defences, generator, secret)
+    protected = defended(black_box, model.network, defences, generator, secret, trusted)
     return Served(
         name=name,
         classes=tuple(label.name for label in classes),

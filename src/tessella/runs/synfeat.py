@@ -1,5 +1,7 @@
 """The SynFeat defence with a generator that was trained here."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -10,15 +12,17 @@ from tessella.runs.feature_gan import load_generator
 from tessella.runs.model import at_size
 
 
-def synthetic_features(source: str, network: nn.Module, secret: bytes, *strength: float) -> BlackBox:
+def synthetic_features(
+    source: str, network: nn.Module, secret: bytes, *strength: float, trusted: Sequence[str] = ("tessella",)
+) -> BlackBox:
     """``network`` behind SynFeat, at the size that it was trained at.
 
     source: run or checkpoint of a generator for this very network. secret: of the codes that features are made from:
-    the same layout always has the same one.
+    the same layout always has the same one. trusted: see ``load_generator``.
 
     Raises InputError where the generator was trained for another network.
     """
-    trained = load_generator(source)
+    trained = load_generator(source, trusted)
     trained.require_for(network, f"--generator {source}")
     halves = trained.halves_of(network)
 

@@ -71,12 +71,14 @@ class Synthetic:
         train_set: SegmentationDataset,
         stream: SampleStream,
         resume: bool,
+        trusted: Sequence[str],
     ) -> Extra:
         """For the training of ``network``, which has its initial weights unless it is resumed.
 
-        stream: of the real samples. Raises InputError where the generator is for other weights or classes.
+        stream: of the real samples. trusted: packages whose classes the generator's run may name.
+        Raises InputError where the generator is for other weights or classes.
         """
-        trained = self._load(network, train_set, resume) if self.generator else None
+        trained = self._load(network, train_set, resume, trusted) if self.generator else None
         return Extra(
             loss,
             self.number(batch_size) / batch_size,
@@ -89,10 +91,12 @@ class Synthetic:
             self.auxiliary_norms,
         )
 
-    def _load(self, network: Normalized, train_set: SegmentationDataset, resume: bool) -> "TrainedGenerator":
+    def _load(
+        self, network: Normalized, train_set: SegmentationDataset, resume: bool, trusted: Sequence[str]
+    ) -> "TrainedGenerator":
         from tessella.runs.feature_gan import load_generator  # which reads configurations that hold this one
 
-        trained = load_generator(self.generator)
+        trained = load_generator(self.generator, trusted)
         if names(trained.classes) != names(train_set.classes):
             raise InputError(
                 f"synthetic.generator {self.generator} makes features of the classes "

@@ -1,5 +1,6 @@
 """Training a segmentation network as its configuration says."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,11 @@ def train(
     *,
     machine: Machine = Machine(),
     resume: bool = False,
+    trusted: Sequence[str] = ("tessella",),
 ) -> Outcome:
     """Train as ``config`` says on the data set at ``data``; checkpoints, logs and configuration go to ``run``.
+
+    trusted: packages whose classes the run of a generator of features may name.
 
     Raises:
         InputError: missing data, an existing run without ``resume``, NaN loss, a full disk; see ``Privacy.require``.
@@ -76,7 +80,7 @@ def train(
         unchanged = config.crop is None and not config.jitter
         freeze_stages(network, config.frozen_stages, run / "features" if unchanged else None)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    task = _task(config, network, train_set, resume)
+    task = _task(config, network, train_set, resume, trusted)
     describe_run(run, recipe, data, config, resolve_precision(machine.precision))
     content = {
         "recipe": recipe,
@@ -110,7 +114,11 @@ def train(
 
 
 def _task(
-    config: Segmentation, network: Normalized, train_set: SegmentationDataset, resume: bool
+    config: Segmentation,
+    network: Normalized,
+    train_set: SegmentationDataset,
+    resume: bool,
+    trusted: Sequence[str],
 ) -> SegmentationTask:
     loss = partial(
         SegmentationLoss,
@@ -131,7 +139,9 @@ def _task(
             return SegmentationTask(*arguments, **options)
         smoothed = loss(label_smoothing=config.synthetic.label_smoothing)
         stream = SampleStream(train_set, _pasted(config, train_set), config.seed)
-        extra = config.synthetic.extra(network, smoothed, config.batch_size, train_set, stream, resume)
+        extra = config.synthetic.extra(
+            network, smoothed, config.batch_size, train_set, stream, resume, trusted
+        )
         return MixedTask(*arguments, extra=extra, **options)
     from tessella.training.private import PrivateTask  # needs Opacus
 
