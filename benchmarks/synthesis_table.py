@@ -59,8 +59,14 @@ def _of_places(generator: str) -> str:
 ROWS: dict[str, Row] = {
     "real": real,
     "real, ten": lambda config, _: replace(config, synthetic=Synthetic(label_smoothing=0.0)),
+    "real, frozen encoder": partial(real, frozen_stages=3),
+    "real, slow": partial(real, learning_rate=3e-5),
     "real, hard": lambda config, _: replace(config, synthetic=Synthetic(label_smoothing=0.0, hard=10)),
     "features": with_features,
+    "features, frozen encoder": lambda config, generator: with_features(
+        replace(config, frozen_stages=3), generator
+    ),
+    "features, slow": lambda config, generator: with_features(replace(config, learning_rate=3e-5), generator),
     "features, hard": partial(with_features, hard=10),
     "features, no smoothing": partial(with_features, label_smoothing=0.0),
     "features, smoothing 0.1": partial(with_features, label_smoothing=0.1),
@@ -92,7 +98,7 @@ PAIRS = [
     for control in ("real", "real, ten", "copy-paste")
     for row in ROWS
     if row not in ("real", control) and (control != "copy-paste" or row.startswith("copy-paste"))
-]
+] + [(f"features, {same}", f"real, {same}") for same in ("frozen encoder", "slow")]
 FOLDERS: dict[str, Path | None] = {}
 
 

@@ -119,5 +119,7 @@ def test_half_precision():
 
 
 def test_more_targets_than_branches():
+    with pytest.raises(InputError, match="assignment best: give greedy or hungarian"):
+        match(torch.rand(1, 3, 2), assignment="best")
     with pytest.raises(InputError, match="4 targets for 3 branches: give fewer neighbours, or more branches"):
         match(torch.rand(2, 3, 4))

@@ -1,6 +1,6 @@
 """Which branch learns which target (thesis, section 5.2.2)."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -25,8 +25,10 @@ def match(
     present: which targets there are; all, by default. assignment: "hungarian" gives targets 1, 2, ... the assignment of
     least total cost instead.
 
-    Raises InputError where there are fewer branches than targets.
+    Raises InputError where there are fewer branches than targets, and for an assignment that there is not.
     """
+    if assignment not in get_args(Assignment):
+        raise InputError(f"assignment {assignment}: give {' or '.join(get_args(Assignment))}")
     batch, branches, targets = costs.shape
     if targets > branches:
         raise InputError(
