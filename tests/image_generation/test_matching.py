@@ -105,6 +105,7 @@ def test_a_loss_that_broke_is_matched_too(worth, assignment):
     costs = torch.rand(2, 4, 3)
     costs[0] = worth
     costs[1, :2, 1] = worth
+    costs[1, 2:, 2] += 1  # so that target 2 wants none of the branches that target 1 can have
     found = match(costs, None, assignment)
     for row in found.tolist():
         assert len(set(row)) == 3
