@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tessella.dilation.sampling import sample, tap_offsets, tap_steps
 
-CHUNK_BYTES = 16 << 20
+CHUNK_BYTES = 8 << 20
 """Of the columns of one chunk: small beside a network's features, large enough for the matrix product."""
 
 ALIGNED = 16
@@ -139,9 +139,8 @@ def _compiled_backward(
             grad_matrix.baddbmm_(grad_rows, taken.mT)
         else:
             grad_matrix += grad_rows @ taken.mT.to(weight.dtype)
-    grad_image = _features(image, *image.shape[1:]).copy_(grad_pixels)
     return (
-        grad_image,
+        grad_pixels.to(image.dtype, memory_format=_memory_format(image)),
         grad_matrix.reshape(weight.shape).to(weight.dtype),
         _grad_factors(grad_h, grad_w).to(factors.dtype),
     )
