@@ -66,6 +66,9 @@ ROWS: dict[str, Row] = {
     "features, frozen encoder": lambda config, generator: with_features(
         replace(config, frozen_stages=3), generator
     ),
+    "features, codes of places, frozen encoder": lambda config, generator: with_features(
+        replace(config, frozen_stages=3), _of_places(generator)
+    ),
     "features, slow": lambda config, generator: with_features(replace(config, learning_rate=3e-5), generator),
     "features, hard": partial(with_features, hard=10),
     "features, no smoothing": partial(with_features, label_smoothing=0.0),
@@ -98,7 +101,11 @@ PAIRS = [
     for control in ("real", "real, ten", "copy-paste")
     for row in ROWS
     if row not in ("real", control) and (control != "copy-paste" or row.startswith("copy-paste"))
-] + [(f"features, {same}", f"real, {same}") for same in ("frozen encoder", "slow")]
+] + [
+    ("features, frozen encoder", "real, frozen encoder"),
+    ("features, codes of places, frozen encoder", "real, frozen encoder"),
+    ("features, slow", "real, slow"),
+]
 FOLDERS: dict[str, Path | None] = {}
 
 

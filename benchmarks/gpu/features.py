@@ -4,7 +4,8 @@
 
 Method, for each seed: the fixed network of camvid_pspnet.py, trained on train; a generator for conv4_3 of it, before
 its rectifier (``layer3.2.relu``), and the score of what it samples for test layouts; then the network trained on, with
-its features and with as many real images in their place. Each result is a file under
+its features and with as many real images in their place, each also with the encoder frozen, so that its features stay those
+that the generator learned. Each result is a file under
 ``benchmarks/results/gpu_features/``, and what is there already is not repeated.
 """
 
@@ -12,6 +13,7 @@ import argparse
 import json
 import tempfile
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +71,9 @@ def measure(
         "score": sampled.synthetic.as_row(),
         "score_of_images": sampled.real.as_row(),
     }
-    for name, synthetic in (("real", Synthetic(label_smoothing=0.0)), ("features", Synthetic(str(run)))):
+    rows = {"real": Synthetic(label_smoothing=0.0), "features": Synthetic(str(run))}
+    for (kind, synthetic), stages in product(rows.items(), (0, 3)):
+        name = f"{kind}, frozen encoder" if stages else kind
         more = replace(
             config,
             weights=str(base / "checkpoints" / "best.ckpt"),
@@ -78,6 +82,7 @@ def measure(
             learning_rate=config.learning_rate / 10,
             keep_statistics=True,
             batch_size=7,
+            frozen_stages=stages,
             synthetic=synthetic,
         )
         seconds[name] = train(more, "camvid_pspnet", data, folder / name, machine=MACHINE).seconds
