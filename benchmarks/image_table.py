@@ -8,7 +8,7 @@
 
 and likewise ``helen64``, faces of 64 pixels for two CPU cores (judges with --dataset.size 64), and ``objects`` with
 objects_normals and objects_embedding on tessella scenes render objects, where the true distribution of images is known:
-12 modes. Every row is trained for as many updates on as many conditions. Each result is a file under
+12 modes, and ``heads``, pets with estimated normals (``pet_heads.py``). Every row is trained for as many updates on as many conditions. Each result is a file under
 ``results/images/``; what is there is not repeated.
 """
 
@@ -51,12 +51,13 @@ from tessella.training.fit import Machine
 
 RESULTS = Path(__file__).parent / "results" / "images"
 CODES = 72
-BRANCHES = {"helen": 20, "helen64": 12, "objects": 12}
+BRANCHES = {"helen": 20, "helen64": 12, "objects": 12, "heads": 12}
 NEIGHBOURS = 6
 RECIPES: dict[str, ImageRegression] = {
     "helen": helen_images(),
     "helen64": replace(helen_images(), dataset=partial(HelenFaces, size=64)),
     "objects": objects_images(),
+    "heads": objects_images(),
 }
 Row = Callable[[str, ImageRegression], Images]
 
@@ -224,7 +225,7 @@ def table(task: str) -> None:
     print("|---|---|---|---|---|---|---|---|---|---|")
     for row in ROWS:
         if runs := results.get(row):
-            judged = "normals" if task == "objects" else "landmarks"
+            judged = "landmarks" if task.startswith("helen") else "normals"
             cells = [
                 f"{runs[0]['parameters'] / 1e6:.2f} M",
                 f"{_of(runs, 'errors', 'rmse', 'mean')} / {_of(runs, 'errors', 'rmse', 'best of first')}",

@@ -4,9 +4,9 @@
 
 Method, for each seed: the fixed network of camvid_pspnet.py, trained on train; a generator for conv4_3 of it, before
 its rectifier (``layer3.2.relu``), and the score of what it samples for test layouts; then the network trained on, with
-its features and with as many real images in their place, each also with the encoder frozen, so that its features stay those
-that the generator learned. Each result is a file under
-``benchmarks/results/gpu_features/``, and what is there already is not repeated.
+its features and with as many real images in their place, each also with the encoder frozen, so that its features stay
+those that the generator learned. Each result is a file under ``benchmarks/results/gpu_features/``, and what is there
+already is not repeated.
 """
 
 import argparse
