@@ -8,8 +8,8 @@
 
 and likewise ``helen64``, faces of 64 pixels for two CPU cores (judges with --dataset.size 64), and ``objects`` with
 objects_normals and objects_embedding on tessella scenes render objects, where the true distribution of images is known:
-12 modes, and ``heads``, pets with estimated normals (``pet_heads.py``). Every row is trained for as many updates on as many conditions. Each result is a file under
-``results/images/``; what is there is not repeated.
+12 modes, and ``heads``, pets with estimated normals (``pet_heads.py``). Every row is trained for as many updates on as
+many conditions. Each result is a file under ``results/images/``; what is there is not repeated.
 """
 
 import argparse
