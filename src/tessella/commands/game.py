@@ -1,9 +1,9 @@
 """tessella audit game: many models of one recipe, each trained on its own half, each attacked with the others' help."""
 
 import argparse
-import os
 import sys
 
+import torch
 from rich.progress import MofNCompleteColumn, Progress
 
 from tessella.commands.executor import executor
@@ -34,7 +34,8 @@ def run(options: argparse.Namespace) -> None:
     )
     out = options.out.absolute()
     # The cores of a cluster's workers are not known here; Dask gives each the threads that it may use.
-    threads = None if options.scheduler else max(1, (os.cpu_count() or 1) // max(options.processes, 1))
+    # Of this machine's, those that the user allows (OMP_NUM_THREADS): beside other work, more of them wait for each other.
+    threads = None if options.scheduler else max(1, torch.get_num_threads() // max(options.processes, 1))
     try:
         with (
             executor(options.processes, options.scheduler, "--processes") as pool,
