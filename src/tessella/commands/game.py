@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
     )
     out = options.out.absolute()
     # The cores of a cluster's workers are not known here; Dask gives each the threads that it may use.
-    # Of this machine's, those that the user allows (OMP_NUM_THREADS): beside other work, more of them wait for each other.
+    # Those that the user allows (OMP_NUM_THREADS): beside other work, more of them wait for each other.
     threads = None if options.scheduler else max(1, torch.get_num_threads() // max(options.processes, 1))
     try:
         with (
