@@ -1,10 +1,11 @@
 """How much features of one layout differ, and how well a frozen decoder reads them: why they may not help.
 
     python benchmarks/feature_spread.py RUN --data CAMVID
+    python benchmarks/feature_spread.py RUN --data CAMVID --name feature_spread_places   # --generator.code_stride 4
 
 RUN is a generator's. On 40 training and 40 test images: cross-entropy of the frozen decoder on real and on sampled
 features, and in units of the variance of real features, the variance over codes of one layout, that of real features
-around the mean over codes, and the whole variance of sampled ones. Results go to ``results/feature_spread.json``.
+around the mean over codes, and the whole variance of sampled ones.
 """
 
 import argparse
@@ -59,11 +60,12 @@ def main() -> None:
     )
     parser.add_argument("run")
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--name", default="feature_spread", help="of the file in results/")
     options = parser.parse_args()
     trained = load_generator(options.run)
     torch.manual_seed(0)
     result = {split: measure(trained, options.data, split) for split in ("train", "test")}
-    write_json(Path(__file__).parent / "results" / "feature_spread.json", {**result, **environment()})
+    write_json(Path(__file__).parent / "results" / f"{options.name}.json", {**result, **environment()})
     print(result)
 
 
