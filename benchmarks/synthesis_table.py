@@ -149,9 +149,16 @@ def measure(row: str, seed: int, data: Path, runs: Path) -> dict[str, Any]:
         "seed": seed,
         **scores,
         "training_minutes": None if resume else round(minutes, 1),
-        "config": json.loads(json.dumps(to_json(config)).replace(str(runs), "RUNS")),
+        "config": json.loads(_anywhere(json.dumps(to_json(config)), runs)),
         **environment(),
     }
+
+
+def _anywhere(text: str, runs: Path) -> str:
+    """Without the folders of this machine."""
+    for name, folder in {"runs": runs, **FOLDERS}.items():
+        text = text.replace(str(folder), name.upper()) if folder else text
+    return text
 
 
 def _scores(run: Path, config: Segmentation, data: Path, split: str) -> dict[str, Any]:
