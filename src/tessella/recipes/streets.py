@@ -10,9 +10,9 @@ from tessella.runs.segmentation import Segmentation
 
 
 def streets() -> Segmentation:
-    """A small PSPNet-18 on rendered streets, trained on two CPU cores in four minutes: the demo.
+    """A small PSPNet-18 on rendered streets, trained on two CPU cores in two minutes: the demo.
 
-    Measured: 45.7 mean IoU on val, 19 classes, in fp32 without bf16 units
+    Measured: 41.4 mean IoU on val, 19 classes, in bf16; 45.7 in fp32 after 1400 steps
     Command: tessella scenes render street --out streets && tessella train streets --data streets
     Citation: Zhao et al., Pyramid scene parsing network, CVPR 2017
     """
