@@ -11,7 +11,8 @@ from typing import Any
 
 from tessella import __version__
 from tessella.commands.audit_arguments import add_audits
-from tessella.commands.serve_arguments import add_keys, add_remote, add_serving
+from tessella.commands.model_arguments import add_model, counts
+from tessella.commands.serve_arguments import add_keys, add_serving
 from tessella.errors import InputError
 
 
@@ -110,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--out", type=Path, help="folder to write to; PATH/prepared where not given")
     prepare.add_argument(
         "--regions",
-        type=_counts,
+        type=counts,
         default="200",
         metavar="N,N,...",
         help="of a labelled picture, on each level",
@@ -165,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
         "measure a model on labelled images; prints and saves the table",
         "tessella evaluate runs/camvid --data ~/camvid --split test",
     )
-    _model_arguments(evaluate)
+    add_model(evaluate)
     evaluate.add_argument("--data", type=Path, help="the data set's folder; the run's own where not given")
     evaluate.add_argument("--dataset", help="name of the data set, for a model that was not trained here")
     evaluate.add_argument("--split", help="the split to measure on; the recipe's test split where not given")
@@ -183,14 +184,14 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     audit = add("audit", "find out whether a model gives away which images it was trained on")
-    add_audits(audit.add_subparsers(metavar="ACTION", required=True), _add, _model_arguments)
+    add_audits(audit.add_subparsers(metavar="ACTION", required=True), _add)
 
     predict = add(
         "predict",
         "segment images, folders of images and videos",
         "tessella predict runs/camvid photos/ drive.mp4 --out predictions",
     )
-    _model_arguments(predict)
+    add_model(predict)
     predict.add_argument("inputs", nargs="+", type=Path, help="images, folders of images, videos")
     predict.add_argument("--out", type=Path, required=True, help="folder for label PNGs and overlays")
     predict.add_argument(
@@ -210,7 +211,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--views", type=int, default=10, help="with --video: frames to either side")
     predict.add_argument(
         "--regions",
-        type=_counts,
+        type=counts,
         default=(200, 600),
         metavar="N,N,...",
         help="with --video: superpixels of a frame, at each level of a hierarchy",
@@ -277,7 +278,7 @@ def _parser() -> argparse.ArgumentParser:
         "answer predictions over HTTP (Open Inference Protocol 2), behind defences",
         "tessella serve runs/camvid --defence gaussian=0.5",
     )
-    _model_arguments(serve)
+    add_model(serve)
     add_serving(serve)
     add_keys(add("keys", "say who may ask a server, and how often", "tessella keys add alice --budget 1000"))
 
@@ -304,48 +305,6 @@ def _add(
     )
     sub.set_defaults(command=command or name)
     return sub
-
-
-def _model_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "model", help="a run's folder, a checkpoint, an exported file, file.py:callable, or http://host:port"
-    )
-    parser.add_argument(
-        "--trust",
-        action="append",
-        default=[],
-        metavar="PACKAGE",
-        help="a package of yours that the checkpoint names",
-    )
-    parser.add_argument(
-        "--window", type=_size, metavar="HxW", help="slide a window of this size over the image"
-    )
-    parser.add_argument(
-        "--scales", type=_numbers, metavar="S,S,...", help="average over these zooms, as 0.75,1,1.25"
-    )
-    parser.add_argument(
-        "--flip", action=argparse.BooleanOptionalAction, help="average with the mirrored image"
-    )
-    parser.add_argument(
-        "--crf", action="store_true", help="refine with a dense CRF (Krähenbühl and Koltun 2011)"
-    )
-    parser.add_argument(
-        "--device", default="auto", help="cpu, cuda, cuda:1; auto takes a GPU where there is one"
-    )
-    add_remote(parser)
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.lower().partition("x")
-    return int(height), int(width or height)
-
-
-def _counts(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(","))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tessella.commands.model_arguments import add_model
+
 RECIPE = "a name that tessella recipes lists, or your own as file.py:function"
 
 STEPS = "updates of the network of the learned attack; 0 leaves it out"
@@ -12,11 +14,7 @@ STEPS = "updates of the network of the learned attack; 0 leaves it out"
 DEFENCES = "argmax, dropout, gaussian, rounded, synfeat, temperature or topk"
 
 
-def add_audits(
-    actions: Any,
-    add: Callable[..., argparse.ArgumentParser],
-    add_model_arguments: Callable[[argparse.ArgumentParser], None],
-) -> None:
+def add_audits(actions: Any, add: Callable[..., argparse.ArgumentParser]) -> None:
     """The three kinds. add: makes the parser of one, from its name, help and an example."""
     one = add(
         actions,
@@ -25,7 +23,7 @@ def add_audits(
         "tessella audit run runs/camvid --members ~/camvid:train --nonmembers ~/held_out:test --out audit",
         command="audit",
     )
-    add_model_arguments(one)
+    add_model(one)
     _add_run_arguments(one)
     game = add(
         actions,
@@ -45,7 +43,7 @@ def add_audits(
         command="shadow",
     )
     shadow.add_argument("recipe", help=RECIPE)
-    add_model_arguments(shadow)
+    add_model(shadow)
     _add_shadow_arguments(shadow)
 
 
