@@ -5,13 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tessella.commands.model_arguments import add_model
+from tessella.commands.model_arguments import DEFENCES, add_defences, add_model
 
 RECIPE = "a name that tessella recipes lists, or your own as file.py:function"
 
 STEPS = "updates of the network of the learned attack; 0 leaves it out"
-
-DEFENCES = "argmax, dropout, gaussian, rounded, synfeat, temperature or topk"
 
 
 def add_audits(actions: Any, add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -144,14 +142,3 @@ def _add_shadow_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, help="the shadow's run; goes on with what is there"
     )
     parser.add_argument("--no-progress", action="store_true", help="no progress bar while it is trained")
-
-
-def add_defences(parser: argparse.ArgumentParser, meaning: str, form: str = "NAME[=STRENGTH]") -> None:
-    parser.add_argument("--defence", action="append", default=[], metavar=form, help=meaning)
-    parser.add_argument(
-        "--generator",
-        default="",
-        metavar="RUN",
-        help="of features, for synfeat: a run of tessella train features, or FILE.py:FUNCTION that makes encode, "
-        "decode and generate of the network; that file is run. In a game, {model} in it stands for 00, 01, ...",
-    )

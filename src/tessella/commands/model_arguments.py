@@ -1,8 +1,8 @@
-"""The arguments of commands that use a model."""
+"""The arguments of commands that use a model: which, how it is asked, and what stands before it."""
 
 import argparse
 
-from tessella.commands.serve_arguments import add_remote
+DEFENCES = "argmax, dropout, gaussian, rounded, synfeat, temperature or topk"
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="auto", help="cpu, cuda, cuda:1; auto takes a GPU where there is one"
     )
-    add_remote(parser)
+    _add_remote(parser)
 
 
 def size(text: str) -> tuple[int, int]:
@@ -49,3 +49,27 @@ def counts(text: str) -> tuple[int, ...]:
 def numbers(text: str) -> tuple[float, ...]:
     """0.75,1,1.25."""
     return tuple(float(part) for part in text.split(","))
+
+
+def _add_remote(parser: argparse.ArgumentParser) -> None:
+    """For a model that is a URL."""
+    remote = parser.add_argument_group("a model behind a URL")
+    remote.add_argument("--key", help="of a server that asks for one; TESSELLA_KEY where not given")
+    remote.add_argument("--input", help="tensor that takes pictures; as the server says where not given")
+    remote.add_argument("--output", help="tensor that answers")
+    remote.add_argument("--gives", choices=["posteriors", "logits", "labels"], help="what that holds")
+    remote.add_argument("--classes", type=int, help="how many a server of label maps has")
+    remote.add_argument(
+        "--normalised", action="store_true", help="send pictures normalised as ImageNet's are"
+    )
+
+
+def add_defences(parser: argparse.ArgumentParser, meaning: str, form: str = "NAME[=STRENGTH]") -> None:
+    parser.add_argument("--defence", action="append", default=[], metavar=form, help=meaning)
+    parser.add_argument(
+        "--generator",
+        default="",
+        metavar="RUN",
+        help="of features, for synfeat: a run of tessella train features, or FILE.py:FUNCTION that makes encode, "
+        "decode and generate of the network; that file is run. In a game, {model} in it stands for 00, 01, ...",
+    )

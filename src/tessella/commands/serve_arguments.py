@@ -1,17 +1,15 @@
-"""What ``tessella serve`` and ``tessella keys`` take, and every command whose model may be a URL."""
+"""What ``tessella serve`` and ``tessella keys`` take."""
 
 import argparse
 from pathlib import Path
 
-from tessella.commands.audit_arguments import add_defences
+from tessella.commands.model_arguments import DEFENCES, add_defences
 
 STATE = Path("serving")
 
 
 def add_serving(parser: argparse.ArgumentParser) -> None:
-    add_defences(
-        parser, "argmax, dropout, gaussian, rounded, synfeat, temperature or topk before its answers"
-    )
+    add_defences(parser, f"{DEFENCES} before its answers")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 for everyone")
     parser.add_argument("--port", type=int, default=8000, help="0 for any that is free")
     parser.add_argument(
@@ -56,19 +54,6 @@ def add_keys(parser: argparse.ArgumentParser) -> None:
     remove.add_argument("name")
     for action in (add, remove, actions.add_parser("list", help="show what each key has asked")):
         _add_state(action)
-
-
-def add_remote(parser: argparse.ArgumentParser) -> None:
-    """For a model that is a URL."""
-    remote = parser.add_argument_group("a model behind a URL")
-    remote.add_argument("--key", help="of a server that asks for one; TESSELLA_KEY where not given")
-    remote.add_argument("--input", help="tensor that takes pictures; as the server says where not given")
-    remote.add_argument("--output", help="tensor that answers")
-    remote.add_argument("--gives", choices=["posteriors", "logits", "labels"], help="what that holds")
-    remote.add_argument("--classes", type=int, help="how many a server of label maps has")
-    remote.add_argument(
-        "--normalised", action="store_true", help="send pictures normalised as ImageNet's are"
-    )
 
 
 def _positive(text: str) -> int:
