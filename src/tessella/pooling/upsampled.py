@@ -20,25 +20,25 @@ _HAS_COMPILER = find_spec("numba") is not None
 
 @dataclass(frozen=True)
 class RegionMatrix:
-    """Rows of the weights with which regions read small features: those of region p of view n stand at
-    ``bounds[n * P + p]`` to ``bounds[n * P + p + 1]`` of ``pixels`` (in the small view) and ``weights``.
+    """The weights with which small features are read: pixel p of view n, of M pixels, is read by ``regions`` with
+    ``weights`` from ``bounds[n * M + p]`` to ``bounds[n * M + p + 1]``.
     """
 
-    bounds: Int[Tensor, " rows_and_one"]
-    pixels: Int[Tensor, " entries"]
+    bounds: Int[Tensor, " pixels_and_one"]
+    regions: Int[Tensor, " entries"]
     weights: Float[Tensor, " entries"]
     num_regions: int
     size: tuple[int, int]
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self.bounds.numpy(), self.pixels.numpy(), self.weights.numpy()
+        return self.bounds.numpy(), self.regions.numpy(), self.weights.numpy()
 
-    def dense(self) -> Float[Tensor, "views regions pixels"]:
-        views = (len(self.bounds) - 1) // max(self.num_regions, 1)
-        row = torch.repeat_interleave(self.bounds.diff())
-        dense = self.weights.new_zeros(views * self.num_regions, self.size[0] * self.size[1])
-        dense[row, self.pixels.long()] = self.weights
-        return dense.view(views, self.num_regions, -1)
+    def dense(self) -> Float[Tensor, "views pixels regions"]:
+        pixels = self.size[0] * self.size[1]
+        pixel = torch.repeat_interleave(self.bounds.diff())
+        dense = self.weights.new_zeros(len(self.bounds) - 1, self.num_regions)
+        dense[pixel, self.regions.long()] = self.weights
+        return dense.view(-1, pixels, self.num_regions)
 
 
 def region_matrix(
@@ -50,29 +50,29 @@ def region_matrix(
     """How regions average features of ``size`` (height, width) that are upsampled bilinearly to the regions' size."""
     rows, columns = (_taps(n, m, align_corners) for n, m in zip(regions.shape[1:], size, strict=True))
     views = [_weigh(ids, num_regions, size, rows, columns) for ids in regions.cpu().numpy()]
-    counts, pixels, weights = (
+    counts, readers, weights = (
         torch.from_numpy(np.concatenate(parts)).to(regions.device) for parts in zip(*views, strict=True)
     )
-    return RegionMatrix(F.pad(counts.cumsum(0), (1, 0)), pixels, weights, num_regions, size)
+    return RegionMatrix(F.pad(counts.cumsum(0), (1, 0)), readers, weights, num_regions, size)
 
 
 def _weigh(
     ids: np.ndarray, num_regions: int, size: tuple[int, int], rows: Any, columns: Any
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Entries in each row, and their small pixels and weights, for one view."""
+    """How many regions read each small pixel, which, and their weights, for one view."""
     inside = ids >= 0
-    region = ids[inside].astype(np.int64) * (size[0] * size[1])
-    dense = np.zeros(num_regions * size[0] * size[1])
+    region = ids[inside].astype(np.int64)
+    dense = np.zeros(size[0] * size[1] * num_regions)
     y, x = (
         axis[inside]
         for axis in np.broadcast_arrays(np.arange(ids.shape[0])[:, None], np.arange(ids.shape[1]))
     )
     for row, weight_y in ((rows[0], 1 - rows[2]), (rows[1], rows[2])):
         for column, weight_x in ((columns[0], 1 - columns[2]), (columns[1], columns[2])):
-            place = region + row[y] * size[1] + column[x]
+            place = (row[y] * size[1] + column[x]) * num_regions + region
             dense += np.bincount(place, weight_y[y] * weight_x[x], len(dense))
     pixels = np.bincount(ids[inside], minlength=num_regions)
-    matrix = dense.reshape(num_regions, -1) / np.maximum(pixels, 1)[:, None]
+    matrix = dense.reshape(-1, num_regions) / np.maximum(pixels, 1)
     filled = matrix != 0
     return filled.sum(1), np.nonzero(filled)[1].astype(np.int32), matrix[filled].astype(np.float32)
 
@@ -84,7 +84,7 @@ def pool_upsampled(
     if features.shape[2:] != matrix.size:
         raise ValueError(f"features are {list(features.shape[2:])}, the matrix is for {list(matrix.size)}")
     if features.is_cuda or not _HAS_COMPILER:
-        return features.flatten(2) @ matrix.dense().to(features.dtype).mT
+        return features.flatten(2) @ matrix.dense().to(features.dtype)
     exact = features.to(torch.promote_types(features.dtype, torch.float32))
     return _Pool.apply(exact.permute(0, 2, 3, 1).flatten(1, 2), matrix).mT.to(features.dtype)
 

@@ -18,7 +18,7 @@ WORK = 2**20
 
 def multiply(
     bounds: np.ndarray,
-    pixels: np.ndarray,
+    regions: np.ndarray,
     weights: np.ndarray,
     features: np.ndarray,
     output: np.ndarray,
@@ -31,16 +31,16 @@ def multiply(
     views, _, channels = features.shape
     of_regions, of_pixels = (features, output) if transposed else (output, features)
     num_regions, size = of_regions.shape[1], of_pixels.shape[1]
-    enough = max(1, len(pixels) * channels // WORK)
+    enough = max(1, len(regions) * channels // WORK)
     threads = min(torch.get_num_threads(), views, enough)
     parts = iter(pairwise(views * part // threads for part in range(threads + 1)))
 
     def work() -> None:
-        rows = (bound * num_regions for bound in next(parts))
+        pixels = (view * size for view in next(parts))
         _multiply(
-            *rows,
+            *pixels,
             bounds,
-            pixels,
+            regions,
             weights.astype(features.dtype, copy=False),
             features.ravel(),
             output.ravel(),
@@ -55,24 +55,15 @@ def multiply(
 
 @_compile
 def _multiply(  # type: ignore[no-untyped-def]
-    first_row, last_row, bounds, pixels, weights, features, output, size, num_regions, channels, transposed
+    first, last, bounds, regions, weights, features, output, size, num_regions, channels, transposed
 ):
-    for row in range(first_row, last_row):
-        region, base = row * channels, row // num_regions * size
-        start, end = bounds[row], bounds[row + 1]
-        rest = start if transposed else end - (end - start) % 4
-        for k in range(start, rest, 4):
-            some = (weights[k], weights[k + 1], weights[k + 2], weights[k + 3])
-            first, second = (base + pixels[k]) * channels, (base + pixels[k + 1]) * channels
-            third, fourth = (base + pixels[k + 2]) * channels, (base + pixels[k + 3]) * channels
-            for c in range(0, channels, LANES):
-                add_scaled_lanes(
-                    output, region + c, some, features, (first + c, second + c, third + c, fourth + c)
-                )
-        for k in range(rest, end):
-            small, weight = (base + pixels[k]) * channels, (weights[k],)
+    # Pixel by pixel: the many pixels are read, or written, once and in order; the few regions stay in the cache.
+    for pixel in range(first, last):
+        here, base = pixel * channels, pixel // size * num_regions
+        for k in range(bounds[pixel], bounds[pixel + 1]):
+            there, weight = (base + regions[k]) * channels, (weights[k],)
             for c in range(0, channels, LANES):
                 if transposed:
-                    add_scaled_lanes(output, small + c, weight, features, (region + c,))
+                    add_scaled_lanes(output, here + c, weight, features, (there + c,))
                 else:
-                    add_scaled_lanes(output, region + c, weight, features, (small + c,))
+                    add_scaled_lanes(output, there + c, weight, features, (here + c,))
