@@ -6,6 +6,7 @@ from scipy.stats import norm
 
 from tessella.errors import InputError
 from tessella.membership_inference.assess import RATES, assess
+from tessella.membership_inference.blocks import folds
 
 
 def drawn(shift, images=2000, blocks=200, seed=0):
@@ -56,3 +57,38 @@ def test_a_threshold_is_not_judged_by_the_images_it_was_chosen_on():
 def test_nothing_to_assess():
     with pytest.raises(InputError, match="members: there is no score"):
         assess(np.zeros(0), np.zeros(3), [], [0, 1, 2])
+
+
+def test_frames_of_a_video_count_as_what_they_are():
+    """Thirty blocks of ten frames nearly alike on either side, without a leak: intervals hold what is true."""
+
+    def null(seed):
+        rng = np.random.default_rng(seed)
+        sides = (np.repeat(rng.normal(size=30), 10) + 0.5 * rng.normal(size=300) for _ in range(2))
+        of_image = np.repeat(np.arange(30), 10)
+        return assess(*sides, of_image, of_image)
+
+    found = [null(seed) for seed in range(40)]
+    for estimates, truth in (
+        ([one.true_positives[0.1] for one in found], 0.1),
+        ([one.false_positives[0.1] for one in found], 0.1),
+        ([one.balanced_accuracy for one in found], 0.5),
+        ([one.precision for one in found], 0.5),
+    ):
+        assert sum(one.low <= truth <= one.high for one in estimates) >= 36
+    assert sum(one.epsilon > 0 for one in found) <= 1
+
+
+def test_precision_by_thresholds_of_other_blocks():
+    """Against counting."""
+    members, nonmembers, of_image, _ = drawn(1.0, images=60, blocks=30)
+    found = assess(members, nonmembers, of_image, of_image).precision
+    fold = folds(of_image, 5, 0)
+    true = false = 0
+    for one in range(5):
+        others = np.sort(members[fold != one])[::-1]
+        threshold = others[int(np.ceil(0.8 * len(others))) - 1]
+        true += (members[fold == one] >= threshold).sum()
+        false += (nonmembers[fold == one] >= threshold).sum()
+    assert found.value == pytest.approx(true / (true + false))
+    assert found.low < found.value < found.high

@@ -38,6 +38,8 @@ def test_values_are_means_over_victims():
         assert found.false_positives[rate].value == pytest.approx(np.mean(false), abs=0.005)
         assert found.false_positives[rate].value == pytest.approx(rate, abs=0.02)
     assert found.true_positives[0.001] is None  # some 2000 non-members of others cannot resolve it
+    images = play(gain=1.0, models=16, blocks=64)
+    assert assess_game(*images).true_positives[0.001] is None  # nor can 4000, which are 600 images many times
     assert found.recall.value == pytest.approx(0.8, abs=0.03)
     assert found.curve.true_positive_rate[-1] == 1
 

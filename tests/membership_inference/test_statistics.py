@@ -11,9 +11,9 @@ from tessella.membership_inference.statistics import (
     bootstrap_auc,
     epsilon_lower_bound,
     histogram_similarity,
-    precision_at_recall,
     proportion,
     roc,
+    share_of_blocks,
     threshold_at,
 )
 
@@ -44,16 +44,6 @@ def test_roc_gives_what_its_thresholds_give():
     assert (curve.false_positive_rate[-1], curve.true_positive_rate[-1]) == (1, 1)
     area = np.trapezoid(curve.true_positive_rate, curve.false_positive_rate)
     assert area == pytest.approx(auc(members, nonmembers))
-
-
-def test_precision_where_recall_is_reached():
-    members, nonmembers = sides(np.random.default_rng(2))
-    found = precision_at_recall(members, nonmembers, 0.8)
-    threshold = max(t for t in members if (members >= t).mean() >= 0.8)
-    true, false = (members >= threshold).sum(), (nonmembers >= threshold).sum()
-    assert found.value == true / (true + false)
-    assert found.low < found.value < found.high
-    assert precision_at_recall(np.ones(5), np.zeros(5), 1.0).value == 1
 
 
 def test_clopper_and_pearson():
@@ -162,3 +152,29 @@ def test_what_cannot_be_scored_is_said():
         roc(np.array([0, np.nan, 1]), scores)
     with pytest.raises(InputError, match="blocks: 2 for 3 scores"):
         bootstrap_auc(scores, scores, [0, 1], [0, 1, 2])
+
+
+def test_a_share_of_independent_images():
+    """As many blocks as images: the interval of Clopper and Pearson."""
+    rng = np.random.default_rng(0)
+    called = rng.random(400) < 0.3
+    weights = np.vstack([np.ones(400), rng.multinomial(400, np.full(400, 1 / 400), 4000)])
+    found = share_of_blocks(weights @ called, weights.sum(1), 400)
+    assert found == pytest.approx(proportion(int(called.sum()), 400), abs=0.005)
+    assert share_of_blocks(np.array([0.0, 0.0]), np.array([20.0, 20.0]), 20).high == pytest.approx(
+        0.168, abs=0.01
+    )
+
+
+def test_a_share_of_blocks_that_are_all_alike():
+    """Ten images of each block are worth one: of 300, an interval as of 30."""
+    rng = np.random.default_rng(0)
+    called = np.repeat(rng.random(30) < 0.3, 10)
+    weights = np.repeat(np.vstack([np.ones(30), rng.multinomial(30, np.full(30, 1 / 30), 4000)]), 10, axis=1)
+    found = share_of_blocks(weights @ called, weights.sum(1), 30)
+    few, many = proportion(int(called[::10].sum()), 30), proportion(int(called.sum()), 300)
+    assert found.value == many.value
+    assert found.low == pytest.approx(few.low, abs=0.02)
+    assert found.high == pytest.approx(few.high, abs=0.02)
+    assert share_of_blocks(np.array([30.0]), np.array([300.0]), 1) == (0.1, 0.0, 1.0)
+    assert np.isnan(share_of_blocks(np.zeros(2), np.zeros(2), 4).value)

@@ -9,7 +9,15 @@ from jaxtyping import Bool, Float, Int
 from tessella.errors import InputError
 from tessella.membership_inference.assess import RATES
 from tessella.membership_inference.blocks import DROPPED
-from tessella.membership_inference.statistics import Curve, Estimate, auc, best_threshold, roc, threshold_at
+from tessella.membership_inference.statistics import (
+    FEWEST_ABOVE,
+    Curve,
+    Estimate,
+    auc,
+    best_threshold,
+    roc,
+    threshold_at,
+)
 
 Scores = Float[np.ndarray, "models images"]
 
@@ -96,8 +104,12 @@ def assess_game(
         with np.errstate(invalid="ignore"):
             return true / (true + false)
 
+    # An image is a non-member of several victims, and still one image.
+    images = outside.any(0).sum()
     rates = {
         rate: by(lambda members, nonmembers, rate=rate: threshold_at(nonmembers, rate))  # type: ignore[misc]
+        if rate * images >= FEWEST_ABOVE
+        else None
         for rate in RATES
     }
     return GameAssessment(

@@ -16,6 +16,9 @@ from tessella.membership_inference.blocks import numbered
 
 Scores = Float[np.ndarray, " images"]
 
+FEWEST_ABOVE = 3
+"""So many of the non-members that a threshold is chosen by must be allowed to lie above it."""
+
 
 class Estimate(NamedTuple):
     """A number and its confidence interval."""
@@ -58,27 +61,13 @@ def auc(members: Scores, nonmembers: Scores) -> float:
     return float((ranks.mean() - (len(members) + 1) / 2) / len(nonmembers))
 
 
-def precision_at_recall(
-    members: Scores, nonmembers: Scores, recall: float, confidence: float = 0.95
-) -> Estimate:
-    """Of those called members, the share that are, at the strictest threshold that finds ``recall`` of all members.
-
-    The number depends on how many of each there are; the interval is Clopper and Pearson's. Raises as ``roc``.
-    """
-    curve = roc(members, nonmembers)
-    at = int(np.argmax(curve.true_positive_rate >= recall - 1e-12))
-    true = round(curve.true_positive_rate[at] * len(members))
-    false = round(curve.false_positive_rate[at] * len(nonmembers))
-    return proportion(true, true + false, confidence)
-
-
 def threshold_at(nonmembers: Scores, rate: float) -> float | None:
     """The lowest threshold that calls at most ``rate`` of these non-members members.
 
-    None where they cannot resolve the rate: three of them at least should be allowed to lie above it.
+    None where they cannot resolve the rate: ``FEWEST_ABOVE`` of them should be allowed to lie above it.
     """
     allowed = int(np.floor(rate * len(nonmembers) + 1e-9))
-    if rate * len(nonmembers) < 3 - 1e-9:
+    if rate * len(nonmembers) < FEWEST_ABOVE - 1e-9:
         return None
     # Just above the highest score that must not count.
     return (
@@ -102,6 +91,38 @@ def proportion(successes: int, trials: int, confidence: float = 0.95) -> Estimat
     low = float(beta.ppf(tail, successes, trials - successes + 1)) if successes else 0.0
     high = float(beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0
     return Estimate(successes / trials, low, high)
+
+
+def share_of_blocks(
+    successes: Float[np.ndarray, " draws"],
+    trials: Float[np.ndarray, " draws"],
+    blocks: int,
+    confidence: float = 0.95,
+) -> Estimate:
+    """A share of images that hang together in ``blocks``: Clopper and Pearson's interval for fewer, independent images.
+
+    The first draw is what was observed, the others are of blocks drawn anew. So many independent images are counted
+    as would vary as much as the draws do, and fewer where blocks are few (Korn and Graubard, Survey Methodology 1998).
+    A share of 0 or 1 does not vary: it counts as of one image for each block. nan, 0 and 1 without trials; 0 to 1 of
+    one block.
+    """
+    images = float(trials[0])
+    if not images:
+        return Estimate(float("nan"), 0.0, 1.0)
+    share = float(successes[0] / images)
+    if blocks < 2:
+        return Estimate(share, 0.0, 1.0)
+    independent = float(blocks)
+    if 0 < share < 1:
+        with np.errstate(invalid="ignore"):
+            variance = float(np.nanvar(successes[1:] / trials[1:])) * blocks / (blocks - 1)
+        independent = min(images, share * (1 - share) / variance) if variance else images
+    tail = (1 - confidence) / 2
+    independent *= (t.ppf(tail, images - 1) / t.ppf(tail, blocks - 1)) ** 2
+    found, missed = independent * share, independent * (1 - share)
+    low = float(beta.ppf(tail, found, missed + 1)) if found else 0.0
+    high = float(beta.ppf(1 - tail, found + 1, missed)) if missed else 1.0
+    return Estimate(share, low, high)
 
 
 def bootstrap_auc(
@@ -155,14 +176,20 @@ def histogram_similarity(first: Scores, second: Scores, bins: int = 100) -> floa
 def epsilon_lower_bound(
     true: int, members: int, false: int, nonmembers: int, delta: float = 1e-5, confidence: float = 0.95
 ) -> float:
+    """``epsilon_of_rates`` of independent images: how many members and non-members were called members."""
+    return epsilon_of_rates(
+        proportion(true, members, confidence), proportion(false, nonmembers, confidence), delta
+    )
+
+
+def epsilon_of_rates(found: Estimate, taken: Estimate, delta: float = 1e-5) -> float:
     """The epsilon that the training must have had at least, if it was (epsilon, delta)-private; 0 if nothing is shown.
 
-    true, false: how many members and non-members an attack called members, with a threshold from other data; which
-    images were members must have been left to chance (Nasr et al., S&P 2021). Private training allows a true positive
-    rate of exp(epsilon) times the false positive rate, plus delta, and the same of negatives. Both rates are taken at
-    the bad ends of their intervals.
+    found, taken: the shares of members and of non-members that an attack called members, with a threshold from other
+    data; which images were members must have been left to chance (Nasr et al., S&P 2021). Private training allows a
+    true positive rate of exp(epsilon) times the false positive rate, plus delta, and the same of negatives. Both rates
+    are taken at the bad ends of their intervals.
     """
-    found, taken = (proportion(*pair, confidence) for pair in ((true, members), (false, nonmembers)))
     bounds = [0.0]
     for gain, cost in ((found.low, taken.high), (1 - taken.high, 1 - found.low)):
         if gain > delta and cost > 0:
