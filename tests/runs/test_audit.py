@@ -157,6 +157,9 @@ def test_it_goes_on_where_it_stopped(sides, tmp_path):
     assert victim.asked == asked + 10
     audit(named(victim), *sides, tmp_path / "parts", label_only=False)
     assert victim.asked == asked + 10
+    sides[0].samples[1].labels[:] = 1  # other labels of the same picture
+    audit(named(victim), *sides, tmp_path / "parts", label_only=False)
+    assert victim.asked == asked + 11
 
 
 def test_labels_alone_are_asked_for_later(sides, tmp_path):
@@ -185,6 +188,18 @@ def test_the_owners_test(sides, tmp_path):
     )
     assert innocent["owners_test"]["p_value"] > 0.05
     assert "p = 0.0" in write_audit(tmp_path).read_text()
+
+
+def test_an_owner_whose_sides_look_different_gets_no_answer(sides, tmp_path):
+    suspected, held_out = Pictures(range(100, 110), "o"), Pictures(range(110, 120), "o")
+    for sample in suspected.samples:
+        sample.image[12:] = 255
+    victim = Victim_(*sides, suspected, held_out, by_heart=(sides[0], suspected))
+    result = audit(named(victim), *sides, tmp_path, owner=(suspected, held_out), label_only=False)
+    assert result["owners_test"]["p_value"] is None
+    assert result["owners_test"]["auc"] > 0.9
+    assert result["owners_test"]["blind"]["given_away"]
+    assert "No answer: colours" in write_audit(tmp_path).read_text()
 
 
 def test_labels_alone_are_attacked_too(sides, tmp_path):
@@ -227,6 +242,16 @@ def test_blocks():
     assert len(set(found[10:12])) == 1
     assert len(set(found)) == 4
     assert blocks_of(ids[::-1]) == found[::-1]
+    every_other = [f"drive_{n:05}" for n in range(0, 202, 2)]
+    assert len(set(blocks_of(every_other))) == 11
+    assert len(set(blocks_of(every_other, 300))) == 1  # of video time
+    assert len(set(blocks_of(every_other, 100))) == 3
+
+
+def test_the_length_of_blocks_is_given(sides, tmp_path):
+    result = audit(named(Victim_(*sides)), *sides, tmp_path, block=3, label_only=False)
+    assert (result["blocks"], result["block_length"]) == ([30, 30], 3)
+    assert "in one block of 3 of that number" in write_audit(tmp_path).read_text()
 
 
 def test_the_command(tmp_path, capsys):
@@ -248,7 +273,12 @@ def test_the_command(tmp_path, capsys):
     assert plain["attacks"]["confidence"] != other["attacks"]["confidence"]
     assert (tmp_path / "plain" / "audit.html").exists()
     capsys.readouterr()
+    # What was answered at another zoom is not taken for what was asked now.
+    assert run(*command, "--out", tmp_path / "plain", "--no-label-only", "--scales", "0.5") == 2
+    assert "is of another audit" in capsys.readouterr().err
     for wrong, said in (
+        (("--crf",), "leave it out"),
+        (("--defence", "averaged=4", "--defence", "argmax"), "give it last"),
         (("--defence", "magic"), "choose argmax"),
         (("--defence", "topk=many"), "'many' is no strength"),
         (("--defence", "argmax=2"), "argmax has no strength"),

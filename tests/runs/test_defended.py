@@ -97,3 +97,14 @@ def test_what_is_no_defence(network, generator, tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             answers(network, images, "synfeat", generator=where)
+
+
+def test_what_an_attacker_does_about_noise_comes_last(network):
+    images = torch.randint(0, 256, (1, 3, 32, 40), dtype=torch.uint8)
+    alone, averaged = (
+        answers(network, images, *chain) for chain in (["gaussian=1"], ["gaussian=1", "averaged=9"])
+    )
+    clear = answers(network, images)
+    assert (averaged - clear).abs().mean() < (alone - clear).abs().mean()
+    with pytest.raises(InputError, match="averaged is what the attacker does; give it last"):
+        answers(network, images, "averaged=2", "argmax")

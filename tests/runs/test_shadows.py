@@ -7,6 +7,7 @@ from tests.runs.test_audit import CLASSES, Pictures, Victim_, named
 from tessella.errors import InputError
 from tessella.reports.audit import write_audit
 from tessella.runs.audit import audit
+from tessella.runs.learned import attacker_of
 from tessella.runs.shadows import ShadowModel
 
 STEPS = 40
@@ -28,7 +29,12 @@ def test_a_shadow_of_other_images_teaches_the_learned_attack(tmp_path):
     victim = Victim_(*sides, by_heart=sides[:1])
     other = shadow(range(100, 124), sides)
     result = audit(named(victim), *sides, tmp_path, shadows=[other], attacker_steps=STEPS, label_only=False)
-    for name in ("learned, posteriors", "learned, posteriors, aligned", "learned, loss"):
+    for name in (
+        "learned, posteriors",
+        "learned, posteriors, aligned",
+        "learned, loss",
+        "learned, loss, one patch",
+    ):
         assert result["attacks"][name]["auc"]["value"] > 0.8, name
     assert {"learned, posteriors alone", "learned, posteriors alone, aligned"} <= result["attacks"].keys()
     assert not any(name.startswith(("RMIA", "LiRA")) for name in result["attacks"])
@@ -49,7 +55,8 @@ def test_shadows_that_know_some_of_the_images_are_compared_with(tmp_path):
     assert result["attacks"]["RMIA"]["auc"]["value"] > 0.9
     assert result["attacks"]["RMIA, offline"]["auc"]["value"] > 0.9
     assert result["attacks"]["LiRA"]["auc"]["value"] > 0.9
-    assert set(result["not_run"]) == {"learned attack", "steadiness of labels"}
+    assert result["attacks"]["LiRA, several signals"]["auc"]["value"] > 0.9
+    assert set(result["not_run"]) == {"learned attack", "steadiness of labels", "the owner's test"}
 
 
 def test_it_goes_on_where_it_stopped(tmp_path):
@@ -68,6 +75,25 @@ def test_it_goes_on_where_it_stopped(tmp_path):
     assert again["attacks"]["learned, loss"]["auc"] == pytest.approx(
         first["attacks"]["learned, loss"]["auc"], abs=1e-6
     )
+
+
+def test_attackers_are_trained_once(tmp_path, monkeypatch):
+    sides, other = split(range(8)), shadow(range(100, 108))
+    trained = []
+    monkeypatch.setattr(
+        "tessella.runs.shadows.attacker_of",
+        lambda shadows, kind, steps: trained.append(kind) or attacker_of(shadows, kind, steps),
+    )
+    victim = named(Victim_(*sides, by_heart=sides[:1]))
+    first, again = (
+        audit(victim, *sides, tmp_path, shadows=[other], attacker_steps=2, label_only=False) for _ in range(2)
+    )
+    assert len(trained) == 3
+    assert again["attacks"] == first["attacks"]
+    audit(victim, *sides, tmp_path, shadows=[other], attacker_steps=3, label_only=False)
+    other.members.samples[0].labels[:] = 1
+    audit(victim, *sides, tmp_path, shadows=[other], attacker_steps=3, label_only=False)
+    assert len(trained) == 9
 
 
 def test_shadows_that_cannot_serve(tmp_path):

@@ -1,7 +1,6 @@
 """tessella audit: does a model give away which images it was trained on?"""
 
 import argparse
-import hashlib
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +17,7 @@ from tessella.datasets.file_dataset import FileDataset
 from tessella.datasets.loading import Batch
 from tessella.errors import InputError
 from tessella.reports.audit import write_audit
-from tessella.runs.asking import fingerprint
+from tessella.runs.asking import fingerprint, fingerprint_of
 from tessella.runs.audit import Victim, audit
 from tessella.runs.defended import defended
 from tessella.runs.model import Model
@@ -27,6 +26,8 @@ from tessella.runs.shadows import ShadowModel
 
 
 def run(options: argparse.Namespace) -> None:
+    if options.crf:
+        raise InputError("--crf: the audit is of the network's own answers; leave it out")
     model, device = open_model(options)
     open_ = partial(_open, model=model, dataset=options.dataset)
     out, members = options.out, open_(options.members)
@@ -36,7 +37,8 @@ def run(options: argparse.Namespace) -> None:
         open_(options.nonmembers),
         out,
         owner=(open_(options.owner[0]), open_(options.owner[1])) if options.owner else None,
-        shadows=[_shadow(options, *each) for each in options.shadow],
+        shadows=[_shadow(options, number, *each) for number, each in enumerate(options.shadow)],
+        block=options.block,
         attacker_steps=options.attacker_steps,
         label_only=not options.no_label_only,
         chosen=options.chosen,
@@ -45,34 +47,44 @@ def run(options: argparse.Namespace) -> None:
     )
     print(result["verdict"])
     if "owners_test" in result:
+        p_value = result["owners_test"]["p_value"]
         print(
-            f"The owner's images: p = {result['owners_test']['p_value']:.4f} that chance alone scores them so high"
+            "The owner's images: no answer, since those suspected and those held out look different without the model"
+            if p_value is None
+            else f"The owner's images: p = {p_value:.4f} that chance alone scores them so high"
         )
     print(f"Report: {write_audit(out)}")
 
 
 def victim_of(
-    options: argparse.Namespace, model: Model, device: torch.device, classes: Sequence[LabelClass]
+    options: argparse.Namespace,
+    model: Model,
+    device: torch.device,
+    classes: Sequence[LabelClass],
+    secret: bytes = b"of the victim",
 ) -> Victim:
-    """The model on its device, behind the defences of the options."""
+    """The model on its device, behind the defences of the options. secret: whose noise no other model has."""
     return Victim(
         defended(
             lambda images: model(images.to(device)),
             model.network,
             options.defence,
             options.generator,
+            secret,
             trusted=("tessella", *options.trust),
         ),
         " behind ".join([options.model, *options.defence]),
         [label.name for label in classes],
-        _fingerprint(options.model, model),
+        _fingerprint(options, model),
     )
 
 
-def _fingerprint(source: str, model: Model) -> str:
-    """Of the file, if the model is one: an exported network has no weights that can be looked at."""
-    path = Path(source)
-    return hashlib.blake2b(path.read_bytes()).hexdigest() if path.is_file() else fingerprint(model.network)
+def _fingerprint(options: argparse.Namespace, model: Model) -> str:
+    """Of all that answers depend on: the weights, how they are asked, and the generator of a defence."""
+    # An exported network has no weights that can be looked at, but its file.
+    weights = fingerprint_of(options.model) if Path(options.model).is_file() else fingerprint(model.network)
+    generator = fingerprint_of(options.generator) if options.generator else ""
+    return f"{weights} {model.plan} {generator}".strip()
 
 
 def asking_about(batches: Iterable[Batch], name: str, total: int) -> Iterable[Batch]:
@@ -80,12 +92,14 @@ def asking_about(batches: Iterable[Batch], name: str, total: int) -> Iterable[Ba
     return track(batches, f"Asking about {name}", total=total)
 
 
-def _shadow(options: argparse.Namespace, source: str, members: str, nonmembers: str) -> ShadowModel:
+def _shadow(
+    options: argparse.Namespace, number: int, source: str, members: str, nonmembers: str
+) -> ShadowModel:
     """Behind the victim's defences: an attacker who knows of them puts them before his own models too."""
     of_shadow = argparse.Namespace(**{**vars(options), **dict.fromkeys((*REMOTE, "key")), "model": source})
     model, device = open_model(of_shadow)
     own = _open(members, model, options.dataset)
-    shadow = victim_of(of_shadow, model, device, own.classes)
+    shadow = victim_of(of_shadow, model, device, own.classes, f"of shadow {number}".encode())
     return ShadowModel(
         shadow.black_box,
         shadow.description,

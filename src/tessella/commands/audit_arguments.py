@@ -70,9 +70,17 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "compare; may be given more than once, and the comparing ones need two",
     )
     parser.add_argument("--attacker-steps", type=int, default=1500, help=STEPS)
+    parser.add_argument(
+        "--block",
+        type=float,
+        help="frames of a video are taken together that lie in one block of this length, by the last number in an "
+        "image's name; ten frames where not given",
+    )
     parser.add_argument("--dataset", help="name of the data set, for a model that was not trained here")
     add_defences(
-        parser, f"{DEFENCES} before the answers of the model and its shadows; may be given more than once"
+        parser,
+        f"{DEFENCES} before the answers of the model and its shadows, and averaged=N last for an attacker who asks "
+        "about N nearly equal copies; may be given more than once",
     )
     parser.add_argument(
         "--no-label-only",

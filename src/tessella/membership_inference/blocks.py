@@ -1,5 +1,6 @@
 """Who is a member: coins flipped over blocks of video, so that neither side has frames that are nearly the other's."""
 
+import re
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,12 @@ class Frame(NamedTuple):
 
     sequence: str
     time: float
+
+
+def frame_of(name: str) -> Frame:
+    """The video is what is before the last number of a name, the time is that number; none: a video of one frame."""
+    found = re.fullmatch(r"(.*?)(\d+)", name)
+    return Frame(found[1], int(found[2])) if found else Frame(name, 0)
 
 
 def blocks(frames: Sequence[Frame], length: float, buffer: float) -> Int[np.ndarray, " images"]:

@@ -15,6 +15,9 @@ Members = Bool[np.ndarray, "models images"]
 Scores = Float[np.ndarray, " images"]
 Spread = Literal["shared", "own"]
 
+SEVERAL = ("logit", "logit, lowest 5%", "logit at boundaries", "entropy")
+"""What the likelihood ratio of several signals takes: the mean, the hardest pixels, edges, and how sure it is."""
+
 
 def lira(
     signals: Float[np.ndarray, "models images signals"],

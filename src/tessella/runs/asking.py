@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tessella.datasets import SegmentationDataset
 from tessella.datasets.loading import Batch, evaluation_loader
@@ -28,6 +28,10 @@ MAP_SIZE = (45, 60)
 """Of what the learned attack looks at: an eighth of CamVid's 360x480, as the authors' is of their images."""
 
 
+KEY = ("side", "id", "content", "labels")
+"""Of what is kept: the data set, the image's name, and what its file and its labels hold."""
+
+
 def silent(batches: Iterable[Batch], name: str, total: int) -> Iterable[Batch]:
     """No progress is shown."""
     return batches
@@ -44,7 +48,7 @@ class Kept:
         lines = path.read_text().split("\n")[:-1] if path.exists() else []  # the last may be half a line
         try:
             first, *rows = map(json.loads, lines or [json.dumps(head)])
-            self.known = {(row["side"], row["id"], row["content"]): row for row in rows}
+            self.known = {tuple(row[name] for name in KEY): row for row in rows}
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}: is damaged; remove it and audit again") from error
         if first != head:
@@ -52,7 +56,7 @@ class Kept:
         write_bytes(path, "".join(json.dumps(row) + "\n" for row in (head, *self.known.values())).encode())
 
     def find(self, key: Row) -> Row | None:
-        return self.known.get((key["side"], key["id"], key["content"]))
+        return self.known.get(tuple(key[name] for name in KEY))
 
     def add(self, row: Row) -> Row:
         with self.path.open("a") as file:
@@ -78,7 +82,12 @@ def ask_all(
     rows = []
     drawn = None if maps is None else _open_maps(maps, len(dataset), len(dataset.classes))
     for place, batch in enumerate(progress(evaluation_loader(dataset), side, len(dataset))):
-        key = {"side": side, "id": batch["id"][0], "content": _content(batch)}
+        key = {
+            "side": side,
+            "id": batch["id"][0],
+            "content": _digest(batch["image"]),
+            "labels": _digest(batch["labels"]) if "labels" in batch else "",
+        }
         row = kept.find(key)
         undrawn = drawn is not None and not drawn[place].any()
         if row is None or undrawn or (label_only and STEADINESS not in row["scores"]):
@@ -114,9 +123,16 @@ def scores_of(rows: list[Row], name: str) -> np.ndarray:
     return np.array([np.nan if row["scores"][name] is None else row["scores"][name] for row in rows])
 
 
-def _content(batch: Batch) -> str:
-    """The same for equal pictures."""
-    return hashlib.blake2b(batch["image"].numpy().tobytes(), digest_size=16).hexdigest()
+def fingerprint_of(path: str) -> str:
+    """The same for the same file, or best checkpoint of a run's folder; of FILE.py:FUNCTION it is the file's."""
+    file = Path(path.split(":")[0])
+    file = file / "checkpoints" / "best.ckpt" if file.is_dir() else file
+    return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest() if file.is_file() else ""
+
+
+def _digest(values: Tensor) -> str:
+    """The same for equal pictures, or labels."""
+    return hashlib.blake2b(values.numpy().tobytes(), digest_size=16).hexdigest()
 
 
 def _open_maps(path: Path, images: int, classes: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from tessella.membership_inference.answers import STEADINESS, utility
 from tessella.membership_inference.assess import assess
 from tessella.membership_inference.black_box import BlackBox, checked
 from tessella.membership_inference.blind import blind_baseline, is_given_away
+from tessella.membership_inference.blocks import blocks, frame_of
 from tessella.membership_inference.owner import owners_test
 from tessella.membership_inference.signals import SIGNALS
 from tessella.membership_inference.statistics import auc, bootstrap_auc, histogram_similarity, roc
@@ -29,19 +30,24 @@ from tessella.runs.shadows import (
     reference_attacks,
 )
 
-BLOCK = 10
+FRAMES = 10
 """Images of one name and consecutive numbers that are taken together: frames of a video are not independent."""
+
+BLIND_DRAWS = 5
 
 NEEDS = {
     STEADINESS: (STEADINESS, "it was not asked for"),
     "learned, posteriors": ("learned attack", "it needs a shadow model, whose members are known (--shadow)"),
     "RMIA, offline": ("reference models (LiRA, RMIA)", "they need two shadow models or more (--shadow)"),
     "RMIA": (
-        "LiRA and RMIA online",
+        "LiRA and RMIA online, of one signal and of several",
         "they need shadow models that were trained on some of the images of the audit, and others that were not",
     ),
 }
 """By an attack that is run where its kind is: what the kind is called, and what it is left out for lack of."""
+
+RANDOM = ("gaussian", "dropout", "synfeat")
+"""Defences whose noise an attacker may average away."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ def audit(
     shadows: Sequence[ShadowModel] = (),
     attacker_steps: int = 1500,
     label_only: bool = True,
+    block: float | None = None,
     chosen: str = "",
     command: str = "",
     progress: Progress = silent,
@@ -75,8 +82,8 @@ def audit(
     owner: images that an owner suspects to have been used, and others of his that cannot have been. shadows: models
     whose training images are known, for the learned attack and, from two on, those that compare. attacker_steps: of
     training the learned attack's network. label_only: ask nine times more for the attack that needs labels alone.
-    chosen: how the two sides were chosen, for the report.
-    An audit that was interrupted goes on where it stopped.
+    block: length of the blocks of video that are taken together (``blocks_of``). chosen: how the two sides were chosen,
+    for the report. An audit that was interrupted goes on where it stopped.
 
     Raises InputError for images on both sides, empty sides, other classes, and answers that are no posteriors.
     """
@@ -115,10 +122,10 @@ def audit(
         asked = [ask_shadow(each, audited, out, number, progress) for number, each in enumerate(shadows)]
         if attacker_steps:
             of_victim = [np.load(file, mmap_mode="r") for file in maps.values()]
-            compared |= learned_attacks(asked, of_victim, attacker_steps)
+            compared |= learned_attacks(asked, of_victim, attacker_steps, out)
         if len(shadows) >= FEWEST:
             compared |= reference_attacks(rows["members"] + rows["nonmembers"], asked)
-    result = _judge(victim, rows, compared, chosen, command)
+    result = _judge(victim, rows, compared, block, chosen, command)
     result["shadows"] = [
         {"model": each.description, "images": [len(each.members), len(each.nonmembers)]} for each in shadows
     ]
@@ -126,17 +133,22 @@ def audit(
     return result
 
 
-def blocks_of(ids: Sequence[str], length: int = BLOCK) -> list[str]:
-    """Images whose names differ in a last number alone are a video; so many consecutive ones are a block."""
+def blocks_of(ids: Sequence[str], length: float | None = None) -> list[str]:
+    """Images whose names differ in a last number alone are a video, which is cut into blocks.
+
+    length: of a block, in the unit of that number; ``FRAMES`` images that follow one another where not given.
+    """
+    if length is not None:
+        return [str(block) for block in blocks([frame_of(id_) for id_ in ids], length, buffer=0)]
     videos: dict[str, list[str]] = {}
     for id_ in sorted(ids):
         videos.setdefault(id_.rstrip("0123456789"), []).append(id_)
-    block = {
-        id_: f"{video}{place // length}"
+    found = {
+        id_: f"{video}{place // FRAMES}"
         for video, frames in videos.items()
         for place, id_ in enumerate(frames)
     }
-    return [block[id_] for id_ in ids]
+    return [found[id_] for id_ in ids]
 
 
 def _own_images(shadows: Sequence[ShadowModel]) -> dict[str, SegmentationDataset]:
@@ -147,29 +159,37 @@ def _own_images(shadows: Sequence[ShadowModel]) -> dict[str, SegmentationDataset
     }
 
 
-def _judge(victim: Victim, rows: dict[str, list[Row]], compared: Scores, chosen: str, command: str) -> Row:
-    """compared: scores of the attacks that have the help of shadow models."""
+def _judge(
+    victim: Victim,
+    rows: dict[str, list[Row]],
+    compared: Scores,
+    length: float | None,
+    chosen: str,
+    command: str,
+) -> Row:
+    """compared: scores of the attacks that have the help of shadow models. length: of blocks."""
     sides = rows["members"], rows["nonmembers"]
-    blocks = [blocks_of([row["id"] for row in side]) for side in sides]
+    of_sides = [blocks_of([row["id"] for row in side], length) for side in sides]
     names = [name for name in (*SIGNALS, STEADINESS) if all(name in row["scores"] for row in chain(*sides))]
     scores = {name: [scores_of(side, name) for side in sides] for name in names}
     scores |= {name: np.split(found, [len(sides[0])]) for name, found in compared.items()}
     # Of so many attacks one finds something by chance: for the verdict each must be surer.
     among = 1 - 0.05 / len(scores)
-    attacks = {name: _attack(found, blocks, among) for name, found in scores.items()}
+    attacks = {name: _attack(found, of_sides, among) for name, found in scores.items()}
     best = best_attack(attacks)
-    blind = _blind(sides, blocks)
+    blind = _blind(sides, of_sides)
     confidences = [side[~np.isnan(side)] for side in scores["confidence"]]
     result = {
         "victim": victim.description,
         "chosen": chosen,
         "command": command,
         "images": {name: len(side) for name, side in rows.items()},
-        "blocks": [len(set(side)) for side in blocks],
+        "blocks": [len(set(side)) for side in of_sides],
+        "block_length": length,
         "verdict": verdict(blind, attacks),
         "blind": blind,
         "attacks": attacks,
-        "not_run": _not_run(attacks),
+        "not_run": _not_run(attacks, rows, victim.description),
         "surest_of": {"attack": best, "members": _surest(sides[0], scores[best]) if best else []},
         "confidences": {
             name: np.histogram(side, 100, (0, 1))[0].tolist()
@@ -181,7 +201,7 @@ def _judge(victim: Victim, rows: dict[str, list[Row]], compared: Scores, chosen:
         **environment(),
     }
     if "suspected" in rows:
-        result["owners_test"] = _owner(rows["suspected"], rows["held out"])
+        result["owners_test"] = _owner(rows["suspected"], rows["held out"], length)
     return result
 
 
@@ -210,8 +230,19 @@ def verdict(blind: Row, attacks: dict[str, Row]) -> str:
     )
 
 
-def _not_run(attacks: dict[str, Row]) -> dict[str, str]:
-    return {kind: why for attack, (kind, why) in NEEDS.items() if attack not in attacks}
+def _not_run(attacks: dict[str, Row], rows: dict[str, list[Row]], victim: str) -> dict[str, str]:
+    left_out = {kind: why for attack, (kind, why) in NEEDS.items() if attack not in attacks}
+    if "suspected" not in rows:
+        left_out["the owner's test"] = "no images of an owner were given (--owner)"
+    if " behind " in victim and "RMIA, offline" in attacks:
+        left_out["attackers who do not know of the defence"] = (
+            "the shadows are behind it too; tessella audit game has both"
+        )
+    if any(name in victim.partition(" behind ")[2] for name in RANDOM) and "averaged" not in victim:
+        left_out["the mean answer to nearly equal copies"] = (
+            "it was not asked for (--defence averaged=16 after the others)"
+        )
+    return left_out
 
 
 def best_attack(attacks: dict[str, Row]) -> str:
@@ -232,13 +263,15 @@ def _surest(members: list[Row], scores: Sequence[np.ndarray]) -> list[Row]:
 
 
 def _blind(sides: Sequence[list[Row]], blocks: Sequence[list[str]]) -> Row:
+    """The worst of several ways to put blocks into folds."""
     described = np.array([row["seen"] for side in sides for row in side])
     is_member = np.repeat([True, False], [len(side) for side in sides])
     folds = [f"{number} {block}" for number, side in enumerate(blocks) for block in side]
     try:
-        estimate = blind_baseline(described, is_member, folds)
+        draws = [blind_baseline(described, is_member, folds, seed) for seed in range(BLIND_DRAWS)]
     except InputError as error:
         return {"auc": None, "given_away": None, "why": str(error)}
+    estimate = max(draws, key=lambda draw: draw.low)
     return {"auc": estimate._asdict(), "given_away": is_given_away(estimate)}
 
 
@@ -280,9 +313,12 @@ def _classes(names: Sequence[str], sides: Sequence[list[Row]]) -> list[Row]:
     return table
 
 
-def _owner(suspected: list[Row], held_out: list[Row]) -> Row:
-    """By the mean logit: one test, chosen beforehand."""
+def _owner(suspected: list[Row], held_out: list[Row], length: float | None) -> Row:
+    """By the mean logit: one test, chosen beforehand. No p-value where the pictures alone tell his two sides apart."""
     require_apart({"suspected": suspected, "held out": held_out}, "suspected", "held out")
-    blocks = [blocks_of([row["id"] for row in side]) for side in (suspected, held_out)]
-    found = owners_test(scores_of(suspected, "logit"), scores_of(held_out, "logit"), *blocks)
-    return {**found._asdict(), "images": [len(suspected), len(held_out)]}
+    sides = suspected, held_out
+    of_sides = [blocks_of([row["id"] for row in side], length) for side in sides]
+    found = owners_test(scores_of(suspected, "logit"), scores_of(held_out, "logit"), *of_sides)
+    blind = _blind(sides, of_sides)
+    p_value = None if blind["given_away"] else found.p_value
+    return {"p_value": p_value, "auc": found.auc, "images": [len(side) for side in sides], "blind": blind}

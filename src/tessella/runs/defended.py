@@ -15,6 +15,7 @@ from tessella.membership_inference.defences import (
     Temperature,
     TopK,
 )
+from tessella.membership_inference.near_copies import Averaged
 from tessella.runs.synfeat import synthetic_features
 from tessella.runs.user_code import load_function
 
@@ -36,7 +37,8 @@ def defended(
 
     network: that answers, whose dropout is a defence. generator: for SynFeat, which asks the network itself and so must
     come first: a run of tessella train, or FILE.py:FUNCTION that makes its encode, decode and generate of the network.
-    secret: that noise is drawn from. trusted: packages whose classes the generator's run may name.
+    secret: that noise is drawn from; no two models should share one. trusted: packages whose classes the generator's
+    run may name. Last may stand "averaged", which is no defence but what an attacker does about noise.
 
     Raises InputError for a name or strength that there is not, and SynFeat without a generator.
     """
@@ -53,6 +55,7 @@ def defended(
     undefended = black_box
     known: dict[str, tuple[Callable[..., BlackBox], Callable[[str], float]]] = {
         "argmax": (Argmax, float),
+        "averaged": (Averaged, int),
         "dropout": (lambda box, ratio=0.9: Dropout(box, network, ratio, secret), float),
         "gaussian": (lambda box, variance=0.5: Gaussian(box, variance, secret), float),
         "rounded": (Rounded, int),
@@ -64,6 +67,8 @@ def defended(
         name, equals, strength = text.replace(":", "=").partition("=")
         if name not in known:
             raise InputError(f"--defence {text}: choose {', '.join(known)}")
+        if isinstance(black_box, Averaged):
+            raise InputError(f"--defence {text}: averaged is what the attacker does; give it last")
         build, number = known[name]
         if equals and build is Argmax:
             raise InputError(f"--defence {text}: argmax has no strength")

@@ -5,7 +5,6 @@ every model can then be the victim, and the others what an attacker compares it 
 """
 
 import json
-import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
@@ -20,9 +19,9 @@ import torch
 from tessella.datasets import Joined, Listed
 from tessella.errors import InputError
 from tessella.membership_inference.black_box import checked
-from tessella.membership_inference.blocks import DROPPED, Frame, blocks, coin_flips
+from tessella.membership_inference.blocks import DROPPED, blocks, coin_flips, frame_of
 from tessella.networks.normalized import Normalized
-from tessella.runs.asking import Kept, Row, ask_all, fingerprint
+from tessella.runs.asking import Kept, Row, ask_all, fingerprint, fingerprint_of
 from tessella.runs.configuration import from_json, to_json
 from tessella.runs.defended import defended, is_code
 from tessella.runs.environment import write_json
@@ -106,12 +105,6 @@ def draw(game: Game, out: Path) -> Draw:
             path.write_text("".join(f"{found.ids[i]}\n" for i in np.flatnonzero(chosen)))
     write_json(file, description)
     return found
-
-
-def frame_of(name: str) -> Frame:
-    """The video is what is before the last number of a name, the time is that number; none: a video of one frame."""
-    found = re.fullmatch(r"(.*?)(\d+)", name)
-    return Frame(found[1], int(found[2])) if found else Frame(name, 0)
 
 
 def play(
@@ -231,7 +224,7 @@ def ask_model(
     pool = Joined([game.config.dataset(game.data, split) for split in _splits(game.config)])
     head = {"weights": fingerprint(victim.network)}
     if defence.startswith("synfeat"):
-        head["generator"] = _generator(game, model)
+        head["generator"] = fingerprint_of(_generator(game, model))
     twin = answers_file(out, model, "last")
     if checkpoint == "best" and not file.exists() and twin.read_text().startswith(json.dumps(head) + "\n"):
         shutil.copyfile(twin, file)  # the best was the last
@@ -242,6 +235,7 @@ def ask_model(
         victim.network,
         defence.split("+") if defence else [],
         _generator(game, model),
+        secret=f"of model {model}".encode(),  # an attacker does not know the victim's
         trusted=trusted,
     )
     black_box = checked(protected, len(pool.classes))

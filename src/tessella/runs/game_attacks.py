@@ -14,16 +14,13 @@ from tessella.membership_inference.blind import blind_scores
 from tessella.membership_inference.blocks import DROPPED
 from tessella.membership_inference.game import GameAssessment, assess_game
 from tessella.membership_inference.learned import Kind
-from tessella.membership_inference.reference import lira, rmia
+from tessella.membership_inference.reference import SEVERAL, lira, rmia
 from tessella.membership_inference.signals import AT_POINTS, POINTS, SIGNALS
 from tessella.membership_inference.statistics import Estimate, histogram_similarity
 from tessella.runs.asking import Row, scores_of
 from tessella.runs.environment import environment, write_json
 from tessella.runs.game import CHECKPOINTS, Checkpoint, Draw, answers_file
 from tessella.runs.game_learned import learned_scores
-
-SEVERAL = ("logit", "logit, lowest 5%", "logit at boundaries", "entropy")
-"""What the likelihood ratio of several signals takes: the mean, the hardest pixels, edges, and how sure it is."""
 
 KINDS: tuple[Kind, ...] = ("posteriors", "posteriors alone", "loss")
 

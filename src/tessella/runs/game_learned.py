@@ -1,15 +1,13 @@
 """The learned attack in a game: its shadows are half of the models, its victims the other half, and the reverse."""
 
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from tessella.membership_inference.blocks import DROPPED
 from tessella.membership_inference.learned import Attacker, Kind
 from tessella.runs.game import answers_file, maps_file
-from tessella.runs.learned import Scores, Shadow, attacker_of, new_attacker, scores_by
+from tessella.runs.learned import Scores, Shadow, attacker_of, kept_attacker, scores_by
 from tessella.scenes.files import npz, write_bytes
 
 
@@ -51,30 +49,25 @@ def trained(
 ) -> Attacker:
     """The attacker whose shadows are every second model from ``half`` on, taken from the disk if it is there."""
     models = range(half, len(members), 2)
-    heads = [_head(out, model, defence) for model in models]
-    file = out / "learned" / f"{kind}_{steps}{'_' if defence else ''}{defence}_{half}.pt"
-    if file.exists():
-        saved = torch.load(file, weights_only=True)
-        if saved["heads"] == heads:
-            attacker = new_attacker(kind, _maps(out, half, defence).shape[1])
-            attacker.load_state_dict(saved["state"])
-            return attacker.eval()
-    attacker = attacker_of(
-        [
+
+    def train() -> Attacker:
+        shadows = [
             Shadow(
                 _maps(out, model, defence),
                 np.flatnonzero(members[model] & kept),
                 np.flatnonzero(~members[model] & kept),
             )
             for model in models
-        ],
+        ]
+        return attacker_of(shadows, kind, steps)
+
+    return kept_attacker(
+        out / "learned" / f"{kind}_{steps}{'_' if defence else ''}{defence}_{half}.pt",
+        [_head(out, model, defence) for model in models],
         kind,
-        steps,
+        _maps(out, half, defence).shape[1],
+        train,
     )
-    content = BytesIO()
-    torch.save({"heads": heads, "state": attacker.state_dict()}, content)
-    write_bytes(file, content.getvalue())
-    return attacker
 
 
 def _maps(out: Path, model: int, defence: str) -> np.ndarray:

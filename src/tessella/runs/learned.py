@@ -1,13 +1,16 @@
 """The learned attack: trained on shadow models whose members are known, then asked about another model's answers."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tessella.membership_inference.learned import Attacker, Kind, channels_of, score_images, tempered
+from tessella.scenes.files import write_bytes
 from tessella.training.attacker import train_attacker
 
 CROP = (24, 24)
@@ -54,6 +57,26 @@ def attacker_of(shadows: Sequence[Shadow], kind: Kind, steps: int, seed: int = 0
         steps=steps,
         seed=seed,
     )
+    return attacker
+
+
+def kept_attacker(
+    file: Path, head: Any, kind: Kind, channels: int, train: Callable[[], Attacker]
+) -> Attacker:
+    """The attacker of ``file`` if it was trained on what ``head`` says; otherwise a new one, which is kept there.
+
+    channels: of the maps.
+    """
+    if file.exists():
+        saved = torch.load(file, weights_only=True)
+        if saved["head"] == head:
+            attacker = new_attacker(kind, channels)
+            attacker.load_state_dict(saved["state"])
+            return attacker.eval()
+    attacker = train()
+    content = BytesIO()
+    torch.save({"head": head, "state": attacker.state_dict()}, content)
+    write_bytes(file, content.getvalue())
     return attacker
 
 
