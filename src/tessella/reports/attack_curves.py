@@ -17,8 +17,8 @@ DASHED = (0, (4, 3))
 LOWEST = 1e-3
 """Of logarithmic axes."""
 
-COLUMNS = 4
-"""Defences beside one another."""
+COLUMNS = 5
+"""Defences beside one another, at most."""
 
 
 def precisions(
@@ -65,8 +65,8 @@ def draw_behind(
     """
     without, *defences = behind
     bands = -(-len(defences) // columns)
-    columns = min(columns, len(defences))
-    figure = Figure(figsize=(0.5 + 2.4 * columns, 3.9 * bands), layout="constrained")
+    columns = -(-len(defences) // bands)
+    figure = Figure(figsize=(0.4 + 2.2 * columns, 3.7 * bands), layout="constrained")
     cells = figure.subplots(2 * bands, columns, squeeze=False)
     for place in range(bands * columns):
         upper, lower = (cells[2 * (place // columns) + row, place % columns] for row in (0, 1))

@@ -35,12 +35,10 @@ def write_game(folder: Path) -> Path:
         checkpoints = result["checkpoints"]
         attacks = sorted(checkpoints["last"]["attacks"].items(), key=_area, reverse=True)
         defences = _defences(result)
-        sides = result.get("sides", {"members": 1, "nonmembers": 1})  # chance gives either side a half
-        share = sides["members"] / sum(sides.values())
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{file}: is missing or damaged ({error}); play the game again") from error
     drawn = [(name, attack["curve"]) for name, attack in attacks if "curve" in attack][:SHOWN]
-    compared = _compared(defences)
+    behind = curves_behind(result)
     confidences = checkpoints["last"].get("confidences")
     return save_page(
         "game.html",
@@ -48,13 +46,13 @@ def write_game(folder: Path) -> Path:
         result=result,
         attacks=attacks,
         names=NAMES,
-        curves=inline_svg(draw_curves(drawn, share), CURVES) if drawn else "",
+        curves=inline_svg(draw_curves(drawn, _share(result)), CURVES) if drawn else "",
         areas=inline_svg(draw_areas(checkpoints, [name for name, _ in attacks]), "AUC of every attack"),
         drawn=[name for name, _ in drawn],
         defences=defences,
         learned=LEARNED in defences[0]["attacks"],
-        compared=compared,
-        behind=inline_svg(draw_behind(_curves(defences), compared, share), BEHIND) if compared else "",
+        compared=_compared(defences),
+        behind=inline_svg(behind, BEHIND) if behind else "",
         confidences=inline_svg(draw_confidences(*confidences.values()), CONFIDENCES) if confidences else "",
         similarity=float(np.mean(checkpoints["last"]["similarity_of_confidences"])),
         classes=sorted(result.get("classes", []), key=_area_of_class, reverse=True),
@@ -136,19 +134,28 @@ def _defences(result: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
+def curves_behind(result: dict[str, Any]) -> Figure | None:
+    """Of ``COMPARED`` behind each defence; None where there is no defence, or no curve."""
+    defences = _defences(result)
+    compared = _compared(defences)
+    curves = {
+        row["name"]: {attack: row["attacks"][attack]["curve"] for attack in compared} for row in defences
+    }
+    return draw_behind(curves, compared, _share(result)) if compared else None
+
+
+def _share(result: dict[str, Any]) -> float:
+    """Of members; of older results it is not told, and chance gives either side a half."""
+    sides = result.get("sides", {"members": 1, "nonmembers": 1})
+    return float(sides["members"] / sum(sides.values()))
+
+
 def _compared(defences: list[dict[str, Any]]) -> list[str]:
-    """Those that have a curve behind every defence, if there are any; no figure otherwise."""
+    """Attacks that have a curve behind every defence, if there are any defences."""
     has = [
         attack for attack in COMPARED if all("curve" in row["attacks"].get(attack, {}) for row in defences)
     ]
     return has if len(defences) > 1 else []
-
-
-def _curves(defences: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {
-        row["name"]: {name: attack["curve"] for name, attack in row["attacks"].items() if "curve" in attack}
-        for row in defences
-    }
 
 
 def _area_of_class(row: dict[str, Any]) -> float:

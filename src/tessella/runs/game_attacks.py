@@ -160,7 +160,7 @@ def _not_run(last: Row, behind: dict[str, Row], private: bool) -> dict[str, str]
             if "learned, posteriors" in attacks
             else {"learned attack": "it was left out (--attacker-steps 0)"}
         ),
-        **({"behind defences": ", ".join(beyond)} if beyond else {}),
+        **({"behind defences": "; ".join(beyond)} if beyond else {}),
         "near-copies of an image": "models were asked about each image as it is; an average over copies that differ a "
         "little may undo noise",
         "attackers with another network or other data": "those here have models of the same recipe, trained on other "
