@@ -15,9 +15,9 @@ data, rendered streets, and never asks; it is tested on all images. Each row is 
 what is there is not repeated. Defences are those behind which the game's models were asked; attackers do not know of
 them.
 
-The figure has a panel for each adversary: the AUC of images against the mean IoU that each defence leaves the victims on
-images that they were not trained on, which is in RESULT, the ``game_result.json`` of a game asked behind these defences.
-Of figures 7.5 and 7.6 the table has the precision at a recall of 0.8 alone: scores of images are not kept.
+The figure has a panel for each adversary: the AUC of images against the mean IoU that each defence leaves the victims
+on images that they were not trained on, which is in RESULT, the ``game_result.json`` of a game asked behind these
+defences. Of figures 7.5 and 7.6 the table has the precision at a recall of 0.8 alone: scores of images are not kept.
 """
 
 import argparse

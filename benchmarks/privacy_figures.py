@@ -5,14 +5,14 @@
     python benchmarks/privacy_figures.py maps GAME DATA OUT.png [--defences ...]
     python benchmarks/privacy_figures.py segmentations GAME DATA OUT.png [--defences ...]
 
-"curves": of RMIA behind each defence that the game was asked behind, and of the learned attack where the game has one,
-true against false positive rates (logarithmic axes), and precision against recall (7.5 and 7.6), blue and orange,
-grey without a defence; GAME is the game's
-folder or its ``game_result.json``. "histograms": the mean confidence of each image (7.7) and the logit that the attacker gives it (7.8), of members and
-others of all victims; what they share is the intersection of the two histograms, in a hundred bins from the smallest
-value to the largest. "maps": where the attacker looks on members of the first victim (7.9), red for a member, blue
-against. "segmentations": images that it was not trained on, their truth, and what it says
-behind each defence, with pixel accuracy and mean IoU (7.10). The last two show the data, and go where you say.
+"curves": of RMIA behind each defence that the game was asked behind (blue), and of the learned attack where the game
+has one (orange), true against false positive rates on logarithmic axes, and precision against recall (7.5 and 7.6);
+grey without a defence; GAME is the game's folder or its ``game_result.json``. "histograms": the mean confidence of each
+image (7.7) and the logit that the attacker gives it (7.8), of members and others of all victims; what they share is the
+intersection of the two histograms, in a hundred bins from the smallest value to the largest. "maps": where the attacker
+looks on members of the first victim (7.9), red for a member, blue against. "segmentations": images that it was not
+trained on, their truth, and what it says behind each defence, with pixel accuracy and mean IoU (7.10). The last two
+show the data, and go where you say.
 Attackers are those of ``tessella audit game``: they know of a defence.
 """
 
