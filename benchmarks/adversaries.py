@@ -1,4 +1,4 @@
-"""The two adversaries of the thesis (section 7.2) on the models of a CamVid game: figures 7.5, 7.6, 7.11 and 7.12.
+"""The two adversaries of the thesis (section 7.2) on the models of a CamVid game: figures 7.11 and 7.12, and a table.
 
     tessella audit game camvid_game --data CAMVID --models 8 --out GAME
     tessella scenes render street --out STREETS --sequences train=300,val=300
@@ -6,6 +6,7 @@
     python benchmarks/adversaries.py GAME --data CAMVID --victims 0 1 2 --defences argmax gaussian=0.5
     python benchmarks/adversaries.py GAME --data STREETS --stranger STRANGER --defences argmax gaussian=0.5
     python benchmarks/adversaries.py GAME                       # the table of what is there
+    python benchmarks/adversaries.py --figure RESULT OUT.png    # AUC against mean IoU, of what is there
 
 A1 may query a victim and knows its network: half of the blocks that it was not trained on are the queries, and a shadow
 is trained on the more confident half of these images, for as many steps as the victim, and for half as many; it is
@@ -13,6 +14,10 @@ tested on the victim's members and on those blocks of the others that are no que
 data, rendered streets, and never asks; it is tested on all images. Each row is a file under ``results/adversaries/``;
 what is there is not repeated. Defences are those behind which the game's models were asked; attackers do not know of
 them.
+
+The figure has a panel for each adversary: the AUC of images against the mean IoU that each defence leaves the victims
+on images that they were not trained on, which is in RESULT, the ``game_result.json`` of a game asked behind these
+defences. Of figures 7.5 and 7.6 the table has the precision at a recall of 0.8 alone: scores of images are not kept.
 """
 
 import argparse
@@ -25,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from tessella.datasets import Joined, Listed, SegmentationDataset
 from tessella.membership_inference.black_box import checked
@@ -32,6 +38,7 @@ from tessella.membership_inference.blocks import DROPPED
 from tessella.membership_inference.game import assess_game
 from tessella.membership_inference.learned import Kind, matching_temperature, mean_confidence
 from tessella.recipes.camvid import camvid_game
+from tessella.reports.style import SERIES, SMALL, style_axes
 from tessella.runs.asking import Kept, ask_all, fingerprint
 from tessella.runs.audit import Victim
 from tessella.runs.environment import environment, write_json
@@ -54,13 +61,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("game", type=Path)
+    parser.add_argument("game", type=Path, nargs="?")
+    parser.add_argument("--figure", type=Path, nargs=2, metavar=("RESULT", "OUT.png"))
     parser.add_argument("--data", type=Path, help="CamVid, or with --stranger the rendered streets")
     parser.add_argument("--victims", type=int, nargs="+", help="those that A1 attacks")
     parser.add_argument("--steps", type=int, nargs="+", default=[1500, 750], help="of A1's shadows")
     parser.add_argument("--stranger", type=Path, help="A2's shadow")
     parser.add_argument("--defences", nargs="*", default=[])
     options = parser.parse_args()
+    if options.figure:
+        figure(json.loads(options.figure[0].read_text()), results(), options.figure[1])
+        return
+    if options.game is None:
+        parser.error("give GAME or --figure")
     draw = read_game(options.game)[1]
     if options.stranger:
         shadow = stranger(options.stranger, options.data)
@@ -187,14 +200,73 @@ def table() -> str:
     lines = ["| adversary | sees | defence | victims | " + " | ".join(f"{level}: AUC" for level in LEVELS)]
     lines[0] += " | image: precision at recall 0.8 |"
     lines.append("|---" * (5 + len(LEVELS)) + "|")
-    for file in sorted(RESULTS.glob("*.json")):
-        result = json.loads(file.read_text())
+    for result in results():
         areas = [result["levels"][level]["auc"] for level in LEVELS]
         cells = [f"{a['value']:.2f} ({a['low']:.2f} to {a['high']:.2f})" for a in areas]
         cells.append(f"{result['levels']['image']['precision_at_recall_0.8']['value']:.2f}")
         head = (result["adversary"], result["kind"], result["defence"], str(len(result["victims"])))
         lines.append("| " + " | ".join((*head, *cells)) + " |")
     return "\n".join(lines)
+
+
+def results() -> list[dict[str, Any]]:
+    return [json.loads(file.read_text()) for file in sorted(RESULTS.glob("*.json"))]
+
+
+SHOWN = {"none": "none", "argmax": "argmax", "gaussian=0.5": "noise 0.5", "dropout=0.9": "dropout 0.9"}
+"""Defences and what they are called in the figure."""
+
+PANELS = {
+    "A1: may ask, has the victim's network": {"A1, 1500 steps": "o", "A1, 750 steps": "s"},
+    "A2: never asks, other network and data": {"A2": "o"},
+}
+"""By title: adversaries and their markers."""
+
+
+def figure(game: dict[str, Any], found: list[dict[str, Any]], out: Path) -> None:
+    drawn = Figure(figsize=(9.6, 4.2), layout="constrained")
+    for axes, (title, markers) in zip(drawn.subplots(1, 2, sharey=True), PANELS.items(), strict=True):
+        style_axes(axes)
+        series = [(name, kind) for name in markers for kind in KINDS]
+        places: dict[str, float] = {}
+        for result in found:
+            if result["adversary"] not in markers:
+                continue
+            defence, name, kind = result["defence"], result["adversary"], result["kind"]
+            places[defence] = mean_iou(game, defence, result["victims"])
+            # Side by side: labels alone have the mean IoU of no defence.
+            beside = 0.6 * (series.index((name, kind)) - (len(series) - 1) / 2)
+            beside += 0.6 * (len(series) + 1) / 2 * ((defence == "none") - (defence == "argmax"))
+            area = result["levels"]["image"]["auc"]
+            spread = [[area["value"] - area["low"]], [area["high"] - area["value"]]]
+            color = SERIES[KINDS.index(kind)]
+            axes.errorbar(
+                places[defence] + beside, area["value"], spread, fmt=markers[name], ms=5, lw=1, color=color,
+                mfc="white" if markers[name] == "s" else color,
+            )  # fmt: skip
+        for defence, place in places.items():
+            side = {"none": "left", "argmax": "right"}.get(defence, "center")
+            gap = {"none": 0.3, "argmax": -0.3}.get(defence, 0.0)
+            axes.text(place + gap, 0.415, SHOWN[defence], ha=side, fontsize=SMALL)
+        for name, marker in markers.items():
+            for kind, color in zip(KINDS, SERIES, strict=False):
+                label = kind if len(markers) == 1 else f"{kind}, {name.removeprefix('A1, ')} of the shadow"
+                mfc = "white" if marker == "s" else color
+                axes.plot([], [], marker, ms=5, color=color, mfc=mfc, label=label)
+        axes.axhline(0.5, color="0.6", lw=0.8, ls=":")
+        axes.set_title(title, fontsize=SMALL + 2)
+        axes.set_xlabel("Mean IoU of the victims on images that they were not trained on")
+        axes.set_xlim(18, 54)
+        axes.set_ylim(0.4, 1)
+        axes.legend(loc="upper left", fontsize=SMALL, frameon=False)
+    drawn.axes[0].set_ylabel("AUC of images, 95% interval")
+    drawn.savefig(out, dpi=130, facecolor="white")
+
+
+def mean_iou(game: dict[str, Any], defence: str, victims: list[int]) -> float:
+    """In percent, of images that the victims were not trained on."""
+    behind = game["checkpoints"]["last"] if defence == "none" else game["defences"][defence]
+    return 100 * float(np.mean([behind["utility"][victim]["nonmembers"]["mean_iou"] for victim in victims]))
 
 
 if __name__ == "__main__":

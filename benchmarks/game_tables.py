@@ -54,7 +54,8 @@ def utility(row: Result, side: str, score: str = "mean_iou") -> float:
 
 
 def defences(result: Result, others: dict[str, Result]) -> str:
-    head = ["defence", "mean IoU of members", "of others", *AWARE, "RMIA, unaware", "confidences shared"]
+    head = ["defence", "mean IoU of members", "of others", *AWARE]
+    head += ["RMIA, unaware", "RMIA, TPR at 1% FPR", "confidences shared"]
     rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name, row in behind(result, others).items():
         cells = [name, f"{utility(row, 'members'):.1f}", f"{utility(row, 'nonmembers'):.1f}"]
@@ -63,6 +64,7 @@ def defences(result: Result, others: dict[str, Result]) -> str:
         ]
         cells += [
             estimate(row.get("unaware", {}).get("RMIA")),
+            estimate(row["attacks"]["RMIA"]["true_positives"]["0.01"]),
             f"{np.mean(row['similarity_of_confidences']):.0%}",
         ]
         rows.append(f"| {' | '.join(cells)} |")

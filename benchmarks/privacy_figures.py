@@ -1,18 +1,23 @@
-"""Figures 7.7 to 7.10 of the thesis, of a game that was played (``tessella audit game``).
+"""Figures 7.5 to 7.10 of the thesis, of a game that was played (``tessella audit game``).
 
+    python benchmarks/privacy_figures.py curves GAME OUT.png
     python benchmarks/privacy_figures.py histograms GAME OUT.png [--defences argmax gaussian=0.5]
     python benchmarks/privacy_figures.py maps GAME DATA OUT.png [--defences ...]
     python benchmarks/privacy_figures.py segmentations GAME DATA OUT.png [--defences ...]
 
-"histograms": the mean confidence of each image (7.7) and the logit that the attacker gives it (7.8), of members and
-others of all victims; what they share is the intersection of the two histograms, in a hundred bins from the smallest
-value to the largest. "maps": where the attacker looks on members of the first victim (7.9), red for a member, blue
-against. "segmentations": images that it was not trained on, their truth, and what it says
-behind each defence, with pixel accuracy and mean IoU (7.10). The last two show the data, and go where you say.
+"curves": of RMIA behind each defence that the game was asked behind (blue), and of the learned attack where the game
+has one (orange), true against false positive rates on logarithmic axes, and precision against recall (7.5 and 7.6);
+grey without a defence; GAME is the game's folder or its ``game_result.json``. "histograms": the mean confidence of each
+image (7.7) and the logit that the attacker gives it (7.8), of members and others of all victims; what they share is the
+intersection of the two histograms, in a hundred bins from the smallest value to the largest. "maps": where the attacker
+looks on members of the first victim (7.9), red for a member, blue against. "segmentations": images that it was not
+trained on, their truth, and what it says behind each defence, with pixel accuracy and mean IoU (7.10). The last two
+show the data, and go where you say.
 Attackers are those of ``tessella audit game``: they know of a defence.
 """
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +33,7 @@ from tessella.membership_inference.statistics import histogram_similarity
 from tessella.metrics.confusion import confusion_matrix, segmentation_scores
 from tessella.pictures import colorize, contact_sheet, legend
 from tessella.recipes.camvid import camvid_game
+from tessella.reports.game import curves_behind
 from tessella.reports.style import SERIES, SMALL, style_axes
 from tessella.runs.asking import scores_of
 from tessella.runs.defended import defended
@@ -40,6 +46,13 @@ STEPS = 1500
 """Of the attackers, as the game has them."""
 
 SPLITS = ("train", "val", "test")
+
+
+def curves(game: Path, out: Path) -> None:
+    figure = curves_behind(json.loads((game / "game_result.json" if game.is_dir() else game).read_text()))
+    if figure is None:
+        raise SystemExit(f"{game}: has no curves behind defences")
+    figure.savefig(out, dpi=100, facecolor="white")
 
 
 def histograms(game: Path, out: Path, defences: Sequence[str]) -> None:
@@ -143,6 +156,7 @@ def main() -> None:
     )
     figures = parser.add_subparsers(dest="figure", required=True)
     for name, paths in (
+        ("curves", ("game", "out")),
         ("histograms", ("game", "out")),
         ("maps", ("game", "data", "out")),
         ("segmentations", ("game", "data", "out")),
@@ -150,10 +164,13 @@ def main() -> None:
         figure = figures.add_parser(name)
         for path in paths:
             figure.add_argument(path, type=Path)
-        figure.add_argument("--defences", nargs="*", default=[])
+        if name != "curves":
+            figure.add_argument("--defences", nargs="*", default=[])
     options = vars(parser.parse_args())
-    options["defences"] = ["", *options["defences"]]
-    {"histograms": histograms, "maps": maps, "segmentations": segmentations}[options.pop("figure")](**options)
+    if "defences" in options:
+        options["defences"] = ["", *options["defences"]]
+    draw = {"curves": curves, "histograms": histograms, "maps": maps, "segmentations": segmentations}
+    draw[options.pop("figure")](**options)
 
 
 if __name__ == "__main__":

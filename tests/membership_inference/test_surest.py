@@ -1,9 +1,10 @@
 """By hand."""
 
 import numpy as np
+import pytest
 
 from tessella.membership_inference.statistics import proportion
-from tessella.membership_inference.surest import surest
+from tessella.membership_inference.surest import moved_by_training, surest
 
 
 def test_the_highest_members_come_first_with_what_calling_them_costs():
@@ -14,3 +15,11 @@ def test_the_highest_members_come_first_with_what_calling_them_costs():
     assert [image.false_positive_rate for image in found] == [proportion(false, 4) for false in (0, 2, 2)]
     assert len(surest(members, nonmembers)) == 4
     assert surest(np.array([np.nan]), nonmembers) == []
+
+
+def test_what_training_moves():
+    members = np.array([[True, False, True], [True, False, False], [False, True, False]])
+    scores = np.array([[1.0, 0.5, np.nan], [0.5, 0.1, 0.2], [0.1, 0.9, 0.4]])
+    trained, others = moved_by_training(scores, members)
+    assert trained == pytest.approx([0.75, 0.9, np.nan], nan_ok=True)
+    assert others == pytest.approx([0.1, 0.3, 0.3])

@@ -10,8 +10,9 @@ from tests.runs.test_end_to_end import TINY, run
 
 from tessella.errors import InputError
 from tessella.reports.game import write_game
+from tessella.runs.defended import defended
 from tessella.runs.game import answers_file, frame_of
-from tessella.runs.game_attacks import attack_game
+from tessella.runs.game_attacks import DEFENCES, attack_game
 
 OVERFITTED = [
     *TINY,
@@ -67,16 +68,86 @@ def test_models_that_learn_by_heart_are_caught(played):
     assert all(draw["low"] < 0.55 for draw in result["checkpoints"]["last"]["blind"])
     behind = result["defences"]["argmax"]
     assert behind["utility"] == result["checkpoints"]["last"]["utility"]
-    assert behind["attacks"]["correct"] == attacks["correct"]
+    for name in behind["attacks"]["correct"].keys() - {
+        "auc_among_attacks"
+    }:  # of which there are fewer behind it
+        assert behind["attacks"]["correct"][name] == attacks["correct"][name]
     compared = {name for name in attacks if name.startswith(("LiRA", "RMIA"))}
     assert behind["unaware"].keys() == {*compared, "learned, posteriors", "learned, posteriors, one patch"}
     assert behind["attacks"].keys() == {
         name for name in attacks if "alone" not in name and ", loss" not in name
     }
+    for found in (result["checkpoints"]["last"], behind):
+        for attack in found["attacks"].values():
+            assert 2 <= len(attack["curve"]["true"]) == len(attack["curve"]["false"]) <= 200
     page = (played / "game.html").read_text()
     assert "RMIA, unaware" in page
     assert "Membership game" in page
     assert "LiRA" in page
+    assert "What each threshold finds" in page
+    assert result["verdict"].startswith("These models give away")
+    assert result["verdict"] in page
+
+
+def test_a_result_says_how_it_came_about_and_what_is_given_away_most(played):
+    result = json.loads((played / "game_result.json").read_text())
+    game = json.loads((played / "game.json").read_text())
+    assert result["command"].startswith("tessella ")
+    assert result["sides"] == {"members": 66, "nonmembers": 66}  # 33 images, in two of four models each
+    for side, count in result["sides"].items():
+        assert sum(result["checkpoints"]["last"]["confidences"][side]) == count
+        assert sum(result["defences"]["argmax"]["confidences"][side]) == count
+    assert result["defences"]["argmax"]["confidences"]["members"][-1] == 66  # labels alone are sure
+    images = result["given_away"]["images"]
+    apart = [row["trained_on"] - row["others"] for row in images]
+    assert apart == sorted(apart, reverse=True)
+    assert apart[0] > 0.5
+    block = dict(zip(game["ids"], game["block"], strict=True))
+    assert len({row["id"] for row in images}) == 10
+    assert all(block[row["id"]] >= 0 for row in images)
+    assert len(result["classes"]) == 11  # of CamVid, of which the pictures show three
+    known = [row for row in result["classes"] if row["auc"]]
+    assert 1 <= len(known) <= 3
+    assert all(row["auc"]["value"] > 0.6 for row in known)
+    assert result["epsilon"]["trials"] == [22, 22]  # eleven blocks
+    assert result["epsilon"]["largest"] == 3
+    page = (played / "game.html").read_text()
+    assert images[0]["id"] in page
+    assert "epsilon" in page
+    assert "How sure models are" in page
+
+
+def test_what_a_game_did_not_try_is_told(played):
+    result = json.loads((played / "game_result.json").read_text())
+    not_run = result["not_run"]
+    assert "--label-only" in not_run["steadiness of labels"]
+    assert "learned attack" not in not_run
+    assert "argmax" not in not_run["other defences"]
+    assert "learned, loss" in not_run["behind defences"]
+    page = (played / "game.html").read_text()
+    assert all(name in page for name in not_run)
+    with pytest.raises(InputError) as refused:
+        defended(lambda images: images, None, ["hope"])
+    assert str(refused.value) == f"--defence hope: choose {', '.join(DEFENCES)}"
+
+
+def test_sides_that_pictures_tell_apart_get_no_verdict(played, tmp_path):
+    """As if what an image shows told which models it is in."""
+    for source in played.glob("model_*"):
+        shutil.copytree(source, tmp_path / source.name)
+    shutil.copy(played / "game.json", tmp_path)
+    game = json.loads((tmp_path / "game.json").read_text())
+    for file in tmp_path.glob("model_00/answers_*.jsonl"):
+        head, *lines = file.read_text().splitlines()
+        rows = [json.loads(line) for line in lines]
+        for row in rows:
+            place = game["ids"].index(row["id"])
+            row["seen"] = [float(place in members) for members in game["members"]]
+        file.write_text("\n".join([head, *map(json.dumps, rows)]) + "\n")
+    result = attack_game(tmp_path, 0)
+    assert result["verdict"].startswith("No verdict: ")
+    assert result["verdict"] in write_game(tmp_path).read_text()
+    assert "learned attack" in result["not_run"]
 
 
 def test_every_block_is_in_half_of_the_models(played):
@@ -91,7 +162,7 @@ def test_every_block_is_in_half_of_the_models(played):
         assert sum(map(len, lists)) == len(set.union(*lists)) == 36
 
 
-def test_a_game_goes_on_where_it_stopped(played, data, tmp_path):
+def test_a_game_goes_on_where_it_stopped(played, data, tmp_path, capsys):
     out = tmp_path / "game"
     shutil.copytree(played, out)
     # As a kill leaves it: half a line of answers, and a model that is to be trained anew.
@@ -109,7 +180,9 @@ def test_a_game_goes_on_where_it_stopped(played, data, tmp_path):
     # A training is not repeated to the last bit on every machine: what the new model was trained on is the same.
     lists = [(folder / "model_03" / "lists" / "members.txt").read_text() for folder in (played, out)]
     assert lists[0] == lists[1]
-    assert json.loads((out / "game_result.json").read_text())["models"] == 4
+    result = json.loads((out / "game_result.json").read_text())
+    assert result["models"] == 4
+    assert capsys.readouterr().out.splitlines()[-1] == result["verdict"]
 
 
 @pytest.mark.filterwarnings("default")  # of Dask's own

@@ -1,6 +1,7 @@
 """tessella audit game: many models of one recipe, each trained on its own half, each attacked with the others' help."""
 
 import argparse
+import shlex
 import sys
 
 import torch
@@ -55,7 +56,9 @@ def run(options: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         print("tessella: what is finished stays; the same command goes on from there", file=sys.stderr)
         raise
-    result = attack_game(out, options.attacker_steps, options.defence)
+    command = shlex.join(["tessella", *sys.argv[1:]])
+    result = attack_game(out, options.attacker_steps, options.defence, command)
     for name, attack in result["checkpoints"]["last"]["attacks"].items():
         print(f"{name:32} AUC {attack['auc']['value']:.3f}")
     print(f"Report: {write_game(out)}")
+    print(result["verdict"])

@@ -1,6 +1,6 @@
 """How well an attack does when every model of a game is its victim in turn."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from tessella.errors import InputError
 from tessella.membership_inference.assess import RATES
+from tessella.membership_inference.blind import is_given_away
 from tessella.membership_inference.blocks import DROPPED
 from tessella.membership_inference.statistics import (
     FEWEST_ABOVE,
@@ -23,6 +24,9 @@ Scores = Float[np.ndarray, "models images"]
 
 RECALL = 0.8
 
+CURVE_POINTS = 160
+"""Of a curve that is kept: more draw the same line."""
+
 
 @dataclass(frozen=True)
 class GameAssessment:
@@ -31,10 +35,12 @@ class GameAssessment:
     aucs: of each victim. balanced_accuracy, precision, recall, true_positives, false_positives: by thresholds from the
     other victims, where an attacker who trains models of his own would find his: the best one, that of a recall of 0.8
     (precision and recall), those of rates asked for; None is what too few non-members cannot resolve.
-    curve: over all victims' scores.
+    auc_among_attacks: the same AUC with an interval that holds for all of so many attacks together.
+    curve: over all victims' scores, ``thinned``.
     """
 
     auc: Estimate
+    auc_among_attacks: Estimate
     aucs: tuple[float, ...]
     balanced_accuracy: Estimate
     precision: Estimate
@@ -49,12 +55,14 @@ def assess_game(
     members: Bool[np.ndarray, "models images"],
     block: Int[np.ndarray, " images"],
     *,
+    among: int = 1,
     rounds: int = 1000,
     seed: int = 0,
 ) -> GameAssessment:
     """scores: of each image when each model is the victim, larger for likelier members; nan where there is none.
 
-    block: what is drawn together, whole blocks being members or not; images of ``DROPPED`` are left out.
+    block: what is drawn together, whole blocks being members or not; images of ``DROPPED`` are left out. among: how
+    many attacks are tried, of which one finds something by chance.
 
     Raises InputError where a victim has scores of one side alone.
     """
@@ -70,9 +78,7 @@ def assess_game(
 
     def mean(of_victim: Callable[[int], np.ndarray]) -> Estimate:
         """of_victim: [1 + rounds] values."""
-        values = np.nanmean([of_victim(victim) for victim in victims], axis=0)
-        low, high = np.nanquantile(values[1:], [0.025, 0.975])
-        return Estimate(float(values[0]), float(low), float(high))
+        return _interval(np.nanmean([of_victim(victim) for victim in victims], axis=0))
 
     def share(victim: int, which: np.ndarray, threshold: float) -> np.ndarray:
         """Of ``which`` images those that are called members, in every draw."""
@@ -112,8 +118,10 @@ def assess_game(
         else None
         for rate in RATES
     }
+    areas = np.nanmean([_auc(scores[v], inside[v], outside[v], block, weights) for v in victims], axis=0)
     return GameAssessment(
-        auc=mean(lambda v: _auc(scores[v], inside[v], outside[v], block, weights)),
+        auc=_interval(areas),
+        auc_among_attacks=_interval(areas, among),
         aucs=tuple(auc(scores[v][inside[v]], scores[v][outside[v]]) for v in victims),
         balanced_accuracy=mean(
             lambda v: (share(v, inside[v], best[v]) + 1 - share(v, outside[v], best[v])) / 2
@@ -122,8 +130,59 @@ def assess_game(
         recall=mean(lambda v: share(v, inside[v], recalled[v])),
         true_positives={rate: pair[0] if pair else None for rate, pair in rates.items()},
         false_positives={rate: pair[1] if pair else None for rate, pair in rates.items()},
-        curve=roc(scores[inside], scores[outside]),
+        curve=thinned(roc(scores[inside], scores[outside])),
     )
+
+
+def thinned(curve: Curve, points: int = CURVE_POINTS) -> Curve:
+    """At most so many points of a curve: its ends, evenly many between, and some of false positive rates as many times
+    apart as the next ones.
+
+    Of equal rates among these it is the point of the most members found, so that what few false positives give is as it
+    was.
+    """
+    count = len(curve.thresholds)
+    if count <= points:
+        return curve
+    false = curve.false_positive_rate
+    rates = np.append(0, np.geomspace(false[false > 0].min(), 1, points // 2 - 1))
+    kept = np.unique(
+        np.concatenate(
+            [
+                np.searchsorted(false, rates * (1 + 1e-9), side="right") - 1,
+                np.linspace(0, count - 1, points - points // 2).astype(int),
+            ]
+        )
+    )
+    return Curve(*(values[kept] for values in curve))
+
+
+def verdict(blind: Sequence[Estimate], attacks: Mapping[str, Estimate]) -> str:
+    """In one or two sentences. blind: AUC without the models, however blocks are put into folds. attacks: AUC by name,
+    with intervals that hold for all of them together (``auc_among_attacks``).
+    """
+    apart = max(blind, key=lambda draw: draw.low)
+    if is_given_away(apart):
+        return (
+            f"No verdict: members and non-members can be told apart by what they show, without the models (AUC "
+            f"{apart.value:.2f}). Chance dealt them unevenly: play with shorter blocks, more images, or another seed."
+        )
+    name = max(attacks, key=lambda attack: attacks[attack].low)
+    best = attacks[name]
+    said = f"AUC {best.value:.2f}, {best.low:.2f} to {best.high:.2f} among {len(attacks)} attacks"
+    if best.low > 0.5:
+        return f"These models give away which images they were trained on: by {name} ({said})."
+    return (
+        f"No attack that was tried tells members from non-members; the best was {name} ({said}). Attacks that were not "
+        "tried may."
+    )
+
+
+def _interval(values: np.ndarray, among: int = 1) -> Estimate:
+    """values: what was observed, and what each draw gave."""
+    tail = 0.025 / among
+    low, high = np.nanquantile(values[1:], [tail, 1 - tail])
+    return Estimate(float(values[0]), float(low), float(high))
 
 
 def _auc(

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from tessella.membership_inference.statistics import Estimate, Scores, proportion
 
@@ -23,3 +24,17 @@ def surest(members: Scores, nonmembers: Scores, count: int = 10) -> list[Surest]
         Surest(place, score, proportion(int((others >= score).sum()), len(others)))
         for place, score in zip(order.tolist(), members[order].tolist(), strict=True)
     ]
+
+
+def moved_by_training(
+    scores: Float[np.ndarray, "models images"], members: Bool[np.ndarray, "models images"]
+) -> tuple[Scores, Scores]:
+    """Of each image the mean score by victims that were trained on it, and by those that were not.
+
+    The further apart, the more the image is given away whichever model has it. nan where there is no such score.
+    """
+    known = np.isfinite(scores)
+    trained, others = (
+        np.ma.masked_array(scores, ~(which & known)).mean(0).filled(np.nan) for which in (members, ~members)
+    )
+    return trained, others

@@ -8,12 +8,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tessella.errors import InputError
+from tessella.reports.attack_curves import draw_curves
 from tessella.reports.embed import inline_svg
 from tessella.reports.page import flatten, save_page
-from tessella.reports.style import LINE, PERCENT, SERIES, figure_and_axes, style_axes
+from tessella.reports.style import PERCENT, SERIES, figure_and_axes
 
 SHOWN = 5
 """Attacks whose curves are drawn: the best ones."""
+
+CURVES = "True against false positive rate, and precision against recall, of the best attacks"
 
 
 def write_audit(folder: Path) -> Path:
@@ -23,11 +26,12 @@ def write_audit(folder: Path) -> Path:
         result = json.loads(file.read_text())
         attacks = sorted(result["attacks"].items(), key=_by_area, reverse=True)
         confidences = draw_confidences(*result["confidences"].values())
+        share = result["images"]["members"] / (result["images"]["members"] + result["images"]["nonmembers"])
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{file}: is missing or damaged ({error}); run the audit again") from error
     drawn = [(name, attack) for name, attack in attacks if attack["auc"]][:SHOWN]
     shown = [(name, attack["roc"]) for name, attack in drawn]
-    curves = inline_svg(draw_curves(shown), "True against false positive rate of the best attacks")
+    curves = inline_svg(draw_curves(shown, share), CURVES)
     return save_page(
         "audit.html",
         folder / "audit.html",
@@ -43,26 +47,6 @@ def write_audit(folder: Path) -> Path:
 def _by_area(entry: tuple[str, Any]) -> float:
     area = entry[1]["auc"]
     return -1.0 if area is None else float(area["value"])
-
-
-def draw_curves(curves: list[tuple[str, Any]]) -> Figure:
-    """Rates by name, on linear axes, and on logarithmic ones, where the few images that are surely given away show."""
-    figure = Figure(figsize=(7.6, 3.4), layout="constrained")
-    for axes, scale in zip(figure.subplots(1, 2), ("linear", "log"), strict=True):
-        style_axes(axes)
-        lowest = 1e-3 if scale == "log" else 0
-        chance = np.geomspace(lowest, 1, 50) if scale == "log" else np.array([0, 1])
-        axes.plot(chance, chance, color=LINE, linewidth=1, linestyle=(0, (4, 3)))
-        for color, (_, curve) in zip(SERIES, curves, strict=False):
-            axes.step(curve["false"], curve["true"], where="post", color=color, linewidth=1.6)
-        axes.tick_params(which="minor", length=0)
-        axes.set_xscale(scale)
-        axes.set_yscale(scale)
-        axes.set_xlim(lowest, 1)
-        axes.set_ylim(lowest, 1)
-        axes.set_xlabel("Non-members called members")
-        axes.set_ylabel("Members called members")
-    return figure
 
 
 def draw_confidences(members: list[int], nonmembers: list[int]) -> Figure:

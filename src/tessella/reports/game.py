@@ -8,13 +8,21 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tessella.errors import InputError
-from tessella.reports.audit import draw_curves
+from tessella.reports.attack_curves import draw_behind, draw_curves
+from tessella.reports.audit import CURVES, draw_confidences
 from tessella.reports.embed import inline_svg
 from tessella.reports.page import flatten, save_page
-from tessella.reports.style import INK, MUTED, SERIES, SMALL, figure_and_axes
+from tessella.reports.style import INK, LINE, MUTED, SERIES, SMALL, figure_and_axes, plain
 
 SHOWN = 5
 """Attacks whose curves are drawn: the best ones."""
+
+LEARNED = "learned, posteriors"
+COMPARED = ("RMIA", LEARNED)
+"""Attacks whose curves are drawn behind each defence: the best that needs no training, and the thesis' own."""
+
+BEHIND = "True against false positive rate, and precision against recall, behind each defence"
+CONFIDENCES = "Histograms of the confidences of members and non-members"
 
 NAMES = {"last": "last step", "best": "best on validation"}
 
@@ -29,19 +37,25 @@ def write_game(folder: Path) -> Path:
         defences = _defences(result)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{file}: is missing or damaged ({error}); play the game again") from error
-    drawn = attacks[:SHOWN]
-    curves = draw_curves([(name, attack["curve"]) for name, attack in drawn])
+    drawn = [(name, attack["curve"]) for name, attack in attacks if "curve" in attack][:SHOWN]
+    behind = curves_behind(result)
+    confidences = checkpoints["last"].get("confidences")
     return save_page(
         "game.html",
         folder / "game.html",
         result=result,
         attacks=attacks,
         names=NAMES,
-        curves=inline_svg(curves, "True against false positive rate of the best attacks"),
+        curves=inline_svg(draw_curves(drawn, _share(result)), CURVES) if drawn else "",
         areas=inline_svg(draw_areas(checkpoints, [name for name, _ in attacks]), "AUC of every attack"),
         drawn=[name for name, _ in drawn],
         defences=defences,
-        learned="learned, posteriors" in defences[0]["attacks"],
+        learned=LEARNED in defences[0]["attacks"],
+        compared=_compared(defences),
+        behind=inline_svg(behind, BEHIND) if behind else "",
+        confidences=inline_svg(draw_confidences(*confidences.values()), CONFIDENCES) if confidences else "",
+        similarity=float(np.mean(checkpoints["last"]["similarity_of_confidences"])),
+        classes=sorted(result.get("classes", []), key=_area_of_class, reverse=True),
         tradeoff=inline_svg(draw_tradeoff(defences), "AUC against mean IoU") if len(defences) > 1 else "",
         environment=flatten(result["versions"]),
     )
@@ -71,17 +85,29 @@ def draw_areas(checkpoints: dict[str, Any], order: list[str]) -> Figure:
 
 def draw_tradeoff(defences: list[dict[str, Any]]) -> Figure:
     """What a defence costs, and what an attacker who knows of it still finds (figures 7.11 and 7.12)."""
-    figure, axes = figure_and_axes(5.2, 3.2)
-    for row, color in zip(defences, SERIES, strict=False):
+    figure, axes = figure_and_axes(7.6, 3.8)
+    most = max(100 * row["utility"]["mean_iou"] for row in defences)
+    height = 2.0
+    below: list[tuple[float, float]] = []
+    for row in sorted(defences, key=lambda row: -row["best"]["auc"]["value"]):
         area = row["best"]["auc"]
         place = 100 * row["utility"]["mean_iou"]
-        axes.plot([place, place], [area["low"], area["high"]], color=color, linewidth=1.4)
-        axes.scatter([place], [area["value"]], s=26, color=color)
-        axes.annotate(
-            row["name"], (place, area["value"]), (6, 4), textcoords="offset points", fontsize=SMALL, color=INK
-        )
+        axes.plot([place, place], [area["low"], area["high"]], color=SERIES[0], linewidth=1.4)
+        axes.scatter([place], [area["value"]], s=26, color=SERIES[0], zorder=3)
+        name, at = plain(row["name"]), (place, area["value"])
+        if most - place > 1:
+            lowest = area["low"] - 0.015
+            while any(abs(place - x) < 4 and abs(lowest - y) < 0.035 for x, y in below):
+                lowest -= 0.035
+            below.append((place, lowest))
+            axes.text(place, lowest, name, ha="center", va="top", fontsize=SMALL, color=INK)
+        else:  # what costs nothing stands together: a column of names at the right
+            height = min(area["value"], height - 0.035)
+            line = {"arrowstyle": "-", "color": LINE, "relpos": (0, 0.5)}
+            where = (most + 1.5, height)
+            axes.annotate(name, at, where, va="center", fontsize=SMALL, color=INK, arrowprops=line, zorder=1)
     axes.axhline(0.5, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-    axes.margins(x=0.2)
+    axes.margins(x=0.22)
     axes.set_xlabel("Mean IoU of non-members")
     axes.set_ylabel("AUC of the best attack")
     return figure
@@ -106,6 +132,34 @@ def _defences(result: dict[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def curves_behind(result: dict[str, Any]) -> Figure | None:
+    """Of ``COMPARED`` behind each defence; None where there is no defence, or no curve."""
+    defences = _defences(result)
+    compared = _compared(defences)
+    curves = {
+        row["name"]: {attack: row["attacks"][attack]["curve"] for attack in compared} for row in defences
+    }
+    return draw_behind(curves, compared, _share(result)) if compared else None
+
+
+def _share(result: dict[str, Any]) -> float:
+    """Of members; of older results it is not told, and chance gives either side a half."""
+    sides = result.get("sides", {"members": 1, "nonmembers": 1})
+    return float(sides["members"] / sum(sides.values()))
+
+
+def _compared(defences: list[dict[str, Any]]) -> list[str]:
+    """Attacks that have a curve behind every defence, if there are any defences."""
+    has = [
+        attack for attack in COMPARED if all("curve" in row["attacks"].get(attack, {}) for row in defences)
+    ]
+    return has if len(defences) > 1 else []
+
+
+def _area_of_class(row: dict[str, Any]) -> float:
+    return -1.0 if row["auc"] is None else float(row["auc"]["value"])
 
 
 def _area(entry: tuple[str, Any]) -> float:

@@ -64,6 +64,11 @@ class Draw:
     block: np.ndarray
     members: np.ndarray
 
+    @property
+    def sides(self) -> dict[str, np.ndarray]:
+        """[models, N] each."""
+        return {"members": self.members, "nonmembers": ~self.members & (self.block != DROPPED)}
+
 
 def draw(game: Game, out: Path) -> Draw:
     """Flip the coins and write them to ``out``: ``game.json``, and for each model the lists of its images.

@@ -12,7 +12,7 @@ from tessella.errors import InputError
 from tessella.membership_inference.answers import STEADINESS, utility
 from tessella.membership_inference.blind import blind_scores
 from tessella.membership_inference.blocks import DROPPED
-from tessella.membership_inference.game import GameAssessment, assess_game
+from tessella.membership_inference.game import GameAssessment, assess_game, verdict
 from tessella.membership_inference.learned import Kind
 from tessella.membership_inference.reference import SEVERAL, lira, rmia
 from tessella.membership_inference.signals import AT_POINTS, POINTS, SIGNALS
@@ -21,6 +21,7 @@ from tessella.runs.asking import Row, scores_of
 from tessella.runs.environment import environment, write_json
 from tessella.runs.game import CHECKPOINTS, Checkpoint, Draw, answers_file
 from tessella.runs.game_learned import learned_scores
+from tessella.runs.game_worst import CHOSEN, worst
 
 KINDS: tuple[Kind, ...] = ("posteriors", "posteriors alone", "loss")
 
@@ -29,14 +30,20 @@ KINDS_BEHIND: tuple[Kind, ...] = ("posteriors",)
 
 BLIND_DRAWS = 5
 
+DEFENCES = ("argmax", "dropout", "gaussian", "rounded", "synfeat", "temperature", "topk")
+"""By the names that ``defended`` takes."""
+
 Answers = list[list[Row]]
 """By model and image."""
 
 
-def attack_game(out: Path, attacker_steps: int = 1500, defences: Sequence[str] = ()) -> Row:
+def attack_game(
+    out: Path, attacker_steps: int = 1500, defences: Sequence[str] = (), command: str = ""
+) -> Row:
     """Every attack with every model as its victim.
 
     attacker_steps: of training the learned attack's network; 0 leaves it out. defences: behind which models were asked.
+    command: that repeats it, for the report.
 
     Raises InputError where the game in ``out`` is not played out.
     """
@@ -50,14 +57,26 @@ def attack_game(out: Path, attacker_steps: int = 1500, defences: Sequence[str] =
         }
         for checkpoint, rows in answers.items()
     }
+    behind = {name: _behind(out, draw, name, answers["last"], attacker_steps) for name in defences}
+    guarantees = _guarantees(out, game["models"])
+    last = checkpoints["last"]
+    own = _signals(answers["last"])
     result = {
         **{name: game[name] for name in ("recipe", "models", "length", "buffer", "seed")},
+        "command": command,
         "images": len(block),
         "images_in_no_model": int((block == DROPPED).sum()),
         "blocks": len(set(block[block != DROPPED])),
-        "guarantees": _guarantees(out, game["models"]),
+        "sides": {name: int(sum(map(np.sum, which))) for name, which in draw.sides.items()},
+        "guarantees": guarantees,
+        "verdict": verdict(
+            [Estimate(**draw) for draw in last["blind"]],
+            {name: Estimate(**attack["auc_among_attacks"]) for name, attack in last["attacks"].items()},
+        ),
         "checkpoints": checkpoints,
-        "defences": {name: _behind(out, draw, name, answers["last"], attacker_steps) for name in defences},
+        "defences": behind,
+        **worst(out, draw, answers["last"], _with_references(own, own, draw.members)[CHOSEN]),
+        "not_run": _not_run(last, behind, bool(guarantees)),
         **environment(),
     }
     write_json(out / "game_result.json", result)
@@ -101,23 +120,50 @@ def _attacked(draw: Draw, answers: Answers, more: dict[str, np.ndarray]) -> Row:
     """more: scores of other attacks, [models, images]."""
     own = _signals(answers)
     scores = own | _with_references(own, own, draw.members) | more
-    kept = draw.block != DROPPED
-    sides = [{"members": member, "nonmembers": ~member & kept} for member in draw.members]
+    sides = draw.sides
+    confidence = own["confidence"]
     return {
         "attacks": {
-            name: _described(assess_game(values, draw.members, draw.block)) for name, values in scores.items()
+            name: _described(assess_game(values, draw.members, draw.block, among=len(scores)))
+            for name, values in scores.items()
+        },
+        "confidences": {
+            name: np.histogram(confidence[which], 100, (0, 1))[0].tolist() for name, which in sides.items()
         },
         "similarity_of_confidences": [
-            histogram_similarity(*(values[which] for which in side.values()))
-            for values, side in zip(own["confidence"], sides, strict=True)
+            histogram_similarity(*(values[which] for which in victim))
+            for values, *victim in zip(confidence, *sides.values(), strict=True)
         ],
         "utility": [
             {
                 name: utility([rows[place] for place in np.flatnonzero(which)]).as_row()
-                for name, which in side.items()
+                for name, which in zip(sides, victim, strict=True)
             }
-            for rows, side in zip(answers, sides, strict=True)
+            for rows, *victim in zip(answers, *sides.values(), strict=True)
         ],
+    }
+
+
+def _not_run(last: Row, behind: dict[str, Row], private: bool) -> dict[str, str]:
+    """By what was not tried: why, or how it would be."""
+    attacks = last["attacks"]
+    tried = {part.replace(":", "=").partition("=")[0] for name in behind for part in name.split("+")}
+    others = [name for name in DEFENCES if name not in tried]
+    beyond = sorted({name for name in attacks for row in behind.values() if name not in row["attacks"]})
+    return {
+        **({} if STEADINESS in attacks else {STEADINESS: "it was not asked for (--label-only)"}),
+        **(
+            {}
+            if "learned, posteriors" in attacks
+            else {"learned attack": "it was left out (--attacker-steps 0)"}
+        ),
+        **({"behind defences": "; ".join(beyond)} if beyond else {}),
+        "near-copies of an image": "models were asked about each image as it is; an average over copies that differ a "
+        "little may undo noise",
+        "attackers with another network or other data": "those here have models of the same recipe, trained on other "
+        "draws of the same images (tessella audit run takes any, as --shadow)",
+        **({"other defences": f"{', '.join(others)} (--defence)"} if others else {}),
+        **({} if private else {"training with differential privacy": "a game of its own (--privacy.noise)"}),
     }
 
 
@@ -198,10 +244,8 @@ def _described(found: GameAssessment) -> Row:
         elif isinstance(value, dict):
             row[name] = {str(rate): None if e is None else e._asdict() for rate, e in value.items()}
     row["aucs"] = list(found.aucs)
-    # Of thousands of points a few hundred draw the same line.
-    points = np.unique(np.linspace(0, len(found.curve.thresholds) - 1, 300).astype(int))
     row["curve"] = {
-        "false": found.curve.false_positive_rate[points].tolist(),
-        "true": found.curve.true_positive_rate[points].tolist(),
+        "false": found.curve.false_positive_rate.round(5).tolist(),
+        "true": found.curve.true_positive_rate.round(5).tolist(),
     }
     return row
