@@ -46,8 +46,6 @@ NEEDS = {
 }
 """By an attack that is run where its kind is: what the kind is called, and what it is left out for lack of."""
 
-RANDOM = ("gaussian", "dropout", "synfeat")
-"""Defences whose noise an attacker may average away."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,9 @@ KINDS_BEHIND: tuple[Kind, ...] = ("posteriors",)
 
 BLIND_DRAWS = 5
 
+RANDOM = {"gaussian", "dropout", "synfeat"}
+"""Defences whose noise an attacker may average away."""
+
 DEFENCES = ("argmax", "dropout", "gaussian", "rounded", "synfeat", "temperature", "topk")
 """By the names that ``defended`` takes."""
 
@@ -158,8 +161,11 @@ def _not_run(last: Row, behind: dict[str, Row], private: bool) -> dict[str, str]
             else {"learned attack": "it was left out (--attacker-steps 0)"}
         ),
         **({"behind defences": "; ".join(beyond)} if beyond else {}),
-        "near-copies of an image": "models were asked about each image as it is; an average over copies that differ a "
-        "little may undo noise",
+        **(
+            {}
+            if "averaged" in tried or not RANDOM & tried
+            else {"the mean answer to nearly equal copies": "as --defence gaussian=0.5+averaged=16"}
+        ),
         "attackers with another network or other data": "those here have models of the same recipe, trained on other "
         "draws of the same images (tessella audit run takes any, as --shadow)",
         **({"other defences": f"{', '.join(others)} (--defence)"} if others else {}),
