@@ -18,8 +18,10 @@ from tessella.membership_inference.owner import owners_test
 from tessella.membership_inference.signals import SIGNALS
 from tessella.membership_inference.statistics import auc, bootstrap_auc, histogram_similarity, roc
 from tessella.membership_inference.surest import surest
-from tessella.runs.asking import Kept, Progress, Row, ask_all, require_apart, scores_of, silent
+from tessella.runs.asking import Kept, Progress, Row, ask_all, is_labelled, require_apart, scores_of, silent
 from tessella.runs.environment import environment, write_json
+from tessella.runs.label_spaces import require_same_classes
+from tessella.runs.not_run import not_run
 from tessella.runs.shadows import (
     FEWEST,
     Scores,
@@ -28,20 +30,10 @@ from tessella.runs.shadows import (
     learned_attacks,
     reference_attacks,
 )
+from tessella.runs.unlabelled import WITHOUT_LABELS, comparable, has_labels, require_alike
 
 BLOCK = 10
 """Images of one name and consecutive numbers that are taken together: frames of a video are not independent."""
-
-NEEDS = {
-    STEADINESS: (STEADINESS, "it was not asked for"),
-    "learned, posteriors": ("learned attack", "it needs a shadow model, whose members are known (--shadow)"),
-    "RMIA, offline": ("reference models (LiRA, RMIA)", "they need two shadow models or more (--shadow)"),
-    "RMIA": (
-        "LiRA and RMIA online",
-        "they need shadow models that were trained on some of the images of the audit, and others that were not",
-    ),
-}
-"""By an attack that is run where its kind is: what the kind is called, and what it is left out for lack of."""
 
 
 @dataclass(frozen=True)
@@ -76,22 +68,24 @@ def audit(
     whose training images are known, for the learned attack and, from two on, those that compare. attacker_steps: of
     training the learned attack's network. label_only: ask nine times more for the attack that needs labels alone.
     chosen: how the two sides were chosen, for the report.
+    Images may lack labels: attacks that need them leave such images out, and are not run where no image has labels.
     An audit that was interrupted goes on where it stopped.
 
-    Raises InputError for images on both sides, empty sides, other classes, and answers that are no posteriors.
+    Raises InputError for images on both sides, empty sides, one side alone without labels, other classes, labels that
+    are no class, and answers that are neither posteriors nor label maps.
     """
     if attacker_steps < 0:
         raise InputError(f"attacker_steps: {attacker_steps}; give at least 0")
-    sides = {"members": members, "nonmembers": nonmembers}
+    pairs = [{"members": members, "nonmembers": nonmembers}]
     if owner is not None:
-        sides |= {"suspected": owner[0], "held out": owner[1]}
+        pairs.append({"suspected": owner[0], "held out": owner[1]})
+    sides = dict(chain(*(pair.items() for pair in pairs)))
     for name, dataset in {**sides, **_own_images(shadows)}.items():
         if not len(dataset):
             raise InputError(f"{name}: no image; at least one is needed on either side")
-        if len(dataset.classes) != len(victim.classes):
-            raise InputError(
-                f"{name}: labels of {len(dataset.classes)} classes where the model has {len(victim.classes)}"
-            )
+        require_same_classes(name, [label.name for label in dataset.classes], victim.classes)
+    for pair in pairs:
+        require_alike(pair)
     black_box = checked(victim.black_box, len(victim.classes))
     head = {"victim": victim.description, "weights": victim.fingerprint}
     kept = Kept(out / "answers.jsonl", head)
@@ -109,6 +103,8 @@ def audit(
         for name, dataset in sides.items()
     }
     require_apart(rows, "members", "nonmembers")
+    for pair in pairs:
+        rows |= comparable({name: rows[name] for name in pair})
     compared: Scores = {}
     if shadows:
         audited = Joined([members, nonmembers])
@@ -116,7 +112,13 @@ def audit(
         if attacker_steps:
             of_victim = [np.load(file, mmap_mode="r") for file in maps.values()]
             compared |= learned_attacks(asked, of_victim, attacker_steps)
-        if len(shadows) >= FEWEST:
+            if not all(map(has_labels, (members, *_own_images(shadows).values()))):
+                compared = {name: found for name, found in compared.items() if name in WITHOUT_LABELS}
+            for name in compared.keys() - WITHOUT_LABELS:
+                compared[name][[not is_labelled(row) for row in rows["members"] + rows["nonmembers"]]] = (
+                    np.nan
+                )
+        if len(shadows) >= FEWEST and any(map(is_labelled, rows["members"])):
             compared |= reference_attacks(rows["members"] + rows["nonmembers"], asked)
     result = _judge(victim, rows, compared, chosen, command)
     result["shadows"] = [
@@ -151,7 +153,9 @@ def _judge(victim: Victim, rows: dict[str, list[Row]], compared: Scores, chosen:
     """compared: scores of the attacks that have the help of shadow models."""
     sides = rows["members"], rows["nonmembers"]
     blocks = [blocks_of([row["id"] for row in side]) for side in sides]
-    names = [name for name in (*SIGNALS, STEADINESS) if all(name in row["scores"] for row in chain(*sides))]
+    labelled = any(is_labelled(row) for row in chain(*sides))
+    possible = [name for name in (*SIGNALS, STEADINESS) if labelled or name in WITHOUT_LABELS]
+    names = [name for name in possible if all(name in row["scores"] for row in chain(*sides))]
     scores = {name: [scores_of(side, name) for side in sides] for name in names}
     scores |= {name: np.split(found, [len(sides[0])]) for name, found in compared.items()}
     # Of so many attacks one finds something by chance: for the verdict each must be surer.
@@ -165,11 +169,12 @@ def _judge(victim: Victim, rows: dict[str, list[Row]], compared: Scores, chosen:
         "chosen": chosen,
         "command": command,
         "images": {name: len(side) for name, side in rows.items()},
+        "labelled": labelled,
         "blocks": [len(set(side)) for side in blocks],
         "verdict": verdict(blind, attacks),
         "blind": blind,
         "attacks": attacks,
-        "not_run": _not_run(attacks),
+        "not_run": not_run(attacks, labelled),
         "surest_of": {"attack": best, "members": _surest(sides[0], scores[best]) if best else []},
         "confidences": {
             name: np.histogram(side, 100, (0, 1))[0].tolist()
@@ -208,10 +213,6 @@ def verdict(blind: Row, attacks: dict[str, Row]) -> str:
         f"No attack that was tried tells members from non-members; the best was {name} ({said}). Attacks that were not "
         "tried may."
     )
-
-
-def _not_run(attacks: dict[str, Row]) -> dict[str, str]:
-    return {kind: why for attack, (kind, why) in NEEDS.items() if attack not in attacks}
 
 
 def best_attack(attacks: dict[str, Row]) -> str:
@@ -281,8 +282,9 @@ def _classes(names: Sequence[str], sides: Sequence[list[Row]]) -> list[Row]:
 
 
 def _owner(suspected: list[Row], held_out: list[Row]) -> Row:
-    """By the mean logit: one test, chosen beforehand."""
+    """By the mean logit, or without labels by the confidence: one test, chosen beforehand."""
     require_apart({"suspected": suspected, "held out": held_out}, "suspected", "held out")
     blocks = [blocks_of([row["id"] for row in side]) for side in (suspected, held_out)]
-    found = owners_test(scores_of(suspected, "logit"), scores_of(held_out, "logit"), *blocks)
-    return {**found._asdict(), "images": [len(suspected), len(held_out)]}
+    score = "logit" if any(map(is_labelled, suspected)) else "confidence"
+    found = owners_test(scores_of(suspected, score), scores_of(held_out, score), *blocks)
+    return {**found._asdict(), "score": score, "images": [len(suspected), len(held_out)]}
