@@ -5,6 +5,7 @@ import torch
 
 from tessella.errors import InputError
 from tessella.membership_inference.black_box import checked
+from tessella.membership_inference.defences import Argmax
 
 IMAGES = torch.zeros(2, 3, 6, 8, dtype=torch.uint8)
 
@@ -19,6 +20,14 @@ def test_posteriors_pass(dtype):
     assert checked(lambda images: answer, 5)(IMAGES) is answer
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32, torch.int64, torch.uint16])
+def test_label_maps_are_posteriors_of_0_and_1(dtype):
+    labels = posteriors().argmax(1)
+    for answer in (labels.to(dtype), labels[:, None].to(dtype)):
+        found = checked(lambda images, answer=answer: answer, 5)(IMAGES)
+        assert torch.equal(found, Argmax(lambda images: posteriors())(IMAGES))
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
@@ -27,7 +36,12 @@ def test_posteriors_pass(dtype):
         (posteriors(7), "7 classes where the labels have 5"),
         (posteriors()[:, :, ::2, ::2], r"\[3, 4\] where images are \[6, 8\]; resize"),
         (posteriors()[0], r"shape is \[5, 6, 8\]"),
-        (posteriors().argmax(1), "only gives labels"),
+        (posteriors().argmax(1)[0], r"int64 \[6, 8\]; label maps \[2, 6, 8\] are needed"),
+        (posteriors().mul(255).byte(), r"uint8 \[2, 5, 6, 8\]; label maps \[2, 6, 8\]"),
+        (posteriors().argmax(1).add(2), "a label map with label 6, where the 5 classes are 0 to 4"),
+        (posteriors().argmax(1).sub(5).int(), "a label map with label -5, where"),
+        (None, r"it is of type NoneType; give a torch.Tensor \[2, 5, 6, 8\]"),
+        (posteriors().numpy(), "it is of type numpy.ndarray; give a torch.Tensor"),
         (posteriors().masked_fill(posteriors() > 0.9, torch.nan), "not finite"),
     ],
 )

@@ -9,6 +9,7 @@ import torch
 from tessella.membership_inference.signals import (
     AT_POINTS,
     FLOOR,
+    OF_IMAGES_ALONE,
     POINTS,
     SIGNALS,
     boundaries,
@@ -81,6 +82,14 @@ def test_pixels_without_a_class_do_not_count():
     found = signals(posteriors, labels)
     assert found[1].isnan().all()
     assert found[[0, 2]].isfinite().all()
+
+
+def test_without_labels_all_pixels_count():
+    posteriors, labels = some_images(4)
+    found = signals(posteriors, None)
+    alone = [SIGNALS.index(name) for name in OF_IMAGES_ALONE]
+    torch.testing.assert_close(found[:, alone], signals(posteriors, labels.clamp(max=3))[:, alone])
+    assert found.isnan().sum() == 3 * (len(SIGNALS) - len(alone))
 
 
 def test_certainty_stays_finite():

@@ -3,6 +3,7 @@
 import json
 import zlib
 from dataclasses import replace
+from unittest.mock import ANY
 
 import cv2
 import numpy as np
@@ -203,9 +204,12 @@ def test_an_owner_whose_sides_look_different_gets_no_answer(sides, tmp_path):
 
 
 def test_labels_alone_are_attacked_too(sides, tmp_path):
-    result = audit(named(Argmax(Victim_(*sides, by_heart=sides[:1]))), *sides, tmp_path)
+    victim = Victim_(*sides, by_heart=sides[:1])
+    result = audit(named(Argmax(victim)), *sides, tmp_path / "a")
     assert result["attacks"]["confidence"]["auc"]["value"] == 0.5
     assert result["attacks"]["correct"]["auc"]["value"] > 0.75
+    maps = audit(named(lambda images: victim(images).argmax(1)), *sides, tmp_path / "b", label_only=False)
+    assert maps["attacks"]["correct"] == {**result["attacks"]["correct"], "auc_among_attacks": ANY}
 
 
 def test_what_cannot_be_audited_is_said(sides, tmp_path):
@@ -219,9 +223,13 @@ def test_what_cannot_be_audited_is_said(sides, tmp_path):
         audit(replace(victim, classes=["a", "b"]), *sides, tmp_path / "c")
     with pytest.raises(InputError, match="as of logits"):
         audit(replace(victim, black_box=lambda images: torch.randn(1, 3, 16, 20)), *sides, tmp_path / "d")
-    sides[0].samples[0] = replace(sides[0].samples[0], labels=None)
-    with pytest.raises(InputError, match="v0_0 has no labels"):
-        audit(victim, *sides, tmp_path / "e")
+    with pytest.raises(InputError, match="is no map of posteriors: it is of type NoneType"):
+        audit(replace(victim, black_box=lambda images: None), *sides, tmp_path / "e")
+    sides[0].samples[0].labels[:2] = 7
+    with pytest.raises(InputError, match=r"v0_0 holds label 7 \(40 pixels\), but the 3 classes are 0 to 2"):
+        audit(victim, *sides, tmp_path / "g")
+    with pytest.raises(InputError, match="members: class 0 is 'sky' where the model's is 'road'"):
+        audit(replace(victim, classes=["road", "car", "sky"]), *sides, tmp_path / "h")
     few = audit(victim, Pictures([0]), Pictures([1]), tmp_path / "f", label_only=False)
     assert few["verdict"].startswith("No verdict: whether the two sides look alike could not be tested")
     write_audit(tmp_path / "f")

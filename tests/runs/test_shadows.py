@@ -109,5 +109,8 @@ def test_shadows_that_cannot_serve(tmp_path):
     two.classes = CLASSES[:2]
     with pytest.raises(InputError, match="labels of 2 classes where the model has 3"):
         audit(victim, *sides, tmp_path / "c", shadows=[ShadowModel(victim.black_box, "x", "", sides[0], two)])
+    two.classes = CLASSES[::-1]
+    with pytest.raises(InputError, match="x: nonmembers: class 0 is 'car' where the model's is 'sky'"):
+        audit(victim, *sides, tmp_path / "c", shadows=[ShadowModel(victim.black_box, "x", "", sides[0], two)])
     with pytest.raises(InputError, match="attacker_steps: -1; give at least 0"):
         audit(victim, *sides, tmp_path / "d", attacker_steps=-1)

@@ -4,22 +4,25 @@ import argparse
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.progress import track
 
 from tessella.commands.data import find_dataset
 from tessella.commands.model import REMOTE, open_model
-from tessella.datasets import LabelClass, SegmentationDataset
+from tessella.datasets import Folders, LabelClass, Sample, SegmentationDataset
 from tessella.datasets.file_dataset import FileDataset
-from tessella.datasets.loading import Batch
+from tessella.datasets.loading import Batch, Transformed
 from tessella.errors import InputError
 from tessella.reports.audit import write_audit
 from tessella.runs.asking import fingerprint, fingerprint_of
 from tessella.runs.audit import Victim, audit
 from tessella.runs.defended import defended
+from tessella.runs.label_spaces import require_same_classes
 from tessella.runs.model import Model
 from tessella.runs.segmentation import open_split
 from tessella.runs.shadows import ShadowModel
@@ -29,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
     if options.crf:
         raise InputError("--crf: the audit is of the network's own answers; leave it out")
     model, device = open_model(options)
-    open_ = partial(_open, model=model, dataset=options.dataset)
+    open_ = partial(_open, model=model, device=device, options=options)
     out, members = options.out, open_(options.members)
     result = audit(
         victim_of(options, model, device, model.classes or members.classes),
@@ -74,7 +77,7 @@ def victim_of(
             trusted=("tessella", *options.trust),
         ),
         " behind ".join([options.model, *options.defence]),
-        [label.name for label in classes],
+        _names(classes),
         _fingerprint(options, model),
     )
 
@@ -97,26 +100,51 @@ def _shadow(
 ) -> ShadowModel:
     """Behind the victim's defences: an attacker who knows of them puts them before his own models too."""
     of_shadow = argparse.Namespace(**{**vars(options), **dict.fromkeys((*REMOTE, "key")), "model": source})
+    if Path(source).suffix == ".onnx":
+        of_shadow.classes = options.classes
     model, device = open_model(of_shadow)
-    own = _open(members, model, options.dataset)
+    own = _open(members, model, device, options)
+    if model.classes:
+        require_same_classes(members, _names(own.classes), _names(model.classes))
     shadow = victim_of(of_shadow, model, device, own.classes, f"of shadow {number}".encode())
     return ShadowModel(
         shadow.black_box,
         shadow.description,
         shadow.fingerprint,
         own,
-        _open(nonmembers, model, options.dataset),
+        _open(nonmembers, model, device, options),
     )
 
 
-def _open(where: str, model: Model, dataset: str | None) -> SegmentationDataset:
-    """PATH:SPLIT of the named data set, or of the one that the model was trained on."""
+def _names(classes: Sequence[LabelClass]) -> list[str]:
+    return [label.name for label in classes]
+
+
+def _open(where: str, model: Model, device: torch.device, options: argparse.Namespace) -> SegmentationDataset:
+    """PATH:SPLIT of the named data set, or of the one that the model was trained on; unlabelled, or any folder."""
+    if options.unlabelled and Path(where).is_dir():
+        return Folders(where, None, classes=model.classes or _count_classes(model, device, where))
     path, colon, split = where.rpartition(":")
     if not colon:
-        raise InputError(f"{where}: give a data set's folder and a split of it, as {where}:train")
-    if model.config is None and dataset is not None:
-        reader: Callable[..., FileDataset] = find_dataset(dataset)
-        return reader(Path(path), split)
-    if model.config is None:
+        raise InputError(
+            f"{where}: give a data set's folder and a split of it, as {where}:train; or, for a folder of images "
+            "alone, --unlabelled"
+        )
+    if model.config is not None:
+        found = open_split(model.config, Path(path), split)
+    elif options.dataset is not None:
+        reader: Callable[..., FileDataset] = find_dataset(options.dataset)
+        found = reader(Path(path), split)
+    else:
         raise InputError("audit needs --dataset NAME for a model that was not trained here")
-    return open_split(model.config, Path(path), split)
+    return Transformed(found, _without_labels) if options.unlabelled else found
+
+
+def _count_classes(model: Model, device: torch.device, folder: str) -> int:
+    """By what a model that does not name its classes says of the first image."""
+    picture = torch.from_numpy(Folders(folder, None, classes=1)[0].image)
+    return int(model(picture.movedim(-1, 0)[None].to(device)).shape[1])
+
+
+def _without_labels(sample: Sample, rng: np.random.Generator) -> Sample:
+    return replace(sample, labels=None)

@@ -77,6 +77,11 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "image's name; ten frames where not given",
     )
     parser.add_argument("--dataset", help="name of the data set, for a model that was not trained here")
+    parser.add_argument(
+        "--unlabelled",
+        action="store_true",
+        help="look at no labels: by what attacks see of images alone; a folder of images will then do for PATH:SPLIT",
+    )
     add_defences(
         parser,
         f"{DEFENCES} before the answers of the model and its shadows, and averaged=N last for an attacker who asks "

@@ -3,6 +3,7 @@
 import argparse
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,11 +31,13 @@ REMOTE = ("input", "output", "gives", "classes", "normalised")
 
 
 def _remote(options: argparse.Namespace) -> dict[str, Any]:
-    """What is said of a model behind a URL. InputError where it is none."""
+    """What is said of a model behind a URL, and of an ONNX file how many classes it has. InputError for any other."""
     given = {name: getattr(options, name) for name in REMOTE}
     given = {name: value for name, value in given.items() if value}
     if is_url(options.model):
         return {**given, "key": options.key or os.environ.get("TESSELLA_KEY", "")}
+    if Path(options.model).suffix == ".onnx" and not options.key and given.keys() <= {"classes"}:
+        return given
     if given or options.key:
         raise InputError(f"--{next(iter(given), 'key')} is for a model behind a URL; {options.model} is none")
     return {}

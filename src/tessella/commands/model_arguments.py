@@ -58,7 +58,7 @@ def _add_remote(parser: argparse.ArgumentParser) -> None:
     remote.add_argument("--input", help="tensor that takes pictures; as the server says where not given")
     remote.add_argument("--output", help="tensor that answers")
     remote.add_argument("--gives", choices=["posteriors", "logits", "labels"], help="what that holds")
-    remote.add_argument("--classes", type=int, help="how many a server of label maps has")
+    remote.add_argument("--classes", type=int, help="how many a server of label maps has, or an ONNX file")
     remote.add_argument(
         "--normalised", action="store_true", help="send pictures normalised as ImageNet's are"
     )

@@ -9,6 +9,7 @@ from tessella.commands.train import changes
 from tessella.errors import InputError
 from tessella.recipes import find_recipe, segmentation_of
 from tessella.runs.configuration import override
+from tessella.runs.label_spaces import require_same_classes
 from tessella.runs.shadow_training import train_shadow
 from tessella.training.fit import Machine
 
@@ -22,6 +23,11 @@ def run(options: argparse.Namespace) -> None:
     if not colon:
         raise InputError(f"--queries {options.queries}: give a folder and a split, as {options.queries}:val")
     queries = config.dataset(path, split)
+    if model.classes:
+        of_data, of_model = (
+            [label.name for label in classes] for classes in (queries.classes, model.classes)
+        )
+        require_same_classes(options.queries, of_data, of_model)
     outcome = train_shadow(
         config,
         options.recipe,

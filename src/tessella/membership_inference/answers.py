@@ -21,8 +21,9 @@ STEADINESS = "steadiness of labels"
 class Answer:
     """What there is to know about an image.
 
-    scores: by attack, larger for likelier members. of_classes: the mean logit over each class's pixels, None where an
-    image does not show it. correct, truth, predicted: pixels of each class, for the scores of a whole set.
+    scores: by attack, larger for likelier members; None where the attack needs labels and there are none. of_classes:
+    the mean logit over each class's pixels, None where an image does not show it. correct, truth, predicted: labelled
+    pixels of each class, for the scores of a whole set.
     """
 
     scores: dict[str, float | None]
@@ -35,22 +36,26 @@ class Answer:
 def ask(
     black_box: BlackBox,
     image: Images,
-    labels: Int[Tensor, "1 height width"],
+    labels: Int[Tensor, "1 height width"] | None,
     label_only: bool,
     ignore_index: int = 255,
 ) -> tuple[Answer, Posteriors]:
     """One query for an image [1, C, H, W], and nine more for the steadiness of its labels if wanted.
 
-    The posteriors are returned as well.
+    Without labels (None), labels are steady where they are what the image itself is answered with. The posteriors are
+    returned as well.
     """
     posteriors = black_box(image)
     classes = posteriors.shape[1]
-    labels = labels.to(posteriors.device)
-    found = dict(zip(SIGNALS, signals(posteriors, labels, ignore_index)[0].tolist(), strict=True))
+    said = predicted_labels(posteriors).long()
+    known = None if labels is None else labels.to(posteriors.device)
+    found = dict(zip(SIGNALS, signals(posteriors, known, ignore_index)[0].tolist(), strict=True))
     if label_only:
-        found[STEADINESS] = float(steadiness(labels_of(black_box), image, labels, ignore_index)[0])
+        truth = said if known is None else known
+        found[STEADINESS] = float(steadiness(labels_of(black_box), image, truth, ignore_index)[0])
+    labels = torch.full_like(said, ignore_index) if known is None else known
     counted = labels != ignore_index
-    said = predicted_labels(posteriors).to(labels).where(counted, classes)
+    said = said.where(counted, classes)
     true = labels.where(counted, classes)
     right = torch.bincount(true[said == true], minlength=classes + 1)[:classes]
     of_truth, of_prediction = (

@@ -1,14 +1,17 @@
 """What an attack may know of its victim: posteriors for images, and nothing else."""
 
 from collections.abc import Callable
+from typing import Any
 
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Integer, UInt8
 from torch import Tensor
+from torch.nn import functional as F
 
 from tessella.errors import InputError
 
 Images = UInt8[Tensor, "batch channels height width"]
 Posteriors = Float[Tensor, "batch classes height width"]
+LabelMaps = Integer[Tensor, "batch height width"] | Integer[Tensor, "batch 1 height width"]
 BlackBox = Callable[[Images], Posteriors]
 """A local network, a file, a server or a defended model: pictures as they are on disk to posteriors."""
 
@@ -16,14 +19,19 @@ TOLERANCE = 1e-2
 """How far posteriors may be from a sum of 1: those in bfloat16 are off by 2^-9 of themselves, and so is their sum."""
 
 
-def checked(black_box: BlackBox, classes: int) -> BlackBox:
+def checked(black_box: Callable[[Images], Posteriors | LabelMaps], classes: int) -> BlackBox:
     """The same black box, whose answers are looked at before they are used.
 
-    Raises InputError, when called, for answers that are no posteriors of so many classes at the images' resolution.
+    Of one that gives label maps the posteriors are 0 and 1.
+
+    Raises InputError, when called, for answers that are neither label maps nor posteriors of so many classes at the
+    images' resolution.
     """
 
     def ask(images: Images) -> Posteriors:
         answer = black_box(images)
+        if _are_labels(answer):
+            return posteriors_of_labels(answer, images, classes)
         problem = what_is_wrong(answer, images, classes)
         if problem:
             raise InputError(f"the model's answer is no map of posteriors: {problem}")
@@ -32,11 +40,35 @@ def checked(black_box: BlackBox, classes: int) -> BlackBox:
     return ask
 
 
-def what_is_wrong(answer: Tensor, images: Images, classes: int) -> str:
+def posteriors_of_labels(labels: LabelMaps, images: Images, classes: int) -> Posteriors:
+    """1 for the class that each pixel is given, 0 for the others. InputError for another size, or ids of no class."""
+    size = [len(images), *images.shape[2:]]
+    if list(labels.shape) not in (size, [size[0], 1, *size[1:]]):
+        raise InputError(
+            f"the model's answer is {labels.dtype} {list(labels.shape)}; label maps {size} are needed"
+        )
+    labels = labels.reshape(size).long()
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= classes:
+        raise InputError(
+            f"the model's answer is a label map with label {low if low < 0 else high}, where the {classes} classes are "
+            f"0 to {classes - 1}"
+        )
+    return F.one_hot(labels, classes).movedim(-1, 1).float()
+
+
+def _are_labels(answer: Any) -> bool:
+    return isinstance(answer, Tensor) and not (answer.is_floating_point() or answer.is_complex())
+
+
+def what_is_wrong(answer: Any, images: Images, classes: int) -> str:
     """In a few words, with what to do; empty if nothing is."""
     size = [len(images), classes, *images.shape[2:]]
+    if not isinstance(answer, Tensor):
+        kind = f"{type(answer).__module__}.{type(answer).__qualname__}".removeprefix("builtins.")
+        return f"it is of type {kind}; give a torch.Tensor {size}"
     if not answer.is_floating_point():
-        return f"it is {answer.dtype}; a model that only gives labels can be attacked by what needs no more"
+        return f"it is {answer.dtype}; give floats, or a label map of integers"
     if answer.ndim != 4 or answer.shape[0] != size[0]:
         return f"its shape is {list(answer.shape)}; {size} is needed"
     if answer.shape[1] != classes:

@@ -37,17 +37,24 @@ SIGNALS = (
     "correct",
 )
 
+OF_IMAGES_ALONE = ("confidence", "entropy")
+"""Those that need no labels."""
+
 
 def signals(
     posteriors: Float[Tensor, "batch classes height width"],
-    labels: Int[Tensor, "batch height width"],
+    labels: Int[Tensor, "batch height width"] | None,
     ignore_index: int = 255,
 ) -> Float[Tensor, "batch signals"]:
     """``SIGNALS`` of each image, the larger the likelier a member; nan where no pixel has a class.
 
+    Without labels (None), ``OF_IMAGES_ALONE`` are of all pixels and the others nan.
+
     "loss" and both entropies are negative ones. "logit" is the mean of log p_y - log(1 - p_y) over pixels (Carlini et
     al., S&P 2022); modified entropy is that of Song and Mittal (USENIX Security 2021). "correct" needs only labels.
     """
+    if labels is None:
+        return _of_images_alone(posteriors)
     counted = labels != ignore_index
     true = _of_class(posteriors, labels.where(counted, 0))
     logit = true.logit(FLOOR)
@@ -101,6 +108,14 @@ def points(counted: Bool[Tensor, "batch height width"]) -> Bool[Tensor, "batch h
         drawn = np.random.default_rng(0).integers(0, max(len(places), 1), POINTS)[: len(places)]
         image.view(-1)[places[torch.from_numpy(drawn)]] = True
     return chosen
+
+
+def _of_images_alone(posteriors: Tensor) -> Tensor:
+    entropy = sum(torch.special.entr(p.float().clamp(0, 1)) for p in posteriors.unbind(1))
+    found = posteriors.new_full((len(posteriors), len(SIGNALS)), torch.nan, dtype=torch.float32)
+    for name, values in zip(OF_IMAGES_ALONE, (posteriors.amax(1).float(), -entropy), strict=True):
+        found[:, SIGNALS.index(name)] = values.mean((1, 2))
+    return found
 
 
 def _of_class(posteriors: Tensor, classes: Tensor) -> Tensor:

@@ -23,6 +23,9 @@ METADATA = "tessella.json"
 
 SUFFIXES = (".pt2", ".onnx")
 
+FLOATS = ("tensor(float)", "tensor(float16)", "tensor(double)")
+"""What ONNX Runtime calls them."""
+
 
 @dataclass(frozen=True)
 class Description:
@@ -79,20 +82,24 @@ class ExportedNetwork(nn.Module):
             return self._run[0](image.to(self._device, torch.float32)).to(image.device)
 
 
-def load_exported(path: str | Path, *, device: str | torch.device = "cpu") -> ExportedNetwork:
+def load_exported(
+    path: str | Path, *, device: str | torch.device = "cpu", classes: int | None = None
+) -> ExportedNetwork:
     """Read a file that ``export`` wrote, or an ONNX file of others; from image [B, C, H, W] to logits [B, K, H, W].
 
     An ONNX file of others has one input [B, C, H, W], a picture normalised by ImageNet's mean and deviation, and logits
-    as its first output of four axes, which are resized to the picture.
+    as its first output of floats with four axes, which are resized to the picture. Posteriors in their place are given
+    as they are. Without such an output, one of integers [B, h, w] or [B, 1, h, w] is a label map, given as posteriors
+    of 0 and 1.
 
-    device: where to compute. ONNX on CUDA needs onnxruntime-gpu.
-    Raises InputError if the file is missing, damaged, or neither of the two.
+    device: where to compute. ONNX on CUDA needs onnxruntime-gpu. classes: how many a file of label maps has.
+    Raises InputError if the file is missing, damaged, or neither of the two, and for label maps without ``classes``.
     """
     path, device = Path(path), torch.device(device)
     check_suffix(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    run, description = (_open_pt2 if path.suffix == ".pt2" else _open_onnx)(path, device)
+    run, description = _open_pt2(path, device) if path.suffix == ".pt2" else _open_onnx(path, device, classes)
     return ExportedNetwork(run, description, device, str(path))
 
 
@@ -115,7 +122,9 @@ def _open_pt2(path: Path, device: torch.device) -> tuple[Callable[[Tensor], Tens
     return program.module(), Description.from_json(extra[METADATA])
 
 
-def _open_onnx(path: Path, device: torch.device) -> tuple[Callable[[Tensor], Tensor], Description]:
+def _open_onnx(
+    path: Path, device: torch.device, classes: int | None
+) -> tuple[Callable[[Tensor], Tensor], Description]:
     try:
         import onnxruntime
     except ImportError as error:
@@ -130,11 +139,13 @@ def _open_onnx(path: Path, device: torch.device) -> tuple[Callable[[Tensor], Ten
 
     text = session.get_modelmeta().custom_metadata_map.get(METADATA, "")
     image_name, logits_name, description = (
-        _of_others(session, path) if not text else ("image", "logits", None)
+        _of_others(session, path, classes) if not text else ("image", "logits", None)
     )
 
     def run(image: Tensor) -> Tensor:
         logits = torch.from_numpy(session.run([logits_name], {image_name: image.cpu().numpy()})[0])
+        if description and not logits.is_floating_point():
+            return _one_hot(logits, image, description.num_classes, path)
         if logits.shape[2:] == image.shape[2:]:
             return logits
         return F.interpolate(logits, image.shape[2:], mode="bilinear")
@@ -142,23 +153,48 @@ def _open_onnx(path: Path, device: torch.device) -> tuple[Callable[[Tensor], Ten
     return run, description or Description.from_json(text)
 
 
-def _of_others(session: Any, path: Path) -> tuple[str, str, Description]:
-    """Names of input and output of an ONNX file that does not describe itself, and what its axes say."""
+def _one_hot(labels: Tensor, image: Tensor, classes: int, path: Path) -> Tensor:
+    """[B, K, H, W], as float, of labels [B, h, w] or [B, 1, h, w]."""
+    labels = labels.reshape(len(labels), *labels.shape[-2:]).long()
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= classes:
+        raise InputError(
+            f"{path}: gives label {low if low < 0 else high}, where the {classes} classes are 0 to {classes - 1}; say "
+            "how many there are (--classes)"
+        )
+    return F.interpolate(
+        F.one_hot(labels, classes).movedim(-1, 1).float(), image.shape[2:], mode="nearest-exact"
+    )
+
+
+def _of_others(session: Any, path: Path, number: int | None) -> tuple[str, str, Description]:
+    """Names of input and output of an ONNX file that does not describe itself, and what its axes say.
+
+    number: of classes, where it gives label maps.
+    """
     inputs = [each for each in session.get_inputs() if each.type == "tensor(float)"]
-    outputs = [each for each in session.get_outputs() if len(each.shape) == 4]
+    outputs = [each for each in session.get_outputs() if each.type in FLOATS and len(each.shape) == 4]
+    outputs += [each for each in session.get_outputs() if "int" in each.type and _is_map(each.shape)]
     if len(session.get_inputs()) != 1 or not inputs or len(inputs[0].shape) != 4 or not outputs:
         raise InputError(
-            f"{path}: one input [B, C, H, W] of float32 and an output [B, K, h, w] are needed; it has "
+            f"{path}: one input [B, C, H, W] of float32 and an output [B, K, h, w] are needed, or one of integers "
+            "[B, h, w]; it has "
             + ", ".join(
                 f"{each.name} {each.shape}" for each in (*session.get_inputs(), *session.get_outputs())
             )
         )
     shape = tuple(axis if isinstance(axis, int) else None for axis in inputs[0].shape)
-    classes = outputs[0].shape[1]
+    classes = outputs[0].shape[1] if outputs[0].type in FLOATS else number
+    if outputs[0].type not in FLOATS and not number:
+        raise InputError(f"{path}: gives label maps: say how many classes there are (--classes)")
     if not isinstance(classes, int):
         raise InputError(f"{path}: {outputs[0].name} {outputs[0].shape} does not say how many classes it has")
     mean, std = (IMAGENET_MEAN, IMAGENET_STD) if shape[1] in (None, 3) else ((), ())
     return inputs[0].name, outputs[0].name, Description(shape, classes, mean=mean, std=std)
+
+
+def _is_map(shape: list[Any]) -> bool:
+    return len(shape) == 3 or (len(shape) == 4 and shape[1] == 1)
 
 
 def first_line(error: BaseException) -> str:

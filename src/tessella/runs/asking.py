@@ -11,22 +11,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tessella.datasets import SegmentationDataset
+from tessella.datasets import IGNORE_INDEX, SegmentationDataset
 from tessella.datasets.loading import Batch, evaluation_loader
 from tessella.errors import InputError
 from tessella.membership_inference.answers import STEADINESS, ask
 from tessella.membership_inference.black_box import BlackBox, Posteriors
 from tessella.membership_inference.blind import features
 from tessella.membership_inference.learned import describe
+from tessella.metrics.labels import outside_classes_error
 from tessella.pictures import to_rgb8
 from tessella.scenes.files import write_bytes
 
 Progress = Callable[[Iterable[Batch], str, int], Iterable[Batch]]
 Row = dict[str, Any]
 
-MAP_SIZE = (45, 60)
-"""Of what the learned attack looks at: an eighth of CamVid's 360x480, as the authors' is of their images."""
-
+SMALLEST = (45, 60)
+"""Of what the learned attack looks at, which is an eighth of the images, as the authors' is: CamVid's 360x480."""
 
 KEY = ("side", "id", "content", "labels")
 """Of what is kept: the data set, the image's name, and what its file and its labels hold."""
@@ -76,11 +76,16 @@ def ask_all(
 ) -> list[Row]:
     """What ``Answer`` says of each image, with its id, a hash of its content, and what it shows ("seen").
 
+    What needs labels is None where an image has none.
     side: a name for the data set. label_only: ask nine times more for the attack that needs labels alone. maps: a file
-    of NumPy's for what the learned attack looks at, [images, 2K + 2, ``MAP_SIZE``] float16.
+    of NumPy's for what the learned attack looks at, [images, 2K + 2, height, width] float16, an eighth of the first
+    image's size, ``SMALLEST`` at least.
+
+    Raises InputError for a label that is no class.
     """
     rows = []
-    drawn = None if maps is None else _open_maps(maps, len(dataset), len(dataset.classes))
+    classes = len(dataset.classes)
+    drawn = None if maps is None else _open_maps(maps, dataset)
     for place, batch in enumerate(progress(evaluation_loader(dataset), side, len(dataset))):
         key = {
             "side": side,
@@ -91,12 +96,18 @@ def ask_all(
         row = kept.find(key)
         undrawn = drawn is not None and not drawn[place].any()
         if row is None or undrawn or (label_only and STEADINESS not in row["scores"]):
-            answer, posteriors = _answer(black_box, batch, label_only)
+            answer, posteriors = _answer(black_box, batch, label_only, classes)
             if drawn is not None:
-                drawn[place] = describe(posteriors, batch["labels"], MAP_SIZE)[0].half().cpu().numpy()
+                labels = batch.get("labels", torch.full(posteriors[:, 0].shape, IGNORE_INDEX))
+                labels = labels.to(posteriors.device)
+                drawn[place] = describe(posteriors, labels, drawn.shape[2:])[0].half().cpu().numpy()
             row = kept.add(key | answer)
         rows.append(row)
     return rows
+
+
+def is_labelled(row: Row) -> bool:
+    return bool(row["labels"])
 
 
 def require_apart(rows: dict[str, list[Row]], one: str, other: str) -> None:
@@ -135,9 +146,12 @@ def _digest(values: Tensor) -> str:
     return hashlib.blake2b(values.numpy().tobytes(), digest_size=16).hexdigest()
 
 
-def _open_maps(path: Path, images: int, classes: int) -> np.ndarray:
+def _open_maps(path: Path, dataset: SegmentationDataset) -> np.ndarray:
     """Those that are there, or new ones, which are 0 where nothing was asked yet."""
-    shape = (images, 2 * classes + 2, *MAP_SIZE)
+    size = (
+        max(-(-length // 8), least) for length, least in zip(dataset[0].image.shape, SMALLEST, strict=False)
+    )
+    shape = (len(dataset), 2 * len(dataset.classes) + 2, *size)
     if path.exists():
         found: np.ndarray = np.load(path, mmap_mode="r+")
         if found.shape == shape:
@@ -145,11 +159,14 @@ def _open_maps(path: Path, images: int, classes: int) -> np.ndarray:
     return np.lib.format.open_memmap(path, "w+", np.float16, shape)
 
 
-def _answer(black_box: BlackBox, batch: Batch, label_only: bool) -> tuple[Row, Posteriors]:
-    if "labels" not in batch:
-        raise InputError(f"{batch['id'][0]} has no labels: these attacks compare answers with the truth")
-    image = batch["image"]
+def _answer(black_box: BlackBox, batch: Batch, label_only: bool, classes: int) -> tuple[Row, Posteriors]:
+    image, labels = batch["image"], batch.get("labels")
+    if labels is not None:
+        counted = labels[labels != IGNORE_INDEX]
+        if counted.numel() and not 0 <= counted.min() <= counted.max() < classes:
+            raise outside_classes_error(batch["id"][0], counted, classes)
     picture = to_rgb8(image[0].permute(1, 2, 0).contiguous().numpy())
     with torch.inference_mode():
-        answer, posteriors = ask(black_box, image, batch["labels"], label_only)
-    return {**asdict(answer), "seen": [round(float(x), 4) for x in features(picture)]}, posteriors
+        answer, posteriors = ask(black_box, image, labels, label_only)
+    seen = [round(float(x), 4) for x in features(picture)]
+    return {**asdict(answer), "seen": seen}, posteriors

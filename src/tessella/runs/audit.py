@@ -19,8 +19,10 @@ from tessella.membership_inference.owner import owners_test
 from tessella.membership_inference.signals import SIGNALS
 from tessella.membership_inference.statistics import auc, bootstrap_auc, histogram_similarity, roc
 from tessella.membership_inference.surest import surest
-from tessella.runs.asking import Kept, Progress, Row, ask_all, require_apart, scores_of, silent
+from tessella.runs.asking import Kept, Progress, Row, ask_all, is_labelled, require_apart, scores_of, silent
 from tessella.runs.environment import environment, write_json
+from tessella.runs.label_spaces import require_same_classes
+from tessella.runs.not_run import not_run
 from tessella.runs.shadows import (
     FEWEST,
     Scores,
@@ -29,23 +31,12 @@ from tessella.runs.shadows import (
     learned_attacks,
     reference_attacks,
 )
+from tessella.runs.unlabelled import WITHOUT_LABELS, comparable, has_labels, require_alike
 
 FRAMES = 10
 """Images of one name and consecutive numbers that are taken together: frames of a video are not independent."""
 
 BLIND_DRAWS = 5
-
-NEEDS = {
-    STEADINESS: (STEADINESS, "it was not asked for"),
-    "learned, posteriors": ("learned attack", "it needs a shadow model, whose members are known (--shadow)"),
-    "RMIA, offline": ("reference models (LiRA, RMIA)", "they need two shadow models or more (--shadow)"),
-    "RMIA": (
-        "LiRA and RMIA online, of one signal and of several",
-        "they need shadow models that were trained on some of the images of the audit, and others that were not",
-    ),
-}
-"""By an attack that is run where its kind is: what the kind is called, and what it is left out for lack of."""
-
 
 
 @dataclass(frozen=True)
@@ -81,22 +72,24 @@ def audit(
     whose training images are known, for the learned attack and, from two on, those that compare. attacker_steps: of
     training the learned attack's network. label_only: ask nine times more for the attack that needs labels alone.
     block: length of the blocks of video that are taken together (``blocks_of``). chosen: how the two sides were chosen,
-    for the report. An audit that was interrupted goes on where it stopped.
+    for the report. Images may lack labels: attacks that need them leave such images out, and are not run where no image
+    has labels. An audit that was interrupted goes on where it stopped.
 
-    Raises InputError for images on both sides, empty sides, other classes, and answers that are no posteriors.
+    Raises InputError for images on both sides, empty sides, one side alone without labels, other classes, labels that
+    are no class, and answers that are neither posteriors nor label maps.
     """
     if attacker_steps < 0:
         raise InputError(f"attacker_steps: {attacker_steps}; give at least 0")
-    sides = {"members": members, "nonmembers": nonmembers}
+    pairs = [{"members": members, "nonmembers": nonmembers}]
     if owner is not None:
-        sides |= {"suspected": owner[0], "held out": owner[1]}
+        pairs.append({"suspected": owner[0], "held out": owner[1]})
+    sides = dict(chain(*(pair.items() for pair in pairs)))
     for name, dataset in {**sides, **_own_images(shadows)}.items():
         if not len(dataset):
             raise InputError(f"{name}: no image; at least one is needed on either side")
-        if len(dataset.classes) != len(victim.classes):
-            raise InputError(
-                f"{name}: labels of {len(dataset.classes)} classes where the model has {len(victim.classes)}"
-            )
+        require_same_classes(name, [label.name for label in dataset.classes], victim.classes)
+    for pair in pairs:
+        require_alike(pair)
     black_box = checked(victim.black_box, len(victim.classes))
     head = {"victim": victim.description, "weights": victim.fingerprint}
     kept = Kept(out / "answers.jsonl", head)
@@ -114,6 +107,8 @@ def audit(
         for name, dataset in sides.items()
     }
     require_apart(rows, "members", "nonmembers")
+    for pair in pairs:
+        rows |= comparable({name: rows[name] for name in pair})
     compared: Scores = {}
     if shadows:
         audited = Joined([members, nonmembers])
@@ -121,7 +116,13 @@ def audit(
         if attacker_steps:
             of_victim = [np.load(file, mmap_mode="r") for file in maps.values()]
             compared |= learned_attacks(asked, of_victim, attacker_steps, out)
-        if len(shadows) >= FEWEST:
+            if not all(map(has_labels, (members, *_own_images(shadows).values()))):
+                compared = {name: found for name, found in compared.items() if name in WITHOUT_LABELS}
+            for name in compared.keys() - WITHOUT_LABELS:
+                compared[name][[not is_labelled(row) for row in rows["members"] + rows["nonmembers"]]] = (
+                    np.nan
+                )
+        if len(shadows) >= FEWEST and any(map(is_labelled, rows["members"])):
             compared |= reference_attacks(rows["members"] + rows["nonmembers"], asked)
     result = _judge(victim, rows, compared, block, chosen, command)
     result["shadows"] = [
@@ -168,7 +169,9 @@ def _judge(
     """compared: scores of the attacks that have the help of shadow models. length: of blocks."""
     sides = rows["members"], rows["nonmembers"]
     of_sides = [blocks_of([row["id"] for row in side], length) for side in sides]
-    names = [name for name in (*SIGNALS, STEADINESS) if all(name in row["scores"] for row in chain(*sides))]
+    labelled = any(is_labelled(row) for row in chain(*sides))
+    possible = [name for name in (*SIGNALS, STEADINESS) if labelled or name in WITHOUT_LABELS]
+    names = [name for name in possible if all(name in row["scores"] for row in chain(*sides))]
     scores = {name: [scores_of(side, name) for side in sides] for name in names}
     scores |= {name: np.split(found, [len(sides[0])]) for name, found in compared.items()}
     # Of so many attacks one finds something by chance: for the verdict each must be surer.
@@ -182,12 +185,13 @@ def _judge(
         "chosen": chosen,
         "command": command,
         "images": {name: len(side) for name, side in rows.items()},
+        "labelled": labelled,
         "blocks": [len(set(side)) for side in of_sides],
         "block_length": length,
         "verdict": verdict(blind, attacks),
         "blind": blind,
         "attacks": attacks,
-        "not_run": _not_run(attacks, rows, victim.description),
+        "not_run": not_run(attacks, labelled, "suspected" in rows, victim.description),
         "surest_of": {"attack": best, "members": _surest(sides[0], scores[best]) if best else []},
         "confidences": {
             name: np.histogram(side, 100, (0, 1))[0].tolist()
@@ -226,21 +230,6 @@ def verdict(blind: Row, attacks: dict[str, Row]) -> str:
         f"No attack that was tried tells members from non-members; the best was {name} ({said}). Attacks that were not "
         "tried may."
     )
-
-
-def _not_run(attacks: dict[str, Row], rows: dict[str, list[Row]], victim: str) -> dict[str, str]:
-    left_out = {kind: why for attack, (kind, why) in NEEDS.items() if attack not in attacks}
-    if "suspected" not in rows:
-        left_out["the owner's test"] = "no images of an owner were given (--owner)"
-    if " behind " in victim and "RMIA, offline" in attacks:
-        left_out["attackers who do not know of the defence"] = (
-            "the shadows are behind it too; tessella audit game has both"
-        )
-    if any(name in victim.partition(" behind ")[2] for name in RANDOM) and "averaged" not in victim:
-        left_out["the mean answer to nearly equal copies"] = (
-            "it was not asked for (--defence averaged=16 after the others)"
-        )
-    return left_out
 
 
 def best_attack(attacks: dict[str, Row]) -> str:
@@ -312,11 +301,21 @@ def _classes(names: Sequence[str], sides: Sequence[list[Row]]) -> list[Row]:
 
 
 def _owner(suspected: list[Row], held_out: list[Row], length: float | None) -> Row:
-    """By the mean logit: one test, chosen beforehand. No p-value where the pictures alone tell his two sides apart."""
+    """By the mean logit, or without labels by the confidence: one test, chosen beforehand.
+
+    No p-value where the pictures alone tell his two sides apart.
+    """
     require_apart({"suspected": suspected, "held out": held_out}, "suspected", "held out")
     sides = suspected, held_out
     of_sides = [blocks_of([row["id"] for row in side], length) for side in sides]
-    found = owners_test(scores_of(suspected, "logit"), scores_of(held_out, "logit"), *of_sides)
+    score = "logit" if any(map(is_labelled, suspected)) else "confidence"
+    found = owners_test(scores_of(suspected, score), scores_of(held_out, score), *of_sides)
     blind = _blind(sides, of_sides)
     p_value = None if blind["given_away"] else found.p_value
-    return {"p_value": p_value, "auc": found.auc, "images": [len(side) for side in sides], "blind": blind}
+    return {
+        "p_value": p_value,
+        "auc": found.auc,
+        "score": score,
+        "images": [len(side) for side in sides],
+        "blind": blind,
+    }

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tessella.datasets import LabelClass
 from tessella.errors import InputError
 from tessella.inference import InferencePlan, Predictor
+from tessella.membership_inference.black_box import what_is_wrong
 from tessella.networks.adapters import as_network
 from tessella.networks.exported_network import ExportedNetwork, load_exported
 from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD, Normalized, to_float
@@ -32,6 +33,7 @@ class Model:
     """A network with what is needed to use it: a black box from pictures to posteriors.
 
     network: picture [B, C, H, W] (uint8, uint16, or float in 0 to 1) to logits; it normalises by itself.
+    of_others: the network may give posteriors in place of logits, which are recognised.
     classes: None where the model does not name them. resize: (height, width) that it was trained at, None for any.
     """
 
@@ -40,6 +42,7 @@ class Model:
     plan: InferencePlan = InferencePlan()
     resize: tuple[int, int] | None = None
     config: Segmentation | None = None
+    of_others: bool = False
 
     @property
     def channels(self) -> int:
@@ -52,11 +55,15 @@ class Model:
 
     def __call__(self, image: Tensor) -> Tensor:
         """[B, C, H, W] picture to posteriors [B, K, H, W] of the same height and width."""
-        return at_size(Predictor(self.network, self.plan), to_float(image), self.resize)
+        return at_size(self._predictor, to_float(image), self.resize)
 
     def log_posteriors(self, image: Tensor) -> Tensor:
         """The same as logarithms, but for a number at each pixel (see ``Predictor.log_posteriors``)."""
-        return at_size(Predictor(self.network, self.plan).log_posteriors, to_float(image), self.resize)
+        return at_size(self._predictor.log_posteriors, to_float(image), self.resize)
+
+    @property
+    def _predictor(self) -> Predictor:
+        return Predictor(_Logits(self.network) if self.of_others else self.network, self.plan)
 
     def on_batches(self, device: torch.device) -> Predict:
         """Posteriors of batches: of each image by itself, or of its views brought together if trained so."""
@@ -97,7 +104,9 @@ def load_model(source: str, trusted: Sequence[str] = ("tessella",), **remote: An
     A run's folder means its best checkpoint. ``file.py:callable``, or ``module:callable``, returns an ``nn.Module``
     for RGB normalised by ImageNet's mean and deviation. Nothing in a checkpoint is executed; ``trusted`` names the
     packages whose classes it may build. ``file.py:callable`` runs that code: it is the user's own. ``http://host:port``
-    is a server of the Open Inference Protocol, for which ``remote`` holds further arguments of ``RemoteModel``.
+    is a server of the Open Inference Protocol, for which ``remote`` holds further arguments of ``RemoteModel``; its
+    ``classes`` also says how many an ONNX file of label maps has. An exported file, and a module of the user's, may
+    give posteriors in place of logits.
 
     Raises:
         InputError: no such file or module; a checkpoint of something else.
@@ -108,7 +117,7 @@ def load_model(source: str, trusted: Sequence[str] = ("tessella",), **remote: An
     if path.is_dir():
         path = path / "checkpoints" / "best.ckpt"
     if path.suffix in (".onnx", ".pt2"):
-        return _from_exported(path)
+        return _from_exported(path, remote.get("classes"))
     if path.suffix == ".ckpt" or path.exists():
         return _from_checkpoint(path, trusted)
     if ":" not in source:
@@ -116,7 +125,21 @@ def load_model(source: str, trusted: Sequence[str] = ("tessella",), **remote: An
     network = load_function(source)()
     if not isinstance(network, nn.Module):
         raise InputError(f"{source}: gives {type(network).__name__}; a torch.nn.Module is needed")
-    return Model(Normalized(as_network(network), IMAGENET_MEAN, IMAGENET_STD).eval())
+    return Model(Normalized(as_network(network), IMAGENET_MEAN, IMAGENET_STD).eval(), of_others=True)
+
+
+class _Logits(nn.Module):
+    """Of a network that gives posteriors, their logarithms, which a softmax takes back; of any other, what it gives."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        answer: Tensor = self.network(image)
+        if what_is_wrong(answer, image, answer.shape[1]):
+            return answer
+        return answer.float().clamp(min=torch.finfo(torch.float32).tiny).log()
 
 
 class _Remote(nn.Module):
@@ -141,12 +164,12 @@ def _from_url(url: str, remote: dict[str, Any]) -> Model:
     return Model(_Remote(server), classes or None)
 
 
-def _from_exported(path: Path) -> Model:
-    exported = load_exported(path)
+def _from_exported(path: Path, number: int | None) -> Model:
+    exported = load_exported(path, classes=number)
     description = exported.description
     classes = tuple(LabelClass(name, color) for name, color in description.classes)
     network = Normalized(exported, description.mean, description.std) if description.mean else exported
-    return Model(network, classes or None)
+    return Model(network, classes or None, of_others=True)
 
 
 def _from_checkpoint(path: Path, trusted: Sequence[str]) -> Model:

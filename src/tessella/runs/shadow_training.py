@@ -12,7 +12,7 @@ import numpy as np
 from tessella.datasets import Listed
 from tessella.errors import InputError
 from tessella.membership_inference.black_box import checked
-from tessella.runs.asking import Kept, Progress, ask_all, scores_of, silent
+from tessella.runs.asking import Kept, Progress, ask_all, is_labelled, scores_of, silent
 from tessella.runs.audit import Victim
 from tessella.runs.segmentation import Segmentation
 from tessella.runs.training import train
@@ -36,7 +36,7 @@ def train_shadow(
 
     ``out`` is a run like any other, whose data set has the splits members and nonmembers. Goes on where it stopped.
 
-    Raises InputError for a share that leaves one side empty, and for answers that are no posteriors.
+    Raises InputError for a share that leaves one side empty, images without labels, and answers that are no posteriors.
     """
     queries = config.dataset(data, split)
     members = round(share * len(queries))
@@ -47,6 +47,9 @@ def train_shadow(
     kept = Kept(out / "queries.jsonl", {"victim": victim.description, "weights": victim.fingerprint})
     black_box = checked(victim.black_box, len(victim.classes))
     rows = ask_all(black_box, queries, kept, side="queries", label_only=False, progress=progress)
+    unlabelled = [row["id"] for row in rows if not is_labelled(row)]
+    if unlabelled:
+        raise InputError(f"{unlabelled[0]} has no labels: a shadow is trained on them")
     surest = np.argsort(-scores_of(rows, "confidence"), kind="stable")
     for name, places in {"members": surest[:members], "nonmembers": surest[members:]}.items():
         lines = "".join(f"{queries.ids[place]}\n" for place in sorted(places))
