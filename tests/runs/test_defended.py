@@ -81,7 +81,7 @@ def test_synthetic_features_by_a_function_of_the_users(network, generator):
 def test_what_is_no_defence(network, generator, tmp_path):
     images = torch.zeros(1, 3, 32, 40, dtype=torch.uint8)
     for defences, message in (
-        (["hope"], "choose argmax, dropout"),
+        (["hope"], "choose argmax, averaged, dropout"),
         (["argmax=1"], "argmax has no strength"),
         (["rounded=much"], "'much' is no strength of it"),
         (["synfeat"], "give it first, and its generator as --generator RUN, or FILE.py:FUNCTION"),

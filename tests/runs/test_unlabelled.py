@@ -40,7 +40,7 @@ def test_what_needs_no_labels_is_tried(sides, tmp_path):
     assert result["attacks"]["confidence"]["auc"]["value"] > 0.8
     assert all(attack["images_left_out"] == 0 for attack in result["attacks"].values())
     assert result["not_run"][BY_LABELS] == "no image has labels"
-    assert set(result["not_run"]) == {BY_LABELS, "learned attack"}
+    assert set(result["not_run"]) == {BY_LABELS, "learned attack", "the owner's test"}
     assert set(result["utility"]["members"].values()) == {None}
     assert all(row["auc"] is None and row["images"] == [0, 0] for row in result["classes"])
     page = write_audit(tmp_path).read_text()
@@ -94,9 +94,11 @@ def test_shadows_teach_what_is_seen_of_posteriors_alone(tmp_path):
     shadows = [shadow(range(start, start + 4), sides, start) for start in (100, 200)]
     arguments = {"shadows": shadows, "attacker_steps": 2, "label_only": False}
     result = audit(named(victim), *map(stripped, sides), tmp_path / "a", **arguments)
-    alone = {"learned, posteriors alone", "learned, posteriors alone, aligned"}
+    alone = {
+        f"learned, posteriors alone{how}" for how in ("", ", aligned", ", one patch", ", aligned, one patch")
+    }
     assert set(result["attacks"]) == {"confidence", "entropy", *alone}
-    assert set(result["not_run"]) == {BY_LABELS, STEADINESS}
+    assert set(result["not_run"]) == {BY_LABELS, STEADINESS, "the owner's test"}
     few = stripped(sides[0], slice(3)), sides[1]
     mixed = audit(named(victim), *few, tmp_path / "b", **arguments)["attacks"]
     assert mixed["learned, loss"]["images_left_out"] == mixed["RMIA, offline"]["images_left_out"] == 3

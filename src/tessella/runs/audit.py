@@ -15,6 +15,7 @@ from tessella.membership_inference.assess import assess
 from tessella.membership_inference.black_box import BlackBox, checked
 from tessella.membership_inference.blind import blind_baseline, is_given_away
 from tessella.membership_inference.blocks import blocks, frame_of
+from tessella.membership_inference.learned import Kind
 from tessella.membership_inference.owner import owners_test
 from tessella.membership_inference.signals import SIGNALS
 from tessella.membership_inference.statistics import auc, bootstrap_auc, histogram_similarity, roc
@@ -25,6 +26,7 @@ from tessella.runs.label_spaces import require_same_classes
 from tessella.runs.not_run import not_run
 from tessella.runs.shadows import (
     FEWEST,
+    KINDS,
     Scores,
     ShadowModel,
     ask_shadow,
@@ -115,9 +117,9 @@ def audit(
         asked = [ask_shadow(each, audited, out, number, progress) for number, each in enumerate(shadows)]
         if attacker_steps:
             of_victim = [np.load(file, mmap_mode="r") for file in maps.values()]
-            compared |= learned_attacks(asked, of_victim, attacker_steps, out)
-            if not all(map(has_labels, (members, *_own_images(shadows).values()))):
-                compared = {name: found for name, found in compared.items() if name in WITHOUT_LABELS}
+            all_labelled = all(map(has_labels, (members, *_own_images(shadows).values())))
+            kinds: Sequence[Kind] = KINDS if all_labelled else ("posteriors alone",)
+            compared |= learned_attacks(asked, of_victim, kinds, attacker_steps, out)
             for name in compared.keys() - WITHOUT_LABELS:
                 compared[name][[not is_labelled(row) for row in rows["members"] + rows["nonmembers"]]] = (
                     np.nan

@@ -72,7 +72,11 @@ def ask_shadow(
 
 
 def learned_attacks(
-    shadows: Sequence[AskedShadow], sides: Sequence[np.ndarray], steps: int, out: Path
+    shadows: Sequence[AskedShadow],
+    sides: Sequence[np.ndarray],
+    kinds: Sequence[Kind],
+    steps: int,
+    out: Path,
 ) -> Scores:
     """Of images, and of the patch in the middle of each. sides: maps of the victim's answers about members and others.
 
@@ -82,7 +86,7 @@ def learned_attacks(
     usual = float(np.mean([mean_confidence(some(shadow.maps)) for shadow in own]))
     aligning = matching_temperature(torch.cat([some(maps) for maps in sides]), usual)
     scores: Scores = {}
-    for kind in KINDS:
+    for kind in kinds:
         attacker = kept_attacker(
             out / f"attacker_{kind.replace(' ', '_')}.pt",
             {"steps": steps, "shadows": [shadow.asked for shadow in shadows]},
