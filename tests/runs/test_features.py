@@ -99,12 +99,27 @@ def test_interrupted_training_goes_on_exactly(folder, tmp_path, monkeypatch):
         assert torch.equal(value, parts.generator.state_dict()[name]), name
 
 
-def test_nan_stops_and_keeps_the_last_good_state(folder, tmp_path):
-    config = replace(
-        SMALL, network=str(folder / "network"), steps=8, validate_every=2, learning_rate=1e20, ema=0.0
-    )
-    with pytest.raises(InputError, match="lower learning_rate; the last checkpoint is from before this step"):
-        train_generator(config, "features", folder / "data", tmp_path / "run", machine=MACHINE)
+def test_a_generator_that_diverges_leaves_the_last_good_state(folder, tmp_path, monkeypatch):
+    config = replace(SMALL, network=str(folder / "network"), steps=8, validate_every=2)
+    data = folder / "data"
+    message = r"is (nan|inf) at step \d+ \(images .*adversarial .*\): lower .*; no checkpoint was written$"
+    with pytest.raises(InputError, match=message):
+        train_generator(
+            replace(config, learning_rate=1e20, ema=0.0), "features", data, tmp_path / "a", machine=MACHINE
+        )
+    assert not list((tmp_path / "a" / "checkpoints").iterdir())
+
+    def spoil(task):
+        if task.global_step == 3:
+            next(task.gan.generator.parameters()).grad[0, 0, 0, 0] = float("nan")
+
+    monkeypatch.setattr(FeatureGanTask, "on_after_backward", spoil)
+    with pytest.raises(InputError, match=r"gradient is nan at step 3 .*last\.ckpt holds step 2$"):
+        train_generator(config, "features", data, tmp_path / "b", machine=MACHINE)
+    checkpoint = torch.load(tmp_path / "b" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["tessella"]["step"] == 2
+    for part in ("state_dict", "current_model_state"):
+        assert all(value.isfinite().all() for value in checkpoint[part].values())
 
 
 def test_training_with_features(folder, tmp_path):
@@ -129,6 +144,56 @@ def test_training_with_features(folder, tmp_path):
     checkpoint = torch.load(tmp_path / "1" / "checkpoints" / "best.ckpt", weights_only=True)
     assert all(name.startswith(("network.", "class_loss")) for name in checkpoint["state_dict"])
     assert all(isinstance(position, int) for position in checkpoint["hard"]["hardest"])
+
+
+@pytest.fixture
+def task_of(folder, tmp_path, monkeypatch):
+    """What ``train`` would train, for a configuration."""
+    kept = []
+    monkeypatch.setattr("tessella.runs.training.fit", lambda task, *_, **__: kept.append(task))
+
+    def build(**changes):
+        weights = str(folder / "network" / "checkpoints" / "best.ckpt")
+        config = blocks_config(weights=weights, **changes)
+        train(config, "blocks", folder / "data", tmp_path / "run", machine=MACHINE)
+        return kept[-1]
+
+    return build
+
+
+def test_only_features_are_smoothed(folder, task_of):
+    """The control sees real images twice, so it has one loss for them."""
+    features = task_of(
+        label_smoothing=0.2, synthetic=Synthetic(str(folder / "generator"), label_smoothing=0.1)
+    )
+    assert (features.loss.label_smoothing, features.extra_loss.label_smoothing) == (0.2, 0.1)
+    control = task_of(label_smoothing=0.2, synthetic=Synthetic(label_smoothing=0.1))
+    assert (control.loss.label_smoothing, control.extra_loss.label_smoothing) == (0.2, 0.2)
+
+
+def test_statistics_are_kept_where_there_are_features(folder, task_of):
+    generator = str(folder / "generator")
+    assert task_of(synthetic=Synthetic(generator)).keep_statistics
+    assert not task_of(synthetic=Synthetic(generator, keep_statistics=False)).keep_statistics
+    assert task_of(
+        synthetic=Synthetic(generator, keep_statistics=False), keep_statistics=True
+    ).keep_statistics
+    assert not task_of(synthetic=Synthetic()).keep_statistics
+    assert not task_of().keep_statistics
+
+
+def test_layouts_need_a_generator_or_images(folder, task_of):
+    labels = str(folder / "data" / "val" / "labels")
+    with pytest.raises(
+        InputError, match=r"masks_data .*: label maps alone need --synthetic.generator.*masks"
+    ):
+        task_of(synthetic=Synthetic(masks_data=labels, masks_share=1.0))
+    for generator in ("", str(folder / "generator")):
+        with pytest.raises(
+            InputError, match=r"synthetic\.masks names a data set: give --synthetic\.masks_data"
+        ):
+            task_of(synthetic=Synthetic(generator, masks=SplitFolders))
+    task_of(synthetic=Synthetic(masks=SplitFolders, masks_data=str(folder / "data")))
 
 
 def test_halves_of_your_own(folder, tmp_path, monkeypatch, capsys):
