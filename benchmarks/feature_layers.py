@@ -124,10 +124,8 @@ class Patches:
         for batch in islice(
             training_loader(dataset, training_transform(model.config), 8, seed=0), PATCHES // 8
         ):
-            if self.config.at:
-                encoded = halves.encode(batch["image"])
-            else:
-                encoded = model.network.normalize(batch["image"])  # type: ignore[operator]
+            images = batch["image"]
+            encoded = halves.encode(images) if self.config.at else model.network.normalize(images)  # type: ignore[operator]
             yield from zip(encoded, batch["labels"], strict=True)
 
 

@@ -158,6 +158,28 @@ def test_training_learns_and_keeps_the_best_state(tmp_path: Path) -> None:
     assert list((tmp_path / "tensorboard").glob("events*"))
 
 
+def test_the_log_has_what_the_saved_network_scores(tmp_path: Path) -> None:
+    train(tmp_path)
+    network = Net()
+    network.load_state_dict(
+        {name.removeprefix("network."): value for name, value in weights(tmp_path).items()}
+    )
+    counts = np.zeros((2, 2))
+    with torch.no_grad():
+        for batch in evaluation_loader(Squares(10)):
+            predicted = network.eval()(batch["image"]).argmax(1)
+            np.add.at(counts, (batch["labels"].numpy().ravel(), predicted.numpy().ravel()), 1)
+    hits = np.diag(counts)
+    expected = {
+        "val_mean_iou": (hits / (counts.sum(0) + counts.sum(1) - hits)).mean(),
+        "val_pixel_accuracy": hits.sum() / counts.sum(),
+        "val_class_accuracy": (hits / counts.sum(1)).mean(),
+    }
+    with (tmp_path / "log.csv").open() as file:
+        last = [row for row in csv.DictReader(file) if row["val_mean_iou"]][-1]
+    assert {name: float(last[name]) for name in expected} == pytest.approx(expected, abs=1e-5)
+
+
 def test_nan_loss_names_step_and_images(tmp_path: Path) -> None:
     network = Net()
     with torch.no_grad():

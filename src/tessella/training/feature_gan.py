@@ -93,6 +93,7 @@ class FeatureGanTask(lightning.LightningModule):
         self.log("val_loss", distance, sync_dist=True)
         self.log("val_mean_iou", scores.mean_iou, prog_bar=True, sync_dist=True)
         self.log("val_pixel_accuracy", scores.pixel_accuracy, sync_dist=True)
+        self.log("val_class_accuracy", scores.class_accuracy, sync_dist=True)
 
     def _layouts(self, labels: Tensor) -> Tensor:
         layouts = one_hot_layout(labels, self.num_classes, self.layout_stride)

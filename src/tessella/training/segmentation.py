@@ -104,3 +104,4 @@ class SegmentationTask(lightning.LightningModule):
         self.log("val_loss", loss, sync_dist=True)
         self.log("val_mean_iou", scores.mean_iou, prog_bar=True, sync_dist=True)
         self.log("val_pixel_accuracy", scores.pixel_accuracy, sync_dist=True)
+        self.log("val_class_accuracy", scores.class_accuracy, sync_dist=True)
