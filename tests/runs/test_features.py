@@ -2,6 +2,7 @@
 
 import csv
 import json
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
@@ -196,6 +197,40 @@ def test_layouts_need_a_generator_or_images(folder, task_of):
     task_of(synthetic=Synthetic(masks=SplitFolders, masks_data=str(folder / "data")))
 
 
+def test_images_that_others_made(folder, tmp_path, monkeypatch):
+    """A folder of them and their label maps stands in for a generator; the real images stay as they are."""
+    made = write_blocks(tmp_path / "made", 3)
+    for path in (made / "train" / "images").iterdir():
+        cv2.imwrite(str(path), np.full((48, 64, 3), 200, np.uint8))
+    kept = {}
+
+    def fit(task, training, *_, **__):
+        kept.update(task=task, batches=training(0, 0, 1))
+
+    monkeypatch.setattr("tessella.runs.training.fit", fit)
+    config = blocks_config(
+        crop=None,
+        jitter=0.0,
+        synthetic=Synthetic(masks=SplitFolders, masks_data=str(made), masks_share=1.0),
+    )
+    train(config, "blocks", folder / "data", tmp_path / "run", machine=MACHINE)
+    batch = next(iter(kept["batches"]))
+    layouts = {SplitFolders(made, "train")[index].labels.tobytes() for index in range(3)}
+    assert (batch["extra_image"] == 200).all()
+    assert len(batch["extra_image"]) == 2
+    assert {each.astype(np.uint8).tobytes() for each in batch["extra_labels"].numpy()} <= layouts
+    assert not (batch["image"] == 200).flatten(1).all(1).any()
+
+    task = kept["task"]
+    seen = []
+    forward = task.network.forward_with_auxiliary
+    monkeypatch.setattr(
+        task.network, "forward_with_auxiliary", lambda images: (seen.append(images), forward(images))[1]
+    )
+    task._extra_loss(batch)
+    assert torch.equal(seen[0], batch["extra_image"])  # the whole network learns from them
+
+
 def test_halves_of_your_own(folder, tmp_path, monkeypatch, capsys):
     (tmp_path / "my_cuts.py").write_text(
         "from tessella.feature_synthesis import Split, split\n"
@@ -315,6 +350,58 @@ def test_defence_with_a_generator(folder):
     assert (answers["1", b"a"].argmax(1) == plain.argmax(1)).float().mean() > 0.6
 
 
+def test_a_generator_behind_a_server_and_in_an_audit(folder, tmp_path):
+    pytest.importorskip("uvicorn", reason="the packages of tessella[serving] are not installed")
+    from tests.serving.conftest import running
+
+    from tessella.runs.serving import served
+    from tessella.serving.access import Access
+    from tessella.serving.client import RemoteModel
+
+    network, generator = folder / "network", str(folder / "generator")
+    model = load_model(str(network))
+    dataset = SplitFolders(folder / "data", "test")
+    images = torch.from_numpy(dataset[0].image.transpose(2, 0, 1).copy())[None]
+    answers = {}
+    for secret in (b"a" * 32, b"b" * 32):
+        what = served(
+            model,
+            torch.device("cpu"),
+            name="blocks",
+            defences=["synfeat=0.75"],
+            generator=generator,
+            secret=secret,
+            posteriors=True,
+            compare=False,
+        )
+        with closing(Access(tmp_path / secret.hex() / "a.sqlite")) as access, running(access, what) as url:
+            remote = RemoteModel(url)
+            answers[secret] = remote(images)
+            torch.testing.assert_close(remote(images), answers[secret], atol=1e-5, rtol=0)  # asked again
+    with torch.inference_mode():
+        plain = model(images)
+    first, other = answers.values()
+    assert first.shape == plain.shape
+    torch.testing.assert_close(first.sum(1), torch.ones(1, 48, 64))
+    assert (first - other).abs().max() > 1e-3
+    assert (first - plain).abs().max() > 1e-2
+    assert (first.argmax(1) == plain.argmax(1)).float().mean() > 0.6
+
+    data = folder / "data"
+    command = ["audit", "run", str(network), "--members", f"{data}:train", "--nonmembers", f"{data}:test"]
+    found = {}
+    for name, options in (
+        ("plain", []),
+        ("synfeat", ["--defence", "synfeat=0.75", "--generator", generator]),
+    ):
+        assert main([*command, *options, "--no-label-only", "--out", str(tmp_path / name)]) == 0
+        found[name] = json.loads((tmp_path / name / "audit.json").read_text())
+    assert found["synfeat"]["victim"] == f"{network} behind synfeat=0.75"
+    accuracy = {name: audit["utility"]["nonmembers"]["pixel_accuracy"] for name, audit in found.items()}
+    assert 0.6 < accuracy["synfeat"] <= accuracy["plain"] + 0.05
+    assert found["synfeat"]["attacks"]["confidence"] != found["plain"]["attacks"]["confidence"]
+
+
 def test_generators_of_something_else(folder, tmp_path):
     generator, data = str(folder / "generator"), folder / "data"
     other = train_on_blocks(data, tmp_path / "other", steps=1, validate_every=1, seed=5)
@@ -367,6 +454,25 @@ def test_bad_words_on_the_command_line(folder, tmp_path, capsys):
     ):
         assert main(["sample", *arguments, "--out", str(tmp_path / "out")]) == 2
         assert message in capsys.readouterr().err
+    features = ("train", "features", "--data", str(data), "--network", str(folder / "network"))
+    for name, value, message in (
+        ("layout_stride", "0", "layout_stride 0: give 1 or more"),
+        ("batch_size", "0", "batch_size 0: give 1 or more"),
+        ("steps", "0", "steps 0: give 1 or more"),
+        ("validate_every", "-5", "validate_every -5: give 1 or more"),
+        ("validation_images", "-3", "validation_images -3: give 0 or more"),
+        ("kl", "-1", "kl -1.0: give 0 or more"),
+        ("latent", "-0.5", "latent -0.5: give 0 or more"),
+        ("ema", "2", "ema 2.0: give 0 for none, or less than 1"),
+        ("learning_rate", "0", "learning_rate 0.0: give more than 0"),
+        ("crop", "0x64", "crop (0, 64): give a height and a width"),
+    ):
+        assert main([*features, "--out", str(tmp_path / "numbers"), f"--{name}", value]) == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "numbers").exists()
+    for name in ("reconstruction", "ema", "learning_rate", "clip"):
+        with pytest.raises(InputError, match=f"{name} nan: give"):
+            FeatureGAN(**{name: float("nan")})
     for wrong in ({"ratio": 1.0}, {"hard": -1}, {"masks_share": 5}, {"filter": -1}):
         with pytest.raises(InputError, match=f"synthetic.{next(iter(wrong))}"):
             Synthetic(**wrong)
