@@ -2,9 +2,11 @@
 
 import csv
 import json
+import runpy
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,9 +19,13 @@ from tessella.cli import main
 from tessella.datasets import SplitFolders
 from tessella.errors import InputError
 from tessella.feature_synthesis import FeatureDiscriminator, FeatureGenerator
+from tessella.pictures import colorize
+from tessella.pictures.difference import BLACK, CYAN, RED, WHITE
 from tessella.runs.defended import defended
+from tessella.runs.evaluation import palette_of
 from tessella.runs.feature_gan import FeatureGAN, load_generator, train_generator
 from tessella.runs.model import load_model
+from tessella.runs.sampling import Layout
 from tessella.runs.synthetic import Synthetic
 from tessella.runs.training import train
 from tessella.training.feature_gan import FeatureGanTask
@@ -348,6 +354,38 @@ def test_defence_with_a_generator(folder):
     torch.testing.assert_close(answers["0.75", b"a"].sum(1), torch.ones(2, 48, 64))
     assert not torch.equal(answers["1", b"a"], answers["1", b"b"])
     assert (answers["1", b"a"].argmax(1) == plain.argmax(1)).float().mean() > 0.6
+
+
+def test_two_generators_on_one_layout(folder, tmp_path, monkeypatch, capsys):
+    """The script that draws figure 6.4, with another generator that knows nothing yet."""
+    script = Path(__file__).parents[2] / "benchmarks" / "generator_figure.py"
+    config = replace(SMALL, network=str(folder / "network"), steps=1, validate_every=1)
+    train_generator(config, "features", folder / "data", tmp_path / "untrained", machine=MACHINE)
+    generators = [load_generator(str(run)) for run in (tmp_path / "untrained", folder / "generator")]
+    of_script = runpy.run_path(str(script))
+    labels = SplitFolders(folder / "data", "test")[0].labels
+    ((layout, first, second, right),), shares = of_script["compared"](*generators, [Layout("a", labels)])
+    palette = palette_of(generators[0].classes)
+    assert np.array_equal(layout, colorize(labels, palette))
+    known = labels != 255
+    hits = [(picture == colorize(labels, palette)).all(-1)[known] for picture in (first, second)]
+    for share, where, colour in (
+        ("both", hits[0] & hits[1], WHITE),
+        ("first alone", hits[0] & ~hits[1], RED),
+        ("second alone", hits[1] & ~hits[0], CYAN),
+        ("neither", ~hits[0] & ~hits[1], BLACK),
+    ):
+        assert shares[share] == pytest.approx(where.mean())
+        assert np.array_equal((right[known] == colour).all(-1), where)
+    assert shares["second alone"] > shares["first alone"]
+
+    runs = [str(tmp_path / "untrained"), str(folder / "generator"), f"{folder / 'data'}:test"]
+    monkeypatch.setattr(
+        "sys.argv", [str(script), *runs, "--rows", "2", "--out", str(tmp_path / "figure.png")]
+    )
+    runpy.run_path(str(script), run_name="__main__")
+    assert "second alone" in capsys.readouterr().out
+    assert cv2.imread(str(tmp_path / "figure.png")).shape[0] > 2 * 160
 
 
 def test_a_generator_behind_a_server_and_in_an_audit(folder, tmp_path):
