@@ -75,7 +75,7 @@ def measure(row: str, data: Path, runs: Path, steps: int) -> dict[str, Any]:
     generator = load_generator(str(run))
     layouts = find_layouts([f"{data}:test"], generator)
     sampled = sample_features(generator, layouts, runs / f"samples_{name}", device=torch.device("cpu"))
-    of_layer = distribution(_patches(base, config, data), len(generator.classes))
+    of_layer = distribution(Patches(base, config, data), len(generator.classes))
     more = replace(
         camvid_synthetic(),
         weights=str(base / "checkpoints" / "best.ckpt"),
@@ -109,20 +109,24 @@ def measure(row: str, data: Path, runs: Path, steps: int) -> dict[str, Any]:
     }
 
 
-@torch.no_grad()
-def _patches(base: Path, config: FeatureGAN, data: Path) -> Iterator[tuple[Tensor, Tensor]]:
-    """Features and labels of training crops."""
-    model = load_model(str(base))
-    assert model.config is not None
-    halves = halves_of(config, model.network.eval())
-    loader = training_loader(
-        open_split(model.config, data, model.config.train_split), training_transform(model.config), 8, seed=0
-    )
-    for batch in islice(loader, PATCHES // 8):
-        encoded = (
-            model.network.normalize(batch["image"]) if not config.at else halves.encode(batch["image"])  # type: ignore[operator]
-        )
-        yield from zip(encoded, batch["labels"], strict=True)
+class Patches:
+    """Features and labels of training crops; the same ones each time they are gone through."""
+
+    def __init__(self, base: Path, config: FeatureGAN, data: Path) -> None:
+        self.base, self.config, self.data = base, config, data
+
+    @torch.no_grad()
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        model = load_model(str(self.base))
+        assert model.config is not None
+        halves = halves_of(self.config, model.network.eval())
+        dataset = open_split(model.config, self.data, model.config.train_split)
+        for batch in islice(
+            training_loader(dataset, training_transform(model.config), 8, seed=0), PATCHES // 8
+        ):
+            images = batch["image"]
+            encoded = halves.encode(images) if self.config.at else model.network.normalize(images)  # type: ignore[operator]
+            yield from zip(encoded, batch["labels"], strict=True)
 
 
 def table() -> str:

@@ -1,18 +1,24 @@
 """What a generator of features costs: a training step, sampling, and training a network with its features.
 
-    python benchmarks/features.py
+    python benchmarks/features.py [--out FILE]
 
 Images of 240x180 and 256 channels at an eighth of them, as of CamVid at half its size. Goals on two cores: a training
 step of 60 ms a sample in bf16 with layouts of half the resolution and 110 ms at full resolution, sampling 20 ms, and a
 mixed step of at most 1.1 times (a real step + 3/7 of (a step of the decoder + a pass of the generator)). What is
-compared takes turns; medians. Results go to ``results/features.json``.
+compared takes turns; medians. A training step has the features at hand, which ``encoding`` makes of an image: add the
+two for a step of ``tessella train features``. It and sampling are measured in the precision of training and in fp32,
+which is what ``tessella sample`` and SynFeat run in. Memory is the peak above what stood before the first call, in a
+process of its own (Linux); results go to ``results/features.json``.
 """
 
+import argparse
 import json
+import multiprocessing
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,9 +38,10 @@ from tessella.training.fit import resolve_precision
 HEIGHT, WIDTH, CHANNELS, CLASSES = 180, 240, 256, 11
 BATCH = 8
 ROUNDS = 15
+Cases = dict[str, Callable[[], object]]
 
 
-def medians(cases: dict[str, Callable[[], object]]) -> dict[str, float]:
+def medians(cases: Cases) -> dict[str, float]:
     """Seconds of each, taking turns."""
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(ROUNDS + 2):
@@ -55,9 +62,28 @@ def generator(stride: int) -> FeatureGenerator:
     return FeatureGenerator(CLASSES + 1, CHANNELS, blocks=3 if stride == 1 else 2)
 
 
-def training_and_sampling(dtype: torch.dtype) -> dict[str, float]:
-    """Milliseconds a sample."""
-    cases: dict[str, Callable[[], object]] = {}
+def network() -> PSPNet:
+    return PSPNet(
+        CLASSES,
+        backbone=partial(ResNet, depth=18, width=64),
+        pyramid_channels=64,
+        head_channels=128,
+        auxiliary_channels=0,
+    ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def training_and_sampling(dtype: torch.dtype) -> Cases:
+    """A batch of each."""
+    cases: Cases = {}
+    halves = split(network().eval(), "backbone.layer3")
+    images = torch.rand(BATCH, 3, HEIGHT, WIDTH).contiguous(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def encode() -> None:
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            halves.encode(images)
+
+    cases["encoding"] = encode
     for stride, name in ((1, "full"), (2, "half")):
         discriminators = [
             FeatureDiscriminator(CLASSES + 1, CHANNELS, blocks=3 if stride == 1 else 2) for _ in range(2)
@@ -83,20 +109,40 @@ def training_and_sampling(dtype: torch.dtype) -> dict[str, float]:
 
         cases[f"training, {name} resolution"] = partial(step, gan, optimizer, given, features)
         cases[f"sampling, {name} resolution"] = partial(sample, gan, given)
-    return {name: 1000 * seconds / BATCH for name, seconds in medians(cases).items()}
+    return cases
+
+
+def milliseconds(dtype: torch.dtype) -> dict[str, float]:
+    """Of a sample."""
+    found = medians(training_and_sampling(dtype))
+    return {name: 1000 * seconds / BATCH for name, seconds in found.items()}
+
+
+def mebibytes(dtype: torch.dtype) -> dict[str, float]:
+    """Of a batch."""
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        return {name: pool.apply(peak, (name, dtype)) for name in training_and_sampling(dtype)}
+
+
+def peak(name: str, dtype: torch.dtype) -> float:
+    run = training_and_sampling(dtype)[name]
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = _resident("VmHWM")
+    run()
+    run()
+    return _resident("VmHWM") - before
+
+
+def _resident(field: str) -> float:
+    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith(field))
+    return round(int(line.split()[1]) / 1024, 1)
 
 
 def mixed(dtype: torch.dtype) -> dict[str, float]:
     """A mixed step of seven images and three features, in multiples of the sum of its parts."""
-    network = PSPNet(
-        CLASSES,
-        backbone=partial(ResNet, depth=18, width=64),
-        pyramid_channels=64,
-        head_channels=128,
-        auxiliary_channels=0,
-    ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    halves = split(network, "backbone.layer3")
-    optimizer = torch.optim.SGD(network.parameters(), 1e-3, momentum=0.9)
+    whole = network()
+    halves = split(whole, "backbone.layer3")
+    optimizer = torch.optim.SGD(whole.parameters(), 1e-3, momentum=0.9)
     made = generator(1).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     images = torch.rand(7, 3, HEIGHT, WIDTH).contiguous(memory_format=torch.channels_last)
     labels = torch.randint(0, CLASSES, (7, HEIGHT, WIDTH))
@@ -118,7 +164,7 @@ def mixed(dtype: torch.dtype) -> dict[str, float]:
 
     def real() -> None:
         with cast():
-            logits = network(images)
+            logits = whole(images)
         update(loss(logits.float(), labels))
 
     def decoder(features: Tensor) -> None:
@@ -129,7 +175,7 @@ def mixed(dtype: torch.dtype) -> dict[str, float]:
     def both() -> None:
         features = sample(three)
         with cast():
-            total = loss(network(images).float(), labels)
+            total = loss(whole(images).float(), labels)
             total = total + 3 / 7 * loss(halves.decode(features, (HEIGHT, WIDTH)).float(), labels[:3])
         update(total)
 
@@ -150,18 +196,21 @@ def mixed(dtype: torch.dtype) -> dict[str, float]:
 
 
 def main() -> None:
-    dtype = torch.bfloat16 if resolve_precision("auto") == "bf16" else torch.float32
-    result = {
-        "precision": str(dtype).removeprefix("torch."),
-        "milliseconds_a_sample": training_and_sampling(dtype),
-        "mixed_training": mixed(dtype),
-        **environment(),
-    }
-    file = Path(__file__).parent / "results" / "features.json"
-    file.write_text(json.dumps(result, indent=1) + "\n")
-    print(
-        json.dumps({k: result[k] for k in ("precision", "milliseconds_a_sample", "mixed_training")}, indent=1)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "features.json")
+    options = parser.parse_args()
+    trains_in = torch.bfloat16 if resolve_precision("auto") == "bf16" else torch.float32
+    kinds = {str(kind).removeprefix("torch."): kind for kind in (trains_in, torch.float32)}
+    result: dict[str, Any] = {
+        "precision": str(trains_in).removeprefix("torch."),
+        "milliseconds_a_sample": {name: milliseconds(kind) for name, kind in kinds.items()},
+        "peak_mebibytes_of_a_batch": {name: mebibytes(kind) for name, kind in kinds.items()},
+        "mixed_training": mixed(trains_in),
+    }
+    options.out.write_text(json.dumps({**result, **environment()}, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
       tessella train features --data CAMVID --network RUNS/base_$s --seed $s --out RUNS/gen_$s \\
         --at backbone.layer3.1.relu --side input --steps 1500
     done                                                  # and RUNS/places_$s with --generator.code_stride 4
+    tessella predict RUNS/base_$s FRAMES --sure 0.7 --out RUNS/pseudo_$s  # of unlabelled images, for "pseudo layouts"
     python benchmarks/synthesis_table.py RUNS --data CAMVID --seeds 0 1 2 3 4
     python benchmarks/synthesis_table.py RUNS                                  # the table of what is there
 
@@ -56,6 +57,11 @@ def _of_places(generator: str) -> str:
     return str(Path(generator).with_name(Path(generator).name.replace("gen", "places")))
 
 
+def _pseudo_labels(generator: str) -> str:
+    """What the seed's own network is sure of in images without labels."""
+    return str(Path(generator).with_name(Path(generator).name.replace("gen", "pseudo")) / "labels")
+
+
 ROWS: dict[str, Row] = {
     "real": real,
     "real, ten": lambda config, _: replace(config, synthetic=Synthetic(label_smoothing=0.0)),
@@ -85,6 +91,9 @@ ROWS: dict[str, Row] = {
     ),
     "features, rendered layouts": lambda config, generator: with_features(
         config, generator, masks=partial(Cityscapes, classes=11), masks_data=str(FOLDERS["streets"])
+    ),
+    "features, pseudo layouts": lambda config, generator: with_features(
+        config, generator, masks_data=_pseudo_labels(generator)
     ),
     "ISDA": partial(real, isda=0.1),
     "ISDA, strength 0.02": partial(real, isda=0.02),

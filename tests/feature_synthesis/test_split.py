@@ -1,5 +1,6 @@
 """Networks cut in two give the same bits as whole."""
 
+from collections import OrderedDict
 from functools import partial
 
 import pytest
@@ -135,8 +136,74 @@ def test_skip_connections_are_refused():
     halves = split(network, "backbone.layer1")  # all that follows comes from here
     with torch.no_grad():
         assert torch.equal(halves.decode(halves.encode(images), (64, 64)), network(images))
-    with pytest.raises(InputError, match="block: something else of the image also reaches"):
+
+
+class UntraceableUNet(nn.Module):
+    """Two skip connections within a module, and one around it; functions stand between them."""
+
+    def __init__(self, of_image: bool = False) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.body = nn.ModuleDict({name: nn.Conv2d(8, 8, 3, padding=1) for name in ("one", "two", "three")})
+        self.head = nn.Conv2d(16, 4, 1)
+        self.of_image = of_image
+
+    def forward(self, image):
+        if bool(image.isnan().any()):
+            raise ValueError
+        x = F.relu(self.stem(image))
+        one = F.relu(self.body["one"](x))
+        two = self.body["two"](one)
+        y = torch.cat([self.body["three"](F.relu(two)) + one * 2, x.clone().relu_()], 1)
+        return self.head(y) + (image.mean(1, keepdim=True) if self.of_image else 0)
+
+
+def test_skip_connections_of_what_cannot_be_traced_are_named():
+    images = torch.rand(1, 3, 24, 32)
+    with pytest.raises(InputError, match=r"^block: relu also reaches what follows \(a skip connection\)"):
         split(Untraceable(skip=True), "block").encode(images)
+    for network, names in (
+        (UntraceableUNet(), "stem and body.one"),
+        (UntraceableUNet(of_image=True), "stem and body.one and the image"),
+    ):
+        with pytest.raises(InputError, match=rf"^body.two: {names} also reaches what follows"):
+            split(network, "body.two").encode(images)
+    after = split(UntraceableUNet(), "head", "input")
+    assert after.encode(images).shape == (1, 16, 24, 32)
+
+
+class Answers(nn.Module):
+    """Gives what is no map of logits."""
+
+    def __init__(self, answer, traceable: bool = True) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.Conv2d(8, 4, 1)
+        self.answer, self.traceable = answer, traceable
+
+    def forward(self, image):
+        if not self.traceable and bool(image.isnan().any()):
+            raise ValueError
+        return self.answer(self.head(self.stem(image)))
+
+
+@pytest.mark.parametrize("traceable", [True, False])
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (lambda logits: OrderedDict(out=logits), "a dictionary of out"),
+        (lambda logits: {"logits": logits}, "a dictionary of logits"),
+        (lambda logits: (logits, logits), "a tuple"),
+    ],
+)
+def test_networks_that_give_no_logits_are_adapted_first(answer, kind, traceable):
+    network = Answers(answer, traceable).eval()
+    images = torch.rand(2, 3, 64, 96)
+    with pytest.raises(InputError, match=rf"the network gives {kind}, not logits .*as_network"):
+        split(network, "stem").encode(images)
+    adapted = as_network(network)
+    halves = split(adapted, "wrapped.stem")
+    with torch.no_grad():
+        assert torch.equal(halves.decode(halves.encode(images), (64, 96)), adapted(images))
 
 
 def test_layers_that_there_are_not(pspnet):

@@ -57,6 +57,18 @@ def test_page_has_metrics_curves_classes_and_differences(runs, tmp_path, parse):
     assert len(best) == 2  # the mean IoU of the second, the calibration error of the first
 
 
+def test_class_accuracy_is_drawn_where_a_run_measured_it(runs, tmp_path, parse):
+    page = parse(compare_runs(runs, tmp_path / "before.html"))
+    assert "Validation class accuracy" not in page.headings
+    log = runs[1] / "log.csv"
+    head, *rows = log.read_text().splitlines()
+    lines = [f"{head},val_class_accuracy", *(f"{row},{0.5 if row[-1] != ',' else ''}" for row in rows)]
+    log.write_text("\n".join(lines))
+    page = parse(compare_runs(runs, tmp_path / "after.html"))
+    assert page.headings.index("Validation class accuracy") == page.headings.index("Validation mean IoU") + 1
+    assert page.tags.count("svg") == 5
+
+
 def test_interval_is_that_of_the_paired_comparison_in_the_order_of_the_first(runs, tmp_path, parse):
     confusions = []
     for run, order in zip(runs, (slice(None), slice(None, None, -1)), strict=True):

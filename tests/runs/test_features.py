@@ -2,8 +2,11 @@
 
 import csv
 import json
+import runpy
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,9 +19,13 @@ from tessella.cli import main
 from tessella.datasets import SplitFolders
 from tessella.errors import InputError
 from tessella.feature_synthesis import FeatureDiscriminator, FeatureGenerator
+from tessella.pictures import colorize
+from tessella.pictures.difference import BLACK, CYAN, RED, WHITE
 from tessella.runs.defended import defended
+from tessella.runs.evaluation import palette_of
 from tessella.runs.feature_gan import FeatureGAN, load_generator, train_generator
 from tessella.runs.model import load_model
+from tessella.runs.sampling import Layout
 from tessella.runs.synthetic import Synthetic
 from tessella.runs.training import train
 from tessella.training.feature_gan import FeatureGanTask
@@ -99,12 +106,27 @@ def test_interrupted_training_goes_on_exactly(folder, tmp_path, monkeypatch):
         assert torch.equal(value, parts.generator.state_dict()[name]), name
 
 
-def test_nan_stops_and_keeps_the_last_good_state(folder, tmp_path):
-    config = replace(
-        SMALL, network=str(folder / "network"), steps=8, validate_every=2, learning_rate=1e20, ema=0.0
-    )
-    with pytest.raises(InputError, match="lower learning_rate; the last checkpoint is from before this step"):
-        train_generator(config, "features", folder / "data", tmp_path / "run", machine=MACHINE)
+def test_a_generator_that_diverges_leaves_the_last_good_state(folder, tmp_path, monkeypatch):
+    config = replace(SMALL, network=str(folder / "network"), steps=8, validate_every=2)
+    data = folder / "data"
+    message = r"is (nan|inf) at step \d+ \(images .*adversarial .*\): lower .*; no checkpoint was written$"
+    with pytest.raises(InputError, match=message):
+        train_generator(
+            replace(config, learning_rate=1e20, ema=0.0), "features", data, tmp_path / "a", machine=MACHINE
+        )
+    assert not list((tmp_path / "a" / "checkpoints").iterdir())
+
+    def spoil(task):
+        if task.global_step == 3:
+            next(task.gan.generator.parameters()).grad[0, 0, 0, 0] = float("nan")
+
+    monkeypatch.setattr(FeatureGanTask, "on_after_backward", spoil)
+    with pytest.raises(InputError, match=r"gradient is nan at step 3 .*last\.ckpt holds step 2$"):
+        train_generator(config, "features", data, tmp_path / "b", machine=MACHINE)
+    checkpoint = torch.load(tmp_path / "b" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["tessella"]["step"] == 2
+    for part in ("state_dict", "current_model_state"):
+        assert all(value.isfinite().all() for value in checkpoint[part].values())
 
 
 def test_training_with_features(folder, tmp_path):
@@ -129,6 +151,90 @@ def test_training_with_features(folder, tmp_path):
     checkpoint = torch.load(tmp_path / "1" / "checkpoints" / "best.ckpt", weights_only=True)
     assert all(name.startswith(("network.", "class_loss")) for name in checkpoint["state_dict"])
     assert all(isinstance(position, int) for position in checkpoint["hard"]["hardest"])
+
+
+@pytest.fixture
+def task_of(folder, tmp_path, monkeypatch):
+    """What ``train`` would train, for a configuration."""
+    kept = []
+    monkeypatch.setattr("tessella.runs.training.fit", lambda task, *_, **__: kept.append(task))
+
+    def build(**changes):
+        weights = str(folder / "network" / "checkpoints" / "best.ckpt")
+        config = blocks_config(weights=weights, **changes)
+        train(config, "blocks", folder / "data", tmp_path / "run", machine=MACHINE)
+        return kept[-1]
+
+    return build
+
+
+def test_only_features_are_smoothed(folder, task_of):
+    """The control sees real images twice, so it has one loss for them."""
+    features = task_of(
+        label_smoothing=0.2, synthetic=Synthetic(str(folder / "generator"), label_smoothing=0.1)
+    )
+    assert (features.loss.label_smoothing, features.extra_loss.label_smoothing) == (0.2, 0.1)
+    control = task_of(label_smoothing=0.2, synthetic=Synthetic(label_smoothing=0.1))
+    assert (control.loss.label_smoothing, control.extra_loss.label_smoothing) == (0.2, 0.2)
+
+
+def test_statistics_are_kept_where_there_are_features(folder, task_of):
+    generator = str(folder / "generator")
+    assert task_of(synthetic=Synthetic(generator)).keep_statistics
+    assert not task_of(synthetic=Synthetic(generator, keep_statistics=False)).keep_statistics
+    assert task_of(
+        synthetic=Synthetic(generator, keep_statistics=False), keep_statistics=True
+    ).keep_statistics
+    assert not task_of(synthetic=Synthetic()).keep_statistics
+    assert not task_of().keep_statistics
+
+
+def test_layouts_need_a_generator_or_images(folder, task_of):
+    labels = str(folder / "data" / "val" / "labels")
+    with pytest.raises(
+        InputError, match=r"masks_data .*: label maps alone need --synthetic.generator.*masks"
+    ):
+        task_of(synthetic=Synthetic(masks_data=labels, masks_share=1.0))
+    for generator in ("", str(folder / "generator")):
+        with pytest.raises(
+            InputError, match=r"synthetic\.masks names a data set: give --synthetic\.masks_data"
+        ):
+            task_of(synthetic=Synthetic(generator, masks=SplitFolders))
+    task_of(synthetic=Synthetic(masks=SplitFolders, masks_data=str(folder / "data")))
+
+
+def test_images_that_others_made(folder, tmp_path, monkeypatch):
+    """A folder of them and their label maps stands in for a generator; the real images stay as they are."""
+    made = write_blocks(tmp_path / "made", 3)
+    for path in (made / "train" / "images").iterdir():
+        cv2.imwrite(str(path), np.full((48, 64, 3), 200, np.uint8))
+    kept = {}
+
+    def fit(task, training, *_, **__):
+        kept.update(task=task, batches=training(0, 0, 1))
+
+    monkeypatch.setattr("tessella.runs.training.fit", fit)
+    config = blocks_config(
+        crop=None,
+        jitter=0.0,
+        synthetic=Synthetic(masks=SplitFolders, masks_data=str(made), masks_share=1.0),
+    )
+    train(config, "blocks", folder / "data", tmp_path / "run", machine=MACHINE)
+    batch = next(iter(kept["batches"]))
+    layouts = {SplitFolders(made, "train")[index].labels.tobytes() for index in range(3)}
+    assert (batch["extra_image"] == 200).all()
+    assert len(batch["extra_image"]) == 2
+    assert {each.astype(np.uint8).tobytes() for each in batch["extra_labels"].numpy()} <= layouts
+    assert not (batch["image"] == 200).flatten(1).all(1).any()
+
+    task = kept["task"]
+    seen = []
+    forward = task.network.forward_with_auxiliary
+    monkeypatch.setattr(
+        task.network, "forward_with_auxiliary", lambda images: (seen.append(images), forward(images))[1]
+    )
+    task._extra_loss(batch)
+    assert torch.equal(seen[0], batch["extra_image"])  # the whole network learns from them
 
 
 def test_halves_of_your_own(folder, tmp_path, monkeypatch, capsys):
@@ -250,6 +356,90 @@ def test_defence_with_a_generator(folder):
     assert (answers["1", b"a"].argmax(1) == plain.argmax(1)).float().mean() > 0.6
 
 
+def test_two_generators_on_one_layout(folder, tmp_path, monkeypatch, capsys):
+    """The script that draws figure 6.4, with another generator that knows nothing yet."""
+    script = Path(__file__).parents[2] / "benchmarks" / "generator_figure.py"
+    config = replace(SMALL, network=str(folder / "network"), steps=1, validate_every=1)
+    train_generator(config, "features", folder / "data", tmp_path / "untrained", machine=MACHINE)
+    generators = [load_generator(str(run)) for run in (tmp_path / "untrained", folder / "generator")]
+    of_script = runpy.run_path(str(script))
+    labels = SplitFolders(folder / "data", "test")[0].labels
+    ((layout, first, second, right),), shares = of_script["compared"](*generators, [Layout("a", labels)])
+    palette = palette_of(generators[0].classes)
+    assert np.array_equal(layout, colorize(labels, palette))
+    known = labels != 255
+    hits = [(picture == colorize(labels, palette)).all(-1)[known] for picture in (first, second)]
+    for share, where, colour in (
+        ("both", hits[0] & hits[1], WHITE),
+        ("first alone", hits[0] & ~hits[1], RED),
+        ("second alone", hits[1] & ~hits[0], CYAN),
+        ("neither", ~hits[0] & ~hits[1], BLACK),
+    ):
+        assert shares[share] == pytest.approx(where.mean())
+        assert np.array_equal((right[known] == colour).all(-1), where)
+    assert shares["second alone"] > shares["first alone"]
+
+    runs = [str(tmp_path / "untrained"), str(folder / "generator"), f"{folder / 'data'}:test"]
+    monkeypatch.setattr(
+        "sys.argv", [str(script), *runs, "--rows", "2", "--out", str(tmp_path / "figure.png")]
+    )
+    runpy.run_path(str(script), run_name="__main__")
+    assert "second alone" in capsys.readouterr().out
+    assert cv2.imread(str(tmp_path / "figure.png")).shape[0] > 2 * 160
+
+
+def test_a_generator_behind_a_server_and_in_an_audit(folder, tmp_path):
+    pytest.importorskip("uvicorn", reason="the packages of tessella[serving] are not installed")
+    from tests.serving.conftest import running
+
+    from tessella.runs.serving import served
+    from tessella.serving.access import Access
+    from tessella.serving.client import RemoteModel
+
+    network, generator = folder / "network", str(folder / "generator")
+    model = load_model(str(network))
+    dataset = SplitFolders(folder / "data", "test")
+    images = torch.from_numpy(dataset[0].image.transpose(2, 0, 1).copy())[None]
+    answers = {}
+    for secret in (b"a" * 32, b"b" * 32):
+        what = served(
+            model,
+            torch.device("cpu"),
+            name="blocks",
+            defences=["synfeat=0.75"],
+            generator=generator,
+            secret=secret,
+            posteriors=True,
+            compare=False,
+        )
+        with closing(Access(tmp_path / secret.hex() / "a.sqlite")) as access, running(access, what) as url:
+            remote = RemoteModel(url)
+            answers[secret] = remote(images)
+            torch.testing.assert_close(remote(images), answers[secret], atol=1e-5, rtol=0)  # asked again
+    with torch.inference_mode():
+        plain = model(images)
+    first, other = answers.values()
+    assert first.shape == plain.shape
+    torch.testing.assert_close(first.sum(1), torch.ones(1, 48, 64))
+    assert (first - other).abs().max() > 1e-3
+    assert (first - plain).abs().max() > 1e-2
+    assert (first.argmax(1) == plain.argmax(1)).float().mean() > 0.6
+
+    data = folder / "data"
+    command = ["audit", "run", str(network), "--members", f"{data}:train", "--nonmembers", f"{data}:test"]
+    found = {}
+    for name, options in (
+        ("plain", []),
+        ("synfeat", ["--defence", "synfeat=0.75", "--generator", generator]),
+    ):
+        assert main([*command, *options, "--no-label-only", "--out", str(tmp_path / name)]) == 0
+        found[name] = json.loads((tmp_path / name / "audit.json").read_text())
+    assert found["synfeat"]["victim"] == f"{network} behind synfeat=0.75"
+    accuracy = {name: audit["utility"]["nonmembers"]["pixel_accuracy"] for name, audit in found.items()}
+    assert 0.6 < accuracy["synfeat"] <= accuracy["plain"] + 0.05
+    assert found["synfeat"]["attacks"]["confidence"] != found["plain"]["attacks"]["confidence"]
+
+
 def test_generators_of_something_else(folder, tmp_path):
     generator, data = str(folder / "generator"), folder / "data"
     other = train_on_blocks(data, tmp_path / "other", steps=1, validate_every=1, seed=5)
@@ -302,6 +492,25 @@ def test_bad_words_on_the_command_line(folder, tmp_path, capsys):
     ):
         assert main(["sample", *arguments, "--out", str(tmp_path / "out")]) == 2
         assert message in capsys.readouterr().err
+    features = ("train", "features", "--data", str(data), "--network", str(folder / "network"))
+    for name, value, message in (
+        ("layout_stride", "0", "layout_stride 0: give 1 or more"),
+        ("batch_size", "0", "batch_size 0: give 1 or more"),
+        ("steps", "0", "steps 0: give 1 or more"),
+        ("validate_every", "-5", "validate_every -5: give 1 or more"),
+        ("validation_images", "-3", "validation_images -3: give 0 or more"),
+        ("kl", "-1", "kl -1.0: give 0 or more"),
+        ("latent", "-0.5", "latent -0.5: give 0 or more"),
+        ("ema", "2", "ema 2.0: give 0 for none, or less than 1"),
+        ("learning_rate", "0", "learning_rate 0.0: give more than 0"),
+        ("crop", "0x64", "crop (0, 64): give a height and a width"),
+    ):
+        assert main([*features, "--out", str(tmp_path / "numbers"), f"--{name}", value]) == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "numbers").exists()
+    for name in ("reconstruction", "ema", "learning_rate", "clip"):
+        with pytest.raises(InputError, match=f"{name} nan: give"):
+            FeatureGAN(**{name: float("nan")})
     for wrong in ({"ratio": 1.0}, {"hard": -1}, {"masks_share": 5}, {"filter": -1}):
         with pytest.raises(InputError, match=f"synthetic.{next(iter(wrong))}"):
             Synthetic(**wrong)

@@ -205,7 +205,7 @@ def test_training_in_bf16(folder, tmp_path):
 
 
 def test_a_broken_loss_is_said(folder, tmp_path):
-    with pytest.raises(InputError, match=r"the loss is (nan|inf) at step \d+ .*: lower learning_rate"):
+    with pytest.raises(InputError, match=r"is (nan|inf) at step \d+: lower learning_rate; no checkpoint"):
         learn(regression(folder, learning_rate=1e20, warm_up=0, steps=20), folder, tmp_path / "run")
 
 

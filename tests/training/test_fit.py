@@ -158,12 +158,106 @@ def test_training_learns_and_keeps_the_best_state(tmp_path: Path) -> None:
     assert list((tmp_path / "tensorboard").glob("events*"))
 
 
+def test_the_log_has_what_the_saved_network_scores(tmp_path: Path) -> None:
+    train(tmp_path)
+    network = Net()
+    network.load_state_dict(
+        {name.removeprefix("network."): value for name, value in weights(tmp_path).items()}
+    )
+    counts = np.zeros((2, 2))
+    with torch.no_grad():
+        for batch in evaluation_loader(Squares(10)):
+            predicted = network.eval()(batch["image"]).argmax(1)
+            np.add.at(counts, (batch["labels"].numpy().ravel(), predicted.numpy().ravel()), 1)
+    hits = np.diag(counts)
+    expected = {
+        "val_mean_iou": (hits / (counts.sum(0) + counts.sum(1) - hits)).mean(),
+        "val_pixel_accuracy": hits.sum() / counts.sum(),
+        "val_class_accuracy": (hits / counts.sum(1)).mean(),
+    }
+    with (tmp_path / "log.csv").open() as file:
+        last = [row for row in csv.DictReader(file) if row["val_mean_iou"]][-1]
+    assert {name: float(last[name]) for name in expected} == pytest.approx(expected, abs=1e-5)
+
+
 def test_nan_loss_names_step_and_images(tmp_path: Path) -> None:
     network = Net()
     with torch.no_grad():
         network.head[1].weight.fill_(float("nan"))
-    with pytest.raises(InputError, match=r"loss is nan at step 0 \(images square\d.*learning_rate"):
+    message = (
+        r"loss is nan at step 0 \(images square\d.*\): lower learning_rate.*; no checkpoint was written$"
+    )
+    with pytest.raises(InputError, match=message):
         train(tmp_path, network=network)
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+def tensors(state: object) -> list[torch.Tensor]:
+    """All that a checkpoint holds."""
+    if isinstance(state, torch.Tensor):
+        return [state]
+    parts = state.values() if isinstance(state, dict) else state if isinstance(state, (list, tuple)) else ()
+    return [tensor for part in parts for tensor in tensors(part)]
+
+
+def assert_kept(run: Path, step: int) -> None:
+    checkpoint = read_checkpoint(run / "checkpoints" / "last.ckpt")
+    assert checkpoint["tessella"]["step"] == step
+    assert len(tensors(checkpoint)) > 10
+    assert all(tensor.isfinite().all() for tensor in tensors(checkpoint))
+
+
+@pytest.mark.parametrize(("accumulate", "ema"), [(1, 0.0), (2, 0.9)])
+def test_a_gradient_that_is_no_number_never_reaches_the_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulate: int, ema: float
+) -> None:
+    """The loss is finite; the update is the last one before a validation, which would save what it makes."""
+
+    def spoil(task: SegmentationTask) -> None:
+        if task.global_step == 9:
+            task.network.backbone[0].weight.grad[0, 0, 0, 0] = float("nan")
+
+    monkeypatch.setattr(SegmentationTask, "on_after_backward", spoil)
+    message = (
+        r"the norm of the gradient is nan at step 9 \(images (square\d(, )?)+\): .*last\.ckpt holds step 5$"
+    )
+    with pytest.raises(InputError, match=message):
+        train(tmp_path, accumulate=accumulate, ema=ema)
+    assert_kept(tmp_path, 5)
+    monkeypatch.undo()
+    assert train(tmp_path, steps=6, resume=True, accumulate=accumulate, ema=ema).step == 6
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "message"),
+    [
+        (lambda task: task.network.head[1].bias.data, "the validation loss is nan"),
+        (lambda task: task.network.unused.data, "network.unused is no longer finite"),
+        (
+            lambda task: task.trainer.optimizers[0].state[task.network.head[1].bias]["momentum_buffer"],
+            "the optimiser's state is no longer finite",
+        ),
+    ],
+)
+def test_a_state_that_is_not_finite_is_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoiled, message: str
+) -> None:
+    def spoil(task: SegmentationTask, *_: object) -> None:
+        if task.global_step == 10:
+            spoiled(task).fill_(float("inf"))
+
+    network = Net()
+    network.unused = nn.Parameter(torch.zeros(3))
+    monkeypatch.setattr(SegmentationTask, "on_train_batch_end", spoil)
+    with pytest.raises(InputError, match=rf"{message} at step 10: lower .*last\.ckpt holds step 5$"):
+        train(tmp_path, network=network)
+    assert_kept(tmp_path, 5)
+
+
+def test_what_was_infinite_at_the_start_may_stay_so(tmp_path: Path) -> None:
+    network = Net()
+    network.register_buffer("mask", torch.tensor([0.0, -float("inf")]))
+    assert train(tmp_path, steps=2, network=network).step == 2
 
 
 def test_full_disk_keeps_the_last_good_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

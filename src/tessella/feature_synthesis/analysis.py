@@ -1,6 +1,6 @@
 """How features are distributed over classes and channels (thesis, table 6.3 and figure 6.5)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
+
+from tessella.errors import InputError
 
 BINS = 256
 LEAST = 1000
@@ -55,23 +57,40 @@ def distribution(
 ) -> Distribution:
     """From pairs of features [C, h, w] and labels [H, W] of whole patches, the labels at any resolution.
 
+    samples: gone through twice, for the range of each channel and for the histograms, so that one at a time is held.
     norm: L2 norm that every feature is scaled to, so that layers can be compared; None to leave them as they are.
     Labels are taken from the nearest pixel; what is none of the classes does not count.
+
+    Raises InputError where there is no sample, and for an iterator, which can be gone through once.
     """
-    features, labels = [], []
-    for feature, label in samples:
-        scaled = feature.float()
-        if norm is not None:
-            scaled = scaled * (norm / scaled.norm().clamp(min=1e-12))
-        small = F.interpolate(label[None, None].float(), feature.shape[-2:], mode="nearest-exact")
-        features.append(scaled.flatten(1))
-        labels.append(small.flatten().long())
-    values, index = torch.cat(features, 1), torch.cat(labels)
-    low, high = values.min(1).values, values.max(1).values
+    if isinstance(samples, Iterator):
+        raise InputError(
+            "samples are gone through twice: give a list, or an object whose __iter__ begins anew"
+        )
+    low = high = None
+    for feature, _ in samples:
+        values = _scaled(feature, norm)
+        least, most = values.min(1).values, values.max(1).values
+        low = least if low is None else torch.minimum(low, least)
+        high = most if high is None else torch.maximum(high, most)
+    if low is None or high is None:
+        raise InputError("there is no sample whose features could be counted")
     width = (high - low).clamp(min=1e-12)
-    bins = ((values - low[:, None]) / width[:, None] * BINS).long().clamp(max=BINS - 1)
-    counts = torch.stack([_histograms(bins[:, index == label]) for label in range(num_classes)])
+    counts = torch.zeros(num_classes, len(low), BINS, dtype=torch.int64)
+    for feature, label in samples:
+        bins = (_scaled(feature, norm) - low[:, None]) / width[:, None] * BINS
+        bins = bins.long().clamp(max=BINS - 1)
+        index = F.interpolate(label[None, None].float(), feature.shape[-2:], mode="nearest-exact").flatten()
+        for present in index.unique().long().tolist():
+            if 0 <= present < num_classes:
+                counts[present] += _histograms(bins[:, index == present])
     return Distribution(counts.numpy(), low.numpy(), high.numpy())
+
+
+def _scaled(feature: Tensor, norm: float | None) -> Tensor:
+    """[C, h, w] to [C, h * w]."""
+    values = feature.float()
+    return (values if norm is None else values * (norm / values.norm().clamp(min=1e-12))).flatten(1)
 
 
 def _histograms(bins: Tensor) -> Tensor:

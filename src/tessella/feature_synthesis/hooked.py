@@ -1,6 +1,7 @@
 """A network cut by hooks, where its code cannot be traced."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tessella.errors import InputError
-from tessella.feature_synthesis.traced import one_map
+from tessella.feature_synthesis.traced import one_map, require_logits
 
 
 class _Reached(Exception):
@@ -117,12 +118,67 @@ class Hooked:
     def _require_no_skip(self, images: Tensor) -> None:
         feature = self.encode(images)
         first, second = (self._run(seen, lambda _: feature.clone()) for seen in (images, 1 - images))
+        require_logits(first[0], Tensor)
         if not torch.equal(first[0], second[0]):
+            names = self._crossing(feature, images) or ["something else of the image"]
             self.calls = None
             raise InputError(
-                f"{self.at}: something else of the image also reaches what follows (a skip connection): cut where one "
-                "map holds all that the rest of the network sees"
+                f"{self.at}: {' and '.join(names)} also reaches what follows (a skip connection): cut where one map "
+                "holds all that the rest of the network sees"
             )
         self.auxiliary = [
             head for head, (a, b) in enumerate(zip(first[1], second[1], strict=True)) if torch.equal(a, b)
         ]
+
+    def _crossing(self, feature: Tensor, images: Tensor) -> list[str]:
+        """Modules before the cut, or the image, that the answer changes with while all others stay as they were."""
+        answer, first = self._held(feature, images)
+        _, second = self._held(feature, 1 - images)
+        if [name for name, _ in first] != [name for name, _ in second]:
+            return []
+        outputs = [output for _, output in first]
+        names = []
+        for place, (name, other) in enumerate(second):
+            held = [*outputs[:place], other, *outputs[place + 1 :]]
+            if not torch.equal(self._held(feature, images, held)[0], answer):
+                names.append(name)
+        if not torch.equal(self._held(feature, 1 - images, outputs)[0], answer):
+            names.append("the image")
+        return list(dict.fromkeys(names))
+
+    def _held(
+        self, feature: Tensor, images: Tensor, outputs: Sequence[Any] = ()
+    ) -> tuple[Tensor, list[tuple[str, Any]]]:
+        """Logits with ``feature`` at the cut, and what the modules beside those that hold it give before it, by name.
+
+        outputs: in place of these, in the order of the calls.
+        """
+        found: list[tuple[str, Any]] = []
+        behind = False
+
+        def act(_: Any) -> Tensor:
+            nonlocal behind
+            behind = True
+            return feature.clone()
+
+        def watch(name: str, module: nn.Module) -> Any:
+            def after(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
+                if behind:
+                    return None
+                found.append((name, copy.deepcopy(output)))  # what follows may work in place
+                place = len(found) - 1
+                return copy.deepcopy(outputs[place]) if place < len(outputs) else None
+
+            return module.register_forward_hook(after)
+
+        way = [""] + [self.at[:place] for place, sign in enumerate(self.at) if sign == "."] + [self.at]
+        hooks = [
+            watch(name, module)
+            for name, module in self.whole.get_submodule("network").named_modules()
+            if name not in way and name.rpartition(".")[0] in way[:-1]
+        ]
+        try:
+            return self._run(images, act)[0], found
+        finally:
+            for hook in hooks:
+                hook.remove()

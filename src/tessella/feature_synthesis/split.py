@@ -49,8 +49,8 @@ def split(network: nn.Module, at: str, side: Side = "output") -> Split:
 
     Raises:
         InputError: no such module, or one that is not called; it does not give one map; something else of the image
-            reaches behind the cut (a skip connection), which the message names. Where the network had to be run by
-            hooks, it is raised at the first call.
+            reaches behind the cut (a skip connection), which the message names; the network's answer is not one map of
+            logits. Where the network had to be run by hooks, it is raised at the first call.
     """
     whole = _Whole(network)
     if not at:

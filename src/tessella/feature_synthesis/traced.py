@@ -1,6 +1,6 @@
 """A network cut in its traced graph."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from torch import Tensor, fx, nn
@@ -71,6 +71,7 @@ def _halves(whole: nn.Module, graph: fx.Graph, at: str, side: str) -> tuple[Runs
     of_image = _followers(nodes, {image})
 
     logits, auxiliary = next(node for node in nodes if node.op == "output").args[0]
+    require_logits(logits, fx.Node)
     outputs = [node for node in (logits, *auxiliary) if node in behind]
     needed = _leading_to(outputs, stop={cut, image})
     used = {n for node in needed & behind for n in node.all_input_nodes}
@@ -95,6 +96,18 @@ def one_map(features: Any, at: str) -> Tensor:
         what = f"a tensor {list(features.shape)}" if isinstance(features, Tensor) else type(features).__name__
         raise InputError(f"{at} gives {what}, not one map [batch, channels, height, width]: cut elsewhere")
     return features
+
+
+def require_logits(answer: Any, kind: type) -> None:
+    """Raises InputError where a network's answer is not a ``kind``, which stands for one map of logits."""
+    if not isinstance(answer, kind):
+        known = isinstance(answer, Mapping)
+        what = f"a dictionary of {', '.join(map(str, answer))}" if known else f"a {type(answer).__name__}"
+        raise InputError(
+            f"the network gives {what}, not logits [batch, classes, height, width]: split "
+            "tessella.networks.adapters.as_network(network), which takes the logits out of it; its layers are named "
+            "wrapped.LAYER"
+        )
 
 
 def _followers(nodes: Iterable[fx.Node], first: set[fx.Node]) -> set[fx.Node]:

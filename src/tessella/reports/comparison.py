@@ -211,12 +211,13 @@ def _boundaries(evaluations: Mapping[int, Evaluation], runs: int) -> Markup | No
 
 
 def _curves(runs: Sequence[Run]) -> dict[str, Markup]:
-    mean_iou = [run.series("val_mean_iou") for run in runs]
     loss = [series and plots.smooth(series) for series in (run.series("train_loss") for run in runs)]
     curves = {}
-    if any(mean_iou):
-        figure = plots.curves(mean_iou, "Mean IoU", percent=True)
-        curves["mean_iou"] = inline_svg(figure, "Validation mean IoU of the runs over training steps")
+    for metric, name in (("mean_iou", "mean IoU"), ("class_accuracy", "class accuracy")):
+        measured = [run.series(f"val_{metric}") for run in runs]
+        if any(measured):
+            figure = plots.curves(measured, name[0].upper() + name[1:], percent=True)
+            curves[metric] = inline_svg(figure, f"Validation {name} of the runs over training steps")
     if any(loss):
         curves["loss"] = inline_svg(
             plots.curves(loss, "Loss"), "Training loss of the runs over training steps"

@@ -1,5 +1,6 @@
 """The configuration of a generator of features, and training from it."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -84,6 +85,21 @@ class FeatureGAN:
     validation_images: int = 0
     seed: int = 0
     workers: int = 1
+
+    def __post_init__(self) -> None:
+        at_least = {
+            **dict.fromkeys(("layout_stride", "steps", "batch_size", "validate_every"), 1),
+            **dict.fromkeys(("reconstruction", "kl", "latent", "clip", "validation_images", "workers"), 0),
+        }
+        for name, least in at_least.items():
+            if not least <= getattr(self, name) < math.inf:
+                raise InputError(f"{name} {getattr(self, name)}: give {least} or more")
+        if not 0 <= self.ema < 1:
+            raise InputError(f"ema {self.ema}: give 0 for none, or less than 1")
+        if not 0 < self.learning_rate < math.inf:
+            raise InputError(f"learning_rate {self.learning_rate}: give more than 0")
+        if self.crop and min(self.crop) < 1:
+            raise InputError(f"crop {self.crop}: give a height and a width of 1 or more")
 
 
 def train_generator(

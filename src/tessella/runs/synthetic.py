@@ -28,12 +28,13 @@ class Synthetic:
 
     generator: run or checkpoint of a generator of features; empty for real images again, which is the control
     ratio: share of synthetic samples in a batch; they come beside batch_size real ones
-    label_smoothing: of the synthetic part
+    label_smoothing: of features alone; real images have the run's own label_smoothing
+    keep_statistics: batch normalisation stays as it was, where a generator makes features
     hard: batches whose hardest real images give the layouts of the next so many; 0 for layouts as they come
     filter: leaves out pixels whose loss is so many times the mean of their class; 0 for none
     auxiliary_norms: batch normalisation of the synthetic part has a scale and shift of its own, and goes by the batch
     masks_data: a folder of further layouts (PNGs of class ids), or of the data set that masks names; empty for none
-    masks: the name of that data set, which has the same classes
+    masks: the name of that data set, which has the same classes; without a generator its images are trained on
     masks_split: its split
     masks_share: of the layouts that come from it
     """
@@ -41,6 +42,7 @@ class Synthetic:
     generator: str = ""
     ratio: float = 0.3
     label_smoothing: float = 1e-4
+    keep_statistics: bool = True
     hard: int = 0
     filter: float = 0.0
     auxiliary_norms: bool = False
@@ -76,8 +78,17 @@ class Synthetic:
         """For the training of ``network``, which has its initial weights unless it is resumed.
 
         stream: of the real samples. trusted: packages whose classes the generator's run may name.
-        Raises InputError where the generator is for other weights or classes.
+        Raises InputError where the generator is for other weights or classes, and where what is named is not all there.
         """
+        if self.masks and not self.masks_data:
+            raise InputError(
+                "synthetic.masks names a data set: give --synthetic.masks_data too, the folder it is in"
+            )
+        if self.masks_data and not self.masks and not self.generator:
+            raise InputError(
+                f"synthetic.masks_data {self.masks_data}: label maps alone need --synthetic.generator, which makes "
+                "features of them; of a data set that has images too, give the name as --synthetic.masks"
+            )
         trained = self._load(network, train_set, resume, trusted) if self.generator else None
         return Extra(
             loss,

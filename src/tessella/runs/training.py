@@ -128,16 +128,19 @@ def _task(
     of_images = loss(label_smoothing=config.label_smoothing)
     classes = len(train_set.classes)
     arguments = (network, of_images, partial(_optimizer, config), classes, config.seed)
+    of_features = config.synthetic if config.synthetic and config.synthetic.generator else None
     if config.privacy is None:
         options: dict[str, Any] = {
             "forward": logits_of_images if config.views is None else forward_views(config.views),
             "keep_statistics": config.keep_statistics
-            or (config.views is not None and config.views.keep_statistics),
+            or (config.views is not None and config.views.keep_statistics)
+            or (of_features is not None and of_features.keep_statistics),
             "augment": ISDA(_classifier(network, classes), config.isda) if config.isda else None,
         }
         if config.synthetic is None:
             return SegmentationTask(*arguments, **options)
-        smoothed = loss(label_smoothing=config.synthetic.label_smoothing)
+        # Real images in place of features are a control: they have the loss of the others.
+        smoothed = loss(label_smoothing=of_features.label_smoothing) if of_features else of_images
         stream = SampleStream(train_set, _pasted(config, train_set), config.seed)
         extra = config.synthetic.extra(
             network, smoothed, config.batch_size, train_set, stream, resume, trusted

@@ -25,16 +25,25 @@ class Checkpoints(Callback):
 
     A file is written beside its place and then moved there: a full disk or a killed process leaves the former
     one. ``content`` is stored under the key ``tessella``: what is needed to build the network again without the
-    run's folder. ``score`` is the name of what the task logs in validation, the larger the better.
+    run's folder. ``score`` is the name of what the task logs in validation, the larger the better. ``step`` is what
+    ``last.ckpt`` holds already.
     """
 
-    def __init__(self, folder: Path, content: dict[str, Any], score: str = "val_mean_iou") -> None:
+    def __init__(
+        self, folder: Path, content: dict[str, Any], score: str = "val_mean_iou", step: int | None = None
+    ) -> None:
         self.folder = folder
         self.content = content
         self.score = score
+        self.step = step
         self.best_score = -math.inf
         self.interrupted = False
         self._former_handlers: dict[int, Any] = {}
+
+    def kept(self) -> str:
+        """What there is to go on from."""
+        last = self.folder / "last.ckpt"
+        return "no checkpoint was written" if self.step is None else f"{last} holds step {self.step}"
 
     def state_dict(self) -> dict[str, Any]:
         return {"best_score": self.best_score}
@@ -98,6 +107,7 @@ class Checkpoints(Callback):
                 f"cannot write {last}: {error.strerror or error}; the former checkpoint is intact: free some space, "
                 "then resume"
             ) from error
+        self.step = trainer.global_step
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -1,6 +1,5 @@
 """The Lightning task that trains a generator of features."""
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,7 +10,6 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from tessella.adversarial import BicycleGAN, GanLosses
 from tessella.datasets.loading import Batch
-from tessella.errors import InputError
 from tessella.feature_synthesis import Split, one_hot_layout
 from tessella.metrics import ConfusionMatrix
 
@@ -66,12 +64,6 @@ class FeatureGanTask(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         losses: GanLosses = self.gan(self._layouts(batch["labels"]), self._features(batch["image"]))
         loss = losses.total
-        if not math.isfinite(loss.item()):
-            raise InputError(
-                f"the loss is {loss.item()} at step {self.global_step} (adversarial {losses.adversarial:.3g}, L1 "
-                f"{losses.reconstruction:.3g}, discriminators {losses.discrimination:.3g}): lower learning_rate; the "
-                "last checkpoint is from before this step"
-            )
         self.log("train_loss", loss, prog_bar=True)
         for name in ("adversarial", "reconstruction", "kl", "latent", "discrimination"):
             self.log(f"train_{name}", getattr(losses, name))
@@ -101,6 +93,7 @@ class FeatureGanTask(lightning.LightningModule):
         self.log("val_loss", distance, sync_dist=True)
         self.log("val_mean_iou", scores.mean_iou, prog_bar=True, sync_dist=True)
         self.log("val_pixel_accuracy", scores.pixel_accuracy, sync_dist=True)
+        self.log("val_class_accuracy", scores.class_accuracy, sync_dist=True)
 
     def _layouts(self, labels: Tensor) -> Tensor:
         layouts = one_hot_layout(labels, self.num_classes, self.layout_stride)

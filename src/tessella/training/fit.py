@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from tessella.errors import InputError
 from tessella.training.checkpoints import Checkpoints, Interrupted, read_checkpoint
+from tessella.training.finite import Finite, NotFinite
 from tessella.training.log import CsvLog
 
 Precision = Literal["auto", "fp32", "bf16"]
@@ -104,12 +105,13 @@ def fit(
     score: what the task logs in validation and the best checkpoint is chosen by.
 
     Raises:
-        InputError: nothing to resume; NaN loss; disk full.
+        InputError: nothing to resume; a loss, gradient or state that is not finite, with the step that ``last.ckpt``
+            holds; disk full.
     """
     last = run / "checkpoints" / "last.ckpt"
-    step = int(read_checkpoint(last)["tessella"]["step"]) if resume else 0
-    checkpoints = Checkpoints(last.parent, content, score)
-    all_callbacks: list[Callback] = [checkpoints, *callbacks]
+    step = int(read_checkpoint(last)["tessella"]["step"]) if resume else None
+    checkpoints = Checkpoints(last.parent, content, score, step)
+    all_callbacks: list[Callback] = [Finite(), checkpoints, *callbacks]
     if ema:  # first, so that a checkpoint holds the average after the step it was taken at
         all_callbacks.insert(0, EMAWeightAveraging(decay=ema, use_buffers=True))
     if machine.progress:
@@ -131,7 +133,10 @@ def fit(
             log_every_n_steps=min(10, validate_every),
             use_distributed_sampler=False,
             callbacks=all_callbacks,
-            logger=[CsvLog(run / "log.csv", step), TensorBoardLogger(run, name="", version="tensorboard")],
+            logger=[
+                CsvLog(run / "log.csv", step or 0),
+                TensorBoardLogger(run, name="", version="tensorboard"),
+            ],
             enable_checkpointing=False,
             enable_model_summary=False,
             enable_progress_bar=machine.progress,
@@ -148,6 +153,8 @@ def fit(
             interrupted = False
         except Interrupted:
             interrupted = True
+        except NotFinite as error:
+            raise InputError(f"{error}; {checkpoints.kept()}") from error
     return Outcome(trainer.global_step, time.monotonic() - start, interrupted)
 
 

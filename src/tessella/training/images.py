@@ -1,6 +1,5 @@
 """The Lightning task that trains generators of images, and the networks that judge them."""
 
-import math
 from collections.abc import Callable
 from typing import Any, Protocol, TypedDict
 
@@ -11,7 +10,6 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from tessella.adversarial import BicycleGAN
-from tessella.errors import InputError
 from tessella.image_generation import ConditionEstimator, Embedding, NeighboursLoss, Refinement
 from tessella.image_generation.translation import Pix2Pix
 
@@ -134,12 +132,6 @@ class ImageTask(lightning.LightningModule):
         model: Learner = self.model  # type: ignore[assignment]
         terms = model.losses(batch, self.global_step)
         loss = torch.stack(list(terms.values())).sum()
-        if not math.isfinite(loss.item()):
-            found = ", ".join(f"{name} {value.item():.3g}" for name, value in terms.items())
-            raise InputError(
-                f"the loss is {loss.item()} at step {self.global_step} ({found}): lower learning_rate; the last "
-                "checkpoint is from before this step"
-            )
         self.log("train_loss", loss, prog_bar=True)
         if len(terms) > 1:
             self.log_dict({f"train_{name}": value for name, value in terms.items()})

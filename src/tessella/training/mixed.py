@@ -75,9 +75,7 @@ class MixedTask(SegmentationTask):
         loss, logits = self.loss_of_images(batch)
         if self.extra.hard:
             self._watch(logits.detach(), batch["labels"])
-        loss = loss + self.extra.weight * self._extra_loss(batch)
-        self.require_finite(loss, batch)
-        return loss
+        return loss + self.extra.weight * self._extra_loss(batch)
 
     def _extra_loss(self, batch: Batch) -> Tensor:
         images, labels = self._chosen(batch)

@@ -1,6 +1,5 @@
 """The Lightning task that trains a segmentation network."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,6 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from tessella.datasets.loading import Batch
-from tessella.errors import InputError
 from tessella.metrics import ConfusionMatrix
 from tessella.training.auxiliary_norms import batch_norms
 
@@ -79,10 +77,8 @@ class SegmentationTask(lightning.LightningModule):
         return loss
 
     def loss_of(self, batch: Batch) -> Tensor:
-        """Scalar; InputError where it is not finite."""
-        loss, _ = self.loss_of_images(batch)
-        self.require_finite(loss, batch)
-        return loss
+        """Scalar."""
+        return self.loss_of_images(batch)[0]
 
     def loss_of_images(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Scalar, and the logits [B, K, H, W] that it is of."""
@@ -90,14 +86,6 @@ class SegmentationTask(lightning.LightningModule):
         if self.augment is not None:
             logits = self.augment(logits, batch["labels"], self.global_step / self.trainer.max_steps)
         return self.loss(logits, batch["labels"], auxiliary), logits
-
-    def require_finite(self, loss: Tensor, batch: Batch) -> None:
-        """Before the weights take it in."""
-        if not math.isfinite(loss.item()):
-            raise InputError(
-                f"the loss is {loss.item()} at step {self.global_step} (images {', '.join(batch['id'])}): lower "
-                "learning_rate, raise warmup, or look at these images; the last checkpoint is from before this step"
-            )
 
     def log_step(self, loss: Tensor) -> None:
         self.log("train_loss", loss, prog_bar=True)
@@ -116,3 +104,4 @@ class SegmentationTask(lightning.LightningModule):
         self.log("val_loss", loss, sync_dist=True)
         self.log("val_mean_iou", scores.mean_iou, prog_bar=True, sync_dist=True)
         self.log("val_pixel_accuracy", scores.pixel_accuracy, sync_dist=True)
+        self.log("val_class_accuracy", scores.class_accuracy, sync_dist=True)
