@@ -8,8 +8,9 @@ from tests.dilation.conftest import SHAPES, problem
 from torch.autograd import gradcheck, gradgradcheck
 from torch.nn import functional as F
 
-from tessella.dilation import learnable_dilated_conv2d
+from tessella.dilation import LearnableDilatedConv2d, learnable_dilated_conv2d
 from tessella.dilation.functional import clip
+from tessella.errors import InputError
 
 assert_close = torch.testing.assert_close
 
@@ -220,6 +221,78 @@ def test_keeps_the_memory_format():
     assert output.is_contiguous(memory_format=torch.channels_last)
     assert learnable_dilated_conv2d(image, weight, bias, factors).is_contiguous()
     assert gradients(output, last)[0].is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_one_image_without_a_batch(form, groups):
+    image, weight, bias = problem((3, 3), groups)
+    inputs = [tensor.requires_grad_() for tensor in (image[0].clone(), weight, bias)]
+    factors = torch.full((4,), 2.0, dtype=torch.float64)
+    ours = learnable_dilated_conv2d(*inputs, factors, padding=(2, 2), dilation=2, groups=groups)
+    theirs = F.conv2d(*inputs, padding=2, dilation=2, groups=groups)
+    assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+    for own, other in zip(gradients(ours, *inputs), gradients(theirs, *inputs), strict=True):
+        assert_close(own, other, rtol=1e-12, atol=1e-11)
+
+
+BAD_INPUTS = {
+    r"image of 8 channels: weights \[6, 4, 3, 3\] in 1 groups take 4": {"image": torch.ones(1, 8, 9, 9)},
+    r"image of 5 channels": {"image": torch.ones(5, 9, 9)},
+    r"image of 8 channels: weights \[6, 2, 3, 3\] in 2 groups take 4": {
+        "image": torch.ones(1, 8, 9, 9), "weight": torch.ones(6, 2, 3, 3), "groups": 2,
+    },
+    r"6 output channels in 4 groups": {"weight": torch.ones(6, 1, 3, 3), "groups": 4},
+    r"image \[4, 9\] .* give an image \[channels, height, width\]": {"image": torch.ones(4, 9)},
+    r"image \[1, 1, 4, 9, 9\]": {"image": torch.ones(1, 1, 4, 9, 9)},
+    r"weights \[6, 4, 3\]": {"weight": torch.ones(6, 4, 3)},
+    r"image \[1, 4, 9, 0\] .* give more than nothing": {"image": torch.ones(1, 4, 9, 0)},
+    r"factors \[1\]: give one for each of 4": {"dilation_factors": torch.ones(1)},
+    r"factors \[5\]: give one for each of 4": {"dilation_factors": torch.ones(5)},
+    r"factors \[4, 1\]: give one for each of 4": {"dilation_factors": torch.ones(4, 1)},
+    r"bias \[1\]: give one for each of 6": {"bias": torch.ones(1)},
+    r"image of torch.float64 and weights of torch.float32": {"image": torch.ones(1, 4, 9, 9).double()},
+    r"image of torch.int64, .* give floating-point numbers": {"image": torch.ones(1, 4, 9, 9).long()},
+    r"factors of torch.int64": {"dilation_factors": torch.ones(4).long()},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("message", BAD_INPUTS)
+def test_what_does_not_fit_is_refused(form, message):
+    """What would be read beyond the end of its memory, above all."""
+    given = {
+        "image": torch.ones(1, 4, 9, 9),
+        "weight": torch.ones(6, 4, 3, 3),
+        "bias": None,
+        "dilation_factors": torch.ones(4),
+    }
+    with pytest.raises(InputError, match=message):
+        learnable_dilated_conv2d(**given | BAD_INPUTS[message])
+    with torch.autocast("cpu", torch.bfloat16), pytest.raises(InputError, match=message):
+        learnable_dilated_conv2d(**given | BAD_INPUTS[message])
+
+
+@pytest.mark.parametrize("channels", [3, 5, 8])
+def test_the_layer_refuses_images_of_other_channels(channels):
+    layer = LearnableDilatedConv2d(4, 6, 3, padding=2)
+    with pytest.raises(InputError, match=f"image of {channels} channels: .* take 4"):
+        layer(torch.randn(1, channels, 9, 9))
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # torch's own
+def test_the_compiled_layer_refuses_them_too():
+    layer = torch.compile(LearnableDilatedConv2d(4, 6, 3, padding=2), backend="aot_eager")
+    with pytest.raises(InputError, match=r"image of 3 channels: .* take 4"):
+        layer(torch.randn(1, 3, 9, 9))
+
+
+def test_half_precision_factors():
+    """As frameworks for several GPUs make of all parameters."""
+    image, weight, bias = problem((3, 3), 1, torch.float32)
+    factors = torch.tensor([1.0, 1.5, 2.5, 3.0], requires_grad=True)
+    expected = learnable_dilated_conv2d(image, weight, bias, factors)
+    output = learnable_dilated_conv2d(image, weight, bias, factors.bfloat16())
+    assert_close(output, expected)
+    assert_close(gradients(output, factors), gradients(expected, factors), rtol=1e-2, atol=1e-2)
 
 
 def test_an_image_smaller_than_the_kernel():

@@ -40,6 +40,7 @@ def sampled_conv2d(
 
     Where a tap meets a pixel its derivative is the mean of both sides. Sampling is done in float32 at least.
     """
+    factors = _exact(factors)
     has_kernels = {"cpu": _HAS_COMPILER, "cuda": _HAS_TRITON}.get(image.device.type, False)
     if has_kernels and not torch.compiler.is_exporting():
         return _compiled(image, weight, factors, list(centre), list(stride), list(size), groups)
