@@ -1,7 +1,9 @@
 """Training a network with learned dilation, from configuration to report."""
 
 import json
+import runpy
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from tests.datasets.fabricate import fabricate_camvid
 from tessella.cli import main
 from tessella.datasets import CamVid
 from tessella.dilation import LearnableDilation, dilation_parameters
+from tessella.errors import InputError
 from tessella.networks import PSPNet, ResNet
 from tessella.recipes.dilation import cityscapes_largefov_dilation
 from tessella.reports import write_report
@@ -77,6 +80,22 @@ def test_export(form, camvid, tmp_path, capsys):
     assert ("dilation factors rounded, by" in printed) == (form == "rounded")
     assert ("mean IoU" in printed) == (form == "rounded")
     assert load_model(str(out)).network(torch.rand(1, 3, 48, 64)).shape == (1, 11, 48, 64)
+
+
+def test_rates_that_adam_cannot_bear_are_refused(camvid, tmp_path):
+    """Its steps are as long as the rate: at that of gradient descent all factors are at a bound after one."""
+    message = r"dilation_learning_rate 20 with adamw.* at most 0.3, a tenth of the narrowest range"
+    with pytest.raises(InputError, match=message):
+        train(config(dilation_learning_rate=20.0), "mine", camvid, tmp_path / "run", machine=MACHINE)
+
+
+def test_the_experiment_on_a_gpu_learns_at_such_a_rate(tmp_path):
+    script = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks/gpu/camvid_pspnet.py"))
+    learned = script["recipe"]("learned", 800, 0)
+    assert (learned.optimizer, learned.dilation_learning_rate) == ("adamw", 0.02)
+    layers = [{"factors": [[2, 2], [1, 3]]}, {"factors": [[4], [5]]}, {"factors": [[2], [2]]}]
+    (tmp_path / "dilation.json").write_text(json.dumps({"steps": [0, 800], "layers": layers}))
+    assert script["final_factors"](tmp_path) == {"2": [1, 1.2, 1.5, 2, 2.5, 2.8, 3], "4": [5] * 7}
 
 
 def test_at_rate_zero_they_stay(camvid, tmp_path):
