@@ -116,6 +116,9 @@ def _learnable(
         dtype=old.weight.dtype,
     )
     new.weight, new.bias = old.weight, old.bias
+    vars(new).update(
+        {name: value for name, value in vars(old).items() if name not in vars(new)}
+    )  # others' notes
     return new.train(old.training)
 
 
@@ -127,13 +130,17 @@ def _refusal(layer: nn.Module, ranges: Ranges) -> str:
         return f"{type(layer).__name__} is not a two-dimensional convolution"
     if isinstance(layer, LazyModuleMixin):
         return "its size is not known yet; run the model once before"
-    own = type(layer)
-    if own.forward is not nn.Conv2d.forward or own._conv_forward is not nn.Conv2d._conv_forward:
-        return f"{own.__name__} computes its output in a way of its own"
     if is_parametrized(layer) or "weight" not in layer._parameters:
         return "its weight is computed anew for every call"
-    if layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks:
+    own = type(layer)
+    if any(getattr(own, name) is not getattr(nn.Conv2d, name) or name in vars(layer) for name in _COMPUTES):
+        return f"{own.__name__} computes its output in a way of its own"
+    if any(hooks for name, hooks in vars(layer).items() if name.endswith("_hooks")):
         return "it has hooks; convert before they are set"
+    if more := _more_than_a_convolution(layer):
+        return (
+            f"{own.__name__} has more than a convolution, which the model may use: {', '.join(sorted(more))}"
+        )
     if layer.padding_mode != "zeros":
         return f"its border is filled by {layer.padding_mode}, not by zeros"
     if max(layer.kernel_size) == 1:
@@ -145,6 +152,21 @@ def _refusal(layer: nn.Module, ranges: Ranges) -> str:
     if layer.padding == "same" and any(_step(layer) * (k - 1) % 2 for k in layer.kernel_size):
         return "padding 'same' pads one side more than the other"
     return ""
+
+
+_COMPUTES = (
+    *("forward", "_conv_forward", "__call__", "_wrapped_call_impl", "_call_impl", "_compiled_call_impl"),
+    "__getattr__",
+)
+"""What decides a layer's output, in its class or set on the layer itself."""
+
+
+def _more_than_a_convolution(layer: nn.Conv2d) -> set[str]:
+    """Names of tensors and modules in it, and of what its class adds."""
+    tensors = {*layer._parameters, *layer._buffers, *layer._modules} - {"weight", "bias"}
+    return tensors | {
+        name for name in dir(type(layer)) if not name.startswith("__") and not hasattr(nn.Conv2d, name)
+    }
 
 
 def _steps(layer: nn.Conv2d) -> set[int]:
