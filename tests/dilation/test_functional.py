@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from tests.dilation.conftest import SHAPES, problem
-from torch.autograd import gradcheck, gradgradcheck
+from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.nn import functional as F
 
 from tessella.dilation import LearnableDilatedConv2d, learnable_dilated_conv2d
@@ -128,8 +128,7 @@ def test_gradient_at_integers_is_the_mean_of_both_sides(form):
     assert any(after * before < 0 for after, before in sides)
 
 
-def test_second_derivatives_of_the_plain_form(monkeypatch):
-    monkeypatch.setattr("tessella.dilation.operator._HAS_COMPILER", False)
+def test_second_derivatives(form):
     image, weight, bias = (t[:1].clone().requires_grad_() for t in problem((3, 3), 1))
     image = image[:, :, :5, :5].detach().requires_grad_()
     factors = torch.tensor([1.2, 2.7, 3.3, 1.5], dtype=torch.float64, requires_grad=True)
@@ -138,6 +137,59 @@ def test_second_derivatives_of_the_plain_form(monkeypatch):
         return learnable_dilated_conv2d(*tensors, padding=(2, 2), dilation=2)
 
     assert gradgradcheck(convolve, (image, weight, bias, factors), fast_mode=True)
+
+
+FACTORS = torch.tensor([1.0, 1.37, 2.5, 3.9], dtype=torch.float64)  # the first is at a bound, and at a kink
+
+
+@pytest.fixture
+def small():
+    """Images [2, 4, 7, 8], weights, and the function that the tests below transform."""
+    image, weight, _ = problem((3, 3), 1)
+
+    def loss(pixels, factors, dilation_range=(1, 4)):
+        output = learnable_dilated_conv2d(
+            pixels, weight, None, factors, padding=(2, 2), dilation=2, dilation_range=dilation_range
+        )
+        return output.sin().sum()
+
+    return image[:, :, :7, :8].clone(), loss
+
+
+def gradient_by_backward(loss, pixels, factors):
+    factors = factors.clone().requires_grad_()
+    return torch.autograd.grad(loss(pixels, factors), factors)[0]
+
+
+def test_per_image_gradients_by_torch_func(form, small):
+    images, loss = small
+    each = torch.func.vmap(torch.func.grad(loss, argnums=1), (0, None))(images, FACTORS)
+    for image, gradient in zip(images, each, strict=True):
+        assert_close(gradient, gradient_by_backward(loss, image, FACTORS))
+
+
+def test_vmap_over_factors(form, small):
+    images, loss = small
+    several = torch.stack([FACTORS, FACTORS.flip(0), FACTORS.clamp(max=2)])
+    losses = torch.func.vmap(loss, (None, 0))(images, several)
+    assert_close(losses, torch.stack([loss(images, factors) for factors in several]))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # torch's own
+def test_derivatives_in_forward_mode(form, small):
+    """Not zeros, which an operator without a rule would give in silence."""
+    images, loss = small
+    pixels, inward = torch.randn_like(images), torch.tensor([1.0, -0.3, 0.7, 0.1], dtype=torch.float64)
+    leaves = [tensor.clone().requires_grad_() for tensor in (images, FACTORS)]
+    slopes = torch.autograd.grad(loss(*leaves, dilation_range=None), leaves)
+    expected = (slopes[0] * pixels).sum() + (slopes[1] * inward).sum()
+    _, tangent = torch.func.jvp(loss, (images, FACTORS), (pixels, inward))
+    assert_close(tangent, expected)
+    with forward_ad.dual_level():
+        dual = loss(forward_ad.make_dual(images, pixels), forward_ad.make_dual(FACTORS, inward))
+        assert_close(forward_ad.unpack_dual(dual).tangent, expected)
+    outward = torch.tensor([-1.0, 0.0, 0.0, 0.0], dtype=torch.float64)
+    assert torch.func.jvp(lambda factors: loss(images, factors), (FACTORS,), (outward,))[1] == 0
 
 
 @pytest.mark.parametrize("groups", [1, 2])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from tessella.dilation import LearnableDilatedConv2d
+from tessella.dilation import LearnableDilatedConv2d, learnable_dilated_conv2d
 from tessella.errors import InputError
 
 assert_close = torch.testing.assert_close
@@ -119,8 +119,38 @@ def test_factors_that_became_nan():
     learnable = layer()
     with torch.no_grad():
         learnable.dilation_factors[1] = float("nan")
-    with pytest.raises(InputError, match="became NaN: lower their learning rate"):
-        learnable(torch.randn(1, 4, 9, 9))
+    image = torch.randn(1, 4, 9, 9)
+    with pytest.raises(InputError, match="became NaN: learn them at a lower rate"):
+        learnable(image)
+    with pytest.raises(InputError, match="became NaN: learn them at a lower rate"):
+        learnable_dilated_conv2d(image, learnable.weight, None, learnable.dilation_factors)
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own
+def test_factors_that_became_nan_in_a_compiled_graph():
+    """It cannot look at them: the loss becomes NaN, which stops training."""
+    learnable = layer()
+    with torch.no_grad():
+        learnable.dilation_factors[1] = float("nan")
+    compiled = torch.compile(learnable, fullgraph=True, backend="aot_eager")
+    assert compiled(torch.randn(1, 4, 9, 9)).isnan().all()
+
+
+def test_on_the_meta_device():
+    learnable = layer(device="meta")
+    assert learnable(torch.empty(2, 4, 9, 8, device="meta")).shape == (2, 6, 9, 8)
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own
+def test_a_compiled_step_uses_the_fast_operators():
+    """Not the plain form, which stands in where gradients are differentiated."""
+    step = torch.compile(layer(initial="uniform"), fullgraph=True, backend="aot_eager")
+    step(torch.randn(1, 4, 9, 9))  # compiles
+    with torch.profiler.profile() as profile:
+        step(torch.randn(1, 4, 9, 9)).sum().backward()
+    ran = {event.key for event in profile.key_averages()}
+    assert {"tessella::sampled_conv2d", "tessella::sampled_conv2d_backward"} <= ran
+    assert "aten::gather" not in ran
 
 
 def test_says_what_it_is():

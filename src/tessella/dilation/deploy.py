@@ -1,7 +1,8 @@
 """Networks whose dilation is learned to the end: made of ordinary operations, for any runtime."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import groupby
 
 import torch
@@ -9,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tessella.dilation.functional import output_size
+from tessella.dilation.functional import output_size, require_numbers
 from tessella.dilation.layer import LearnableDilatedConv2d
 from tessella.errors import InputError
 
@@ -24,10 +25,9 @@ def fold_dilation(model: nn.Module) -> nn.Module:
 
 def round_dilation(model: nn.Module) -> nn.Module:
     """Round every factor to the nearest integer, in place; the layers stay learnable, the output changes a little."""
-    for layer in model.modules():
-        if isinstance(layer, LearnableDilatedConv2d):
-            with torch.no_grad():
-                layer.dilation_factors.clamp_(*layer.dilation_range).round_()
+    for _, layer in _learned(model):
+        with torch.no_grad():
+            layer.dilation_factors.clamp_(*layer.dilation_range).round_()
     return model
 
 
@@ -40,19 +40,35 @@ def as_plain_convolutions(model: nn.Module) -> nn.Module:
     return _replace(model, RoundedDilatedConv2d)
 
 
-def _replace(model: nn.Module, make: Callable[[LearnableDilatedConv2d], nn.Module]) -> nn.Module:
-    made: dict[nn.Module, nn.Module] = {}
+def _learned(model: nn.Module) -> list[tuple[str, LearnableDilatedConv2d]]:
+    """All learnable layers and their names. Raises InputError where a factor is NaN."""
     found = [
         (name, layer)
         for name, layer in model.named_modules(remove_duplicate=False)
         if isinstance(layer, LearnableDilatedConv2d)
     ]
     for name, layer in found:
+        with _naming(name or type(model).__name__):
+            require_numbers(layer.factors().cpu())
+    return found
+
+
+@contextmanager
+def _naming(layer: str) -> Iterator[None]:
+    """What is wrong is said of this layer."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{layer}: {error}") from error
+
+
+def _replace(model: nn.Module, make: Callable[[LearnableDilatedConv2d], nn.Module]) -> nn.Module:
+    made: dict[nn.Module, nn.Module] = {}
+    found = _learned(model)
+    for name, layer in found:
         if layer not in made:
-            try:
+            with _naming(name or type(model).__name__):
                 made[layer] = make(layer).train(layer.training)
-            except InputError as error:
-                raise InputError(f"{name or type(model).__name__}: {error}") from error
     for name, layer in found:
         if not name:
             return made[layer]

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tessella.dilation.operator import sampled_conv2d
+from tessella.dilation.operator import is_transformed, sampled_conv2d
 from tessella.errors import InputError
 
 
@@ -32,20 +32,26 @@ def learnable_dilated_conv2d(
     The factors' gradient is that of the definition: equation 4.4 as printed lacks the tap's distance from the centre
     and the sums over positions and output channels. Where a tap falls on a pixel it is the mean of both sides.
 
+    Derivatives of any order, in both modes, and torch.func's transforms work; first ones by backward are the fast ones.
+    A pixel that is infinite makes every output NaN that reads beside it, where an integer factor lets the convolution
+    itself skip it: the pixel's share there is zero times infinity.
+
     image: a batch, or one image by itself, as ``torch.nn.functional.conv2d`` takes them.
     dilation_range: factors are clipped to it; one outside has a gradient only where that brings it back.
-    Raises InputError where shapes or types do not fit each other, ValueError where the image is smaller than the
-    kernel.
+    Raises InputError where shapes or types do not fit each other or factors are NaN (on a GPU, and in a compiled graph,
+    the output is NaN then), ValueError where the image is smaller than the kernel.
     """
     _require_fit(image, weight, bias, dilation_factors, groups)
     single = image.ndim == 3
     image = image[None] if single else image
+    require_numbers(dilation_factors)
     kernel = weight.shape[2:]
     size = output_size(image.shape[2:], kernel, stride, padding, dilation)
     if dilation_range is not None:
         dilation_factors = clip(dilation_factors, *dilation_range)
-    if torch.is_autocast_enabled(image.device.type) and image.dtype != torch.float64:
-        dtype = torch.get_autocast_dtype(image.device.type)
+    device = image.device.type
+    if device != "meta" and torch.is_autocast_enabled(device) and image.dtype != torch.float64:
+        dtype = torch.get_autocast_dtype(device)
         image, weight = image.to(dtype), weight.to(dtype)
     if image.dtype != weight.dtype:
         raise InputError(f"an image of {image.dtype} and weights of {weight.dtype}: give both the same type")
@@ -91,6 +97,16 @@ def _require_fit(image: Tensor, weight: Tensor, bias: Tensor | None, factors: Te
         )
 
 
+def require_numbers(factors: Tensor) -> None:
+    """Raises InputError where a factor is NaN."""
+    # Asking a GPU would make it wait; there the loss becomes NaN and says so.
+    visible = factors.device.type == "cpu" and not torch.compiler.is_compiling() and not is_transformed()
+    if visible and factors.isnan().any():
+        raise InputError(
+            "dilation factors became NaN: learn them at a lower rate, from the last good checkpoint"
+        )
+
+
 def output_size(
     size: tuple[int, ...],
     kernel: tuple[int, ...],
@@ -115,6 +131,8 @@ def output_size(
 
 
 class _Clip(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(factors: Tensor, low: float, high: float) -> Tensor:
         return factors.clamp(low, high)
@@ -132,6 +150,21 @@ class _Clip(torch.autograd.Function):
         return grad.masked_fill(outward, 0), None, None
 
 
+class _ClipInBothModes(_Clip):
+    """With derivatives in forward mode, which torch.compile does not take."""
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+        _Clip.setup_context(ctx, inputs, output)
+        ctx.save_for_forward(inputs[0])
+
+    @staticmethod
+    def jvp(ctx, tangent: Tensor, *_: None) -> Tensor:  # type: ignore[no-untyped-def]
+        (factors,) = ctx.saved_tensors
+        outward = torch.where(tangent < 0, factors <= ctx.low, factors >= ctx.high)
+        return tangent.masked_fill(outward, 0)
+
+
 def clip(factors: Tensor, low: float, high: float) -> Tensor:
     """Factors within [low, high]; at and beyond a bound only a gradient that leads inwards gets through."""
-    return _Clip.apply(factors, low, high)
+    return (_Clip if torch.compiler.is_compiling() else _ClipInBothModes).apply(factors, low, high)
