@@ -73,6 +73,14 @@ def test_rounding_an_even_kernel():
         as_plain_convolutions(between)
 
 
+@pytest.mark.parametrize("fix", [fold_dilation, as_plain_convolutions])
+def test_what_models_read_of_a_convolution_stays(fix):
+    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
+    model = learned((1, 3), (2, 1), (0, 2), 2, factors=[2.0] * 8)
+    before = [getattr(model[0], name) for name in names]
+    assert [getattr(fix(model)[0], name) for name in names] == before
+
+
 def test_a_shrunk_kernel_crops():
     model = learned(padding=(0, 0), factors=[1.0] * 8, dilation=3)
     image = torch.randn(1, 8, 9, 9, dtype=torch.float64)

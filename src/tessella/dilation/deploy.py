@@ -77,7 +77,17 @@ def _replace(model: nn.Module, make: Callable[[LearnableDilatedConv2d], nn.Modul
     return model
 
 
-class FoldedDilatedConv2d(nn.Module):
+class _Fixed(nn.Module):
+    """What models read of their convolutions, as Hugging Face's MobileNetV2 does to pad as TensorFlow would."""
+
+    def __init__(self, layer: LearnableDilatedConv2d) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels, self.groups = layer.in_channels, layer.out_channels, layer.groups
+        self.kernel_size, self.stride = layer.kernel_size, layer.stride
+        self.padding, self.dilation = layer.padding, layer.dilation
+
+
+class FoldedDilatedConv2d(_Fixed):
     """A learned layer with its factors as constants, in ordinary operations.
 
     Channels are sorted by their factors. Those that read the same pixels stand together then, and are sampled by
@@ -90,13 +100,11 @@ class FoldedDilatedConv2d(nn.Module):
     inverse: Tensor
 
     def __init__(self, layer: LearnableDilatedConv2d) -> None:
-        super().__init__()
-        self.stride, self.kernel_size, self.groups = layer.stride, layer.kernel_size, layer.groups
-        self.padding, self.dilation = layer.padding, layer.dilation[0]
+        super().__init__(layer)
         factors = layer.factors().cpu()
         order = factors.argsort(stable=True)
         self.vertical, self.horizontal = (
-            _Slices(factors[order], *axis, self.dilation)
+            _Slices(factors[order], *axis, self.dilation[0])
             for axis in zip(layer.kernel_size, layer.padding, layer.stride, strict=True)
         )
         self.to(layer.weight.device, layer.weight.dtype)
@@ -107,7 +115,7 @@ class FoldedDilatedConv2d(nn.Module):
 
     def forward(self, image: Float[Tensor, "batch channels height width"]) -> Tensor:
         height, width = output_size(
-            image.shape[2:], self.kernel_size, self.stride, self.padding, self.dilation
+            image.shape[2:], self.kernel_size, self.stride, self.padding, self.dilation[0]
         )
         rows = self.vertical(image[:, self.order].transpose(2, 3), height)  # [N, C, W, kh, Ho]
         taps = self.horizontal(rows.permute(0, 1, 3, 4, 2), width)  # [N, C, kh, Ho, kw, Wo]
@@ -150,7 +158,7 @@ class _Slices(nn.Module):
         return near_read + far * (far_read - near_read)
 
 
-class RoundedDilatedConv2d(nn.Module):
+class RoundedDilatedConv2d(_Fixed):
     """A learned layer with integer factors as a sum of ordinary dilated convolutions, one for each factor.
 
     Each sees the channels of its factor; in a grouped convolution it sees all, the others weighted by zero.
@@ -159,11 +167,11 @@ class RoundedDilatedConv2d(nn.Module):
     """
 
     def __init__(self, layer: LearnableDilatedConv2d) -> None:
-        super().__init__()
+        super().__init__(layer)
         factors = layer.factors()
         if (factors != factors.round()).any():
             raise InputError("dilation factors are no integers: round_dilation rounds them")
-        self.stride, self.groups, self.bias = layer.stride, layer.groups, layer.bias
+        self.bias = layer.bias
         self.steps = factors.unique().int().tolist()
         self.paddings = [_padding(layer, step) for step in self.steps]
         for step in self.steps:
