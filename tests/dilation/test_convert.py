@@ -174,6 +174,15 @@ def test_initial_factors_by_name():
     assert model["conv5"].factors().tolist() == [3.5, 3.5, 3.5, 3.5]
 
 
+def test_initial_factors_of_each_channel():
+    """As a trained layer has them."""
+    model = nn.ModuleDict({name: nn.Conv2d(4, 4, 3, dilation=2) for name in ("conv4", "conv5")})
+    trained = torch.tensor([1.0, 2.5, 3.0, 4.0])
+    make_dilation_learnable(model, {2: (1, 4)}, initial={"conv5": trained})
+    assert model["conv4"].factors().tolist() == [2, 2, 2, 2]
+    assert model["conv5"].factors().tolist() == trained.tolist()
+
+
 def test_initial_factors_of_an_unknown_layer():
     model = nn.ModuleDict({"conv5": nn.Conv2d(4, 4, 3, dilation=2)})
     with pytest.raises(InputError, match="initial factor for conv6: give it to one of conv5"):

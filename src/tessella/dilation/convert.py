@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
@@ -59,7 +59,7 @@ def make_dilation_learnable(
     ranges: Ranges = RANGES,
     *,
     within: Sequence[str] = ("",),
-    initial: Initial | float | Mapping[str, float] = "constant",
+    initial: Initial | Mapping[str, float | Sequence[float] | Tensor] = "constant",
     per_channel: bool = True,
 ) -> nn.Module:
     """Replace dilated convolutions of ``model`` by learnable ones, in place; ``plan_conversion`` says which and why.
@@ -68,7 +68,8 @@ def make_dilation_learnable(
     output is unchanged, exactly so in float64, as long as the factors are the layers' own dilations.
 
     initial: "constant" begins at each layer's own dilation, "uniform" anywhere in its range, a number at that number;
-        a mapping gives a number to the layers that it names, the others begin at their own.
+        a mapping gives a number, or one for each input channel, to the layers that it names, the others begin at
+        their own.
     per_channel: False learns one factor for each layer.
     Returns the model (another module only where it is itself such a convolution).
     Raises InputError where nothing can be converted, ``initial`` lies outside a range or names no converted layer.
@@ -83,7 +84,7 @@ def make_dilation_learnable(
         raise InputError(
             f"initial factor for {', '.join(sorted(unknown))}: give it to one of {', '.join(sorted(converted))}"
         )
-    common = "constant" if isinstance(initial, Mapping) else initial
+    common: Initial = "constant" if isinstance(initial, Mapping) else initial
     layers: dict[nn.Module, LearnableDilatedConv2d] = {}
     for name, module in list(model.named_modules(remove_duplicate=False)):
         if name in converted or module in layers:
@@ -98,7 +99,7 @@ def make_dilation_learnable(
 
 
 def _learnable(
-    old: nn.Conv2d, dilation_range: tuple[float, float], initial: Initial | float, per_channel: bool
+    old: nn.Conv2d, dilation_range: tuple[float, float], initial: Initial, per_channel: bool
 ) -> LearnableDilatedConv2d:
     new = LearnableDilatedConv2d(
         old.in_channels,
