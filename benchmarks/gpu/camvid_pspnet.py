@@ -34,7 +34,7 @@ from tessella.training.fit import Machine
 OUT = Path(__file__).parents[1] / "results" / "gpu_camvid_pspnet"
 CHANGES = {
     "network.network.backbone.depth": 50,
-    "train_split": "train",
+    "resize": None,
     "crop": (240, 320),
     "optimizer": "adamw",
     "learning_rate": 1e-3,
