@@ -2,6 +2,7 @@
 
 import json
 import runpy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -113,24 +114,42 @@ def test_a_resumed_run_logs_what_an_uninterrupted_one_does(camvid, tmp_path):
     assert steps == [0, 2, 4]
 
 
+RATE_0 = {"dilation_learning_rate": "0"}
+ONLY_CONV5, ONLY_FC6 = {"network.ranges": "[[2,1,4]]"}, {"network.ranges": "[[12,4,20]]"}
+MEANS = dict(zip(CONV5, (2.35, 2.6, 3.5), strict=True))
+
+
 @pytest.mark.parametrize(
-    ("changes", "factors"),
+    ("changes", "start"),
     [
-        ({"network.ranges": "[[2,1,4]]", "network.initial": "3"}, dict.fromkeys(CONV5, 3.0)),
+        *((RATE_0 | ONLY_CONV5 | {"network.initial": str(d)}, dict.fromkeys(CONV5, d)) for d in (1, 2, 3, 4)),
         (
-            {"network.initial": f'[["{CONV5[0]}",2.35],["{CONV5[1]}",2.6],["{CONV5[2]}",3.5]]'},
-            {**dict(zip(CONV5, (2.35, 2.6, 3.5), strict=True)), FC6: 12.0},
+            RATE_0 | {"network.initial": json.dumps(list(MEANS.items()))},
+            {**MEANS, FC6: 12.0},
         ),
-        ({"network.ranges": "[[2,1,4]]"}, dict.fromkeys(CONV5, 2.0)),
-        ({"network.ranges": "[[12,4,20]]"}, {FC6: 12.0}),
+        (ONLY_CONV5, dict.fromkeys(CONV5, 2.0)),
+        (ONLY_FC6, {FC6: 12.0}),
+        ({"network.initial": "uniform"}, dict.fromkeys((*CONV5, FC6))),
         ({}, {**dict.fromkeys(CONV5, 2.0), FC6: 12.0}),
     ],
 )
-def test_rows_of_table_4_2(changes, factors):
-    """As the documentation gives them on the command line."""
+def test_rows_of_table_4_2(changes, start, camvid, tmp_path):
+    """As the documentation gives them on the command line, trained for a step in a narrow network."""
     config = cityscapes_largefov_dilation()
     types = {field.name: field.type for field in fields(config)}
     parsed = {name: parse(name, text, types[name]) for name, text in changes.items()}
-    network = override(config, parsed | {"network.network.backbone.width": 4}).network(19, 3).network
-    found = {n: m.factors()[0].item() for n, m in network.named_modules() if hasattr(m, "dilation_factors")}
-    assert found == pytest.approx(factors)
+    narrow = {"network.network.backbone.width": 4, "network.network.backbone.fc_channels": 8}
+    short = {"crop": (129, 129), "steps": 1, "validate_every": 1, "batch_size": 1, "workers": 0}
+    config = replace(override(config, parsed | narrow | short), dataset=partial(CamVid))
+    train(config, "mine", camvid, tmp_path / "run", machine=MACHINE)
+    layers = {layer["name"]: layer for layer in factors(tmp_path / "run")["layers"]}
+    assert set(layers) == set(start)
+    for name, layer in layers.items():
+        low, high = layer["range"]
+        before, after = layer["factors"]
+        if start[name] is None:
+            assert len(set(before)) == len(before)
+            assert low <= min(before) < max(before) <= high
+        else:
+            assert before == pytest.approx([start[name]] * len(before))
+        assert (before == after) == (changes.get("dilation_learning_rate") == "0")
