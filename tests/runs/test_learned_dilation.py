@@ -99,6 +99,30 @@ def test_the_experiment_on_a_gpu_learns_at_such_a_rate(tmp_path):
     assert script["final_factors"](tmp_path) == {"2": [1, 1.2, 1.5, 2, 2.5, 2.8, 3], "4": [5] * 7}
 
 
+def test_the_figures_as_documented(tmp_path, monkeypatch):
+    """Figures 4.3 and 4.4 from the documentation's commands, on few and small frames."""
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[2] / "docs/dilation.md").read_text()
+    commands = [
+        line.split()[1:] for line in text.split("### The figures")[1].split("```")[1].strip().splitlines()
+    ]
+    assert [command[0] for command in commands] == [
+        "scenes", "train", "train", "evaluate", "evaluate", "report", "report",
+    ]  # fmt: skip
+    small = {
+        "scenes": "--sequences train=2,val=2 --height 48 --width 64",
+        "train": "--steps 1 --validate_every 1 --batch_size 1 --workers 0 --crop 33x40 --precision fp32 "
+        "--network.network.backbone.width 4 --no-progress --accelerator cpu",
+    }
+    for command in commands:
+        assert main([*command, *small.get(command[0], "").split()]) == 0
+    assert "Learned dilation" in (tmp_path / "learned" / "report.html").read_text()
+    page = (tmp_path / "comparison.html").read_text()
+    assert page.count("Who is right") >= 1
+    initial, final = factors(tmp_path / "learned")["layers"][0]["factors"]
+    assert initial != final
+
+
 def test_at_rate_zero_they_stay(camvid, tmp_path):
     train(config(dilation_learning_rate=0.0), "mine", camvid, tmp_path / "run", machine=MACHINE)
     for layer in factors(tmp_path / "run")["layers"]:
