@@ -14,7 +14,7 @@ help:
 	@echo "make demo      render streets, train a small network, evaluate it, write demo/run/report.html"
 	@echo "make test      run the fast tests"
 	@echo "make test-all  run all tests, the slow ones too"
-	@echo "make test-zoo  run the tests with torchvision, timm and segmentation_models_pytorch in $(ZOO_VENV)"
+	@echo "make test-zoo  run the tests with torchvision, timm, segmentation_models_pytorch and transformers in $(ZOO_VENV)"
 	@echo "make test-servers  run the tests with KServe and MLServer, in environments of their own"
 	@echo "make check     lint, types and the import contract"
 	@echo "make bench     measure speed; results go to benchmarks/results"
@@ -45,8 +45,8 @@ test-all: $(VENV)/installed-dev
 test-zoo:
 	test -x $(ZOO_VENV)/bin/python || $(PYTHON) -m venv $(ZOO_VENV)
 	$(ZOO_VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.12.1 torchvision==0.27.1 \
-		timm==1.0.31 segmentation-models-pytorch==0.6.0 pytest==9.2.0 jaxtyping scipy numba opencv-contrib-python-headless \
-		onnx==1.23.2 onnxruntime==1.32.0 onnxscript==0.7.2
+		timm==1.0.31 segmentation-models-pytorch==0.6.0 transformers==5.23.0 pytest==9.2.0 jaxtyping scipy numba \
+		opencv-contrib-python-headless onnx==1.23.2 onnxruntime==1.32.0 onnxscript==0.7.2
 	$(ZOO_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	OMP_NUM_THREADS=1 TRITON_INTERPRET=1 $(ZOO_VENV)/bin/python -m pytest -m zoo tests/zoo tests/dilation/test_gpu.py
 

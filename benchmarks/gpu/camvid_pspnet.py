@@ -3,7 +3,8 @@
     python benchmarks/gpu/camvid_pspnet.py --data CAMVID --seeds 0 1 2 [--rows fixed learned] [--at-once 4]
 
 Method: recipe camvid_pspnet_dilation with a ResNet-50, trained on train, the last weights (an average over steps)
-measured on test. A row and a seed is a file of its own under ``benchmarks/results/gpu_camvid_pspnet/``, and what is
+measured on test. The recipe's rate of the factors, 20, is one for plain gradient descent; AdamW's steps are as long as
+the rate, hence 0.02. A row and a seed is a file of its own under ``benchmarks/results/gpu_camvid_pspnet/``, and what is
 there already is not repeated; ``--at-once`` rows are trained at the same time: a step waits for
 Python longer than for the GPU.
 """
@@ -18,6 +19,7 @@ from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from tessella.recipes.dilation import camvid_pspnet_dilation
@@ -32,10 +34,11 @@ from tessella.training.fit import Machine
 OUT = Path(__file__).parents[1] / "results" / "gpu_camvid_pspnet"
 CHANGES = {
     "network.network.backbone.depth": 50,
-    "train_split": "train",
+    "resize": None,
     "crop": (240, 320),
     "optimizer": "adamw",
     "learning_rate": 1e-3,
+    "dilation_learning_rate": 0.02,
     "head_factor": 1.0,
     "weight_decay": 0.02,
     "warmup": 100,
@@ -54,6 +57,16 @@ def recipe(row: str, steps: int, seed: int) -> Segmentation:
     return config
 
 
+def final_factors(run: Path) -> dict[str, list[float]]:
+    """Quantiles (0, 1/10, 1/4, 1/2, 3/4, 9/10, 1) of the factors at the end, by what they began at."""
+    layers = json.loads((run / "dilation.json").read_text())["layers"]
+    found: dict[str, list[float]] = {}
+    for layer in layers:
+        found.setdefault(f"{layer['factors'][0][0]:g}", []).extend(layer["factors"][-1])
+    shares = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1)
+    return {start: np.quantile(factors, shares).round(3).tolist() for start, factors in found.items()}
+
+
 def measure(data: Path, steps: int, row: str, seed: int) -> None:
     out = OUT / f"{row}_{seed}.json"
     if out.exists():
@@ -67,6 +80,7 @@ def measure(data: Path, steps: int, row: str, seed: int) -> None:
         model = load_model(str(run))
         device = torch.device("cuda")
         model.network.to(device)
+        factors = final_factors(run) if row == "learned" else {}
         scores = evaluate(
             model.on_batches(device), open_split(config, data, "test"), run / "test", description={}
         )
@@ -76,6 +90,10 @@ def measure(data: Path, steps: int, row: str, seed: int) -> None:
         "test_mean_iou": round(scores.mean_iou, 4),
         "iou_per_class": [round(value, 4) for value in scores.iou_per_class.tolist()],
         "steps": outcome.step,
+        "optimizer": config.optimizer,
+        "learning_rate": config.learning_rate,
+        "dilation_learning_rate": config.dilation_learning_rate,
+        "factors": factors,
         "training_seconds": round(outcome.seconds, 1),
         **environment(),
     }

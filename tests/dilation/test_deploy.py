@@ -53,6 +53,16 @@ def test_rounding(kernel, stride, padding, groups):
     assert_close(as_plain_convolutions(model)(image), before)
 
 
+@pytest.mark.parametrize("fix", [fold_dilation, round_dilation, as_plain_convolutions])
+def test_factors_that_are_nan(fix):
+    model = nn.Sequential(*learned(), *learned(factors=[2.0, float("nan")] * 4))
+    before = model[0].dilation_factors.tolist()
+    with pytest.raises(InputError, match=r"^2: dilation factors became NaN: learn them at a lower rate"):
+        fix(model)
+    assert isinstance(model[0], LearnableDilatedConv2d)
+    assert model[0].dilation_factors.tolist() == before
+
+
 def test_rounding_an_even_kernel():
     """Its taps stand half a factor from the centre: some integers put them between pixels."""
     fits, between = learned((2, 2), factors=[4.0] * 8), learned((2, 2), factors=[3.0] * 8)
@@ -61,6 +71,14 @@ def test_rounding_an_even_kernel():
     assert_close(as_plain_convolutions(fits)(image), before)
     with pytest.raises(InputError, match="reads between pixels"):
         as_plain_convolutions(between)
+
+
+@pytest.mark.parametrize("fix", [fold_dilation, as_plain_convolutions])
+def test_what_models_read_of_a_convolution_stays(fix):
+    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
+    model = learned((1, 3), (2, 1), (0, 2), 2, factors=[2.0] * 8)
+    before = [getattr(model[0], name) for name in names]
+    assert [getattr(fix(model)[0], name) for name in names] == before
 
 
 def test_a_shrunk_kernel_crops():

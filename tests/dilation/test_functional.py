@@ -5,11 +5,12 @@ import math
 import pytest
 import torch
 from tests.dilation.conftest import SHAPES, problem
-from torch.autograd import gradcheck, gradgradcheck
+from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.nn import functional as F
 
-from tessella.dilation import learnable_dilated_conv2d
+from tessella.dilation import LearnableDilatedConv2d, learnable_dilated_conv2d
 from tessella.dilation.functional import clip
+from tessella.errors import InputError
 
 assert_close = torch.testing.assert_close
 
@@ -127,8 +128,7 @@ def test_gradient_at_integers_is_the_mean_of_both_sides(form):
     assert any(after * before < 0 for after, before in sides)
 
 
-def test_second_derivatives_of_the_plain_form(monkeypatch):
-    monkeypatch.setattr("tessella.dilation.operator._HAS_COMPILER", False)
+def test_second_derivatives(form):
     image, weight, bias = (t[:1].clone().requires_grad_() for t in problem((3, 3), 1))
     image = image[:, :, :5, :5].detach().requires_grad_()
     factors = torch.tensor([1.2, 2.7, 3.3, 1.5], dtype=torch.float64, requires_grad=True)
@@ -137,6 +137,59 @@ def test_second_derivatives_of_the_plain_form(monkeypatch):
         return learnable_dilated_conv2d(*tensors, padding=(2, 2), dilation=2)
 
     assert gradgradcheck(convolve, (image, weight, bias, factors), fast_mode=True)
+
+
+FACTORS = torch.tensor([1.0, 1.37, 2.5, 3.9], dtype=torch.float64)  # the first is at a bound, and at a kink
+
+
+@pytest.fixture
+def small():
+    """Images [2, 4, 7, 8], weights, and the function that the tests below transform."""
+    image, weight, _ = problem((3, 3), 1)
+
+    def loss(pixels, factors, dilation_range=(1, 4)):
+        output = learnable_dilated_conv2d(
+            pixels, weight, None, factors, padding=(2, 2), dilation=2, dilation_range=dilation_range
+        )
+        return output.sin().sum()
+
+    return image[:, :, :7, :8].clone(), loss
+
+
+def gradient_by_backward(loss, pixels, factors):
+    factors = factors.clone().requires_grad_()
+    return torch.autograd.grad(loss(pixels, factors), factors)[0]
+
+
+def test_per_image_gradients_by_torch_func(form, small):
+    images, loss = small
+    each = torch.func.vmap(torch.func.grad(loss, argnums=1), (0, None))(images, FACTORS)
+    for image, gradient in zip(images, each, strict=True):
+        assert_close(gradient, gradient_by_backward(loss, image, FACTORS))
+
+
+def test_vmap_over_factors(form, small):
+    images, loss = small
+    several = torch.stack([FACTORS, FACTORS.flip(0), FACTORS.clamp(max=2)])
+    losses = torch.func.vmap(loss, (None, 0))(images, several)
+    assert_close(losses, torch.stack([loss(images, factors) for factors in several]))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # torch's own
+def test_derivatives_in_forward_mode(form, small):
+    """Not zeros, which an operator without a rule would give in silence."""
+    images, loss = small
+    pixels, inward = torch.randn_like(images), torch.tensor([1.0, -0.3, 0.7, 0.1], dtype=torch.float64)
+    leaves = [tensor.clone().requires_grad_() for tensor in (images, FACTORS)]
+    slopes = torch.autograd.grad(loss(*leaves, dilation_range=None), leaves)
+    expected = (slopes[0] * pixels).sum() + (slopes[1] * inward).sum()
+    _, tangent = torch.func.jvp(loss, (images, FACTORS), (pixels, inward))
+    assert_close(tangent, expected)
+    with forward_ad.dual_level():
+        dual = loss(forward_ad.make_dual(images, pixels), forward_ad.make_dual(FACTORS, inward))
+        assert_close(forward_ad.unpack_dual(dual).tangent, expected)
+    outward = torch.tensor([-1.0, 0.0, 0.0, 0.0], dtype=torch.float64)
+    assert torch.func.jvp(lambda factors: loss(images, factors), (FACTORS,), (outward,))[1] == 0
 
 
 @pytest.mark.parametrize("groups", [1, 2])
@@ -220,6 +273,78 @@ def test_keeps_the_memory_format():
     assert output.is_contiguous(memory_format=torch.channels_last)
     assert learnable_dilated_conv2d(image, weight, bias, factors).is_contiguous()
     assert gradients(output, last)[0].is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_one_image_without_a_batch(form, groups):
+    image, weight, bias = problem((3, 3), groups)
+    inputs = [tensor.requires_grad_() for tensor in (image[0].clone(), weight, bias)]
+    factors = torch.full((4,), 2.0, dtype=torch.float64)
+    ours = learnable_dilated_conv2d(*inputs, factors, padding=(2, 2), dilation=2, groups=groups)
+    theirs = F.conv2d(*inputs, padding=2, dilation=2, groups=groups)
+    assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+    for own, other in zip(gradients(ours, *inputs), gradients(theirs, *inputs), strict=True):
+        assert_close(own, other, rtol=1e-12, atol=1e-11)
+
+
+BAD_INPUTS = {
+    r"image of 8 channels: weights \[6, 4, 3, 3\] in 1 groups take 4": {"image": torch.ones(1, 8, 9, 9)},
+    r"image of 5 channels": {"image": torch.ones(5, 9, 9)},
+    r"image of 8 channels: weights \[6, 2, 3, 3\] in 2 groups take 4": {
+        "image": torch.ones(1, 8, 9, 9), "weight": torch.ones(6, 2, 3, 3), "groups": 2,
+    },
+    r"6 output channels in 4 groups": {"weight": torch.ones(6, 1, 3, 3), "groups": 4},
+    r"image \[4, 9\] .* give an image \[channels, height, width\]": {"image": torch.ones(4, 9)},
+    r"image \[1, 1, 4, 9, 9\]": {"image": torch.ones(1, 1, 4, 9, 9)},
+    r"weights \[6, 4, 3\]": {"weight": torch.ones(6, 4, 3)},
+    r"image \[1, 4, 9, 0\] .* give more than nothing": {"image": torch.ones(1, 4, 9, 0)},
+    r"factors \[1\]: give one for each of 4": {"dilation_factors": torch.ones(1)},
+    r"factors \[5\]: give one for each of 4": {"dilation_factors": torch.ones(5)},
+    r"factors \[4, 1\]: give one for each of 4": {"dilation_factors": torch.ones(4, 1)},
+    r"bias \[1\]: give one for each of 6": {"bias": torch.ones(1)},
+    r"image of torch.float64 and weights of torch.float32": {"image": torch.ones(1, 4, 9, 9).double()},
+    r"image of torch.int64, .* give floating-point numbers": {"image": torch.ones(1, 4, 9, 9).long()},
+    r"factors of torch.int64": {"dilation_factors": torch.ones(4).long()},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("message", BAD_INPUTS)
+def test_what_does_not_fit_is_refused(form, message):
+    """What would be read beyond the end of its memory, above all."""
+    given = {
+        "image": torch.ones(1, 4, 9, 9),
+        "weight": torch.ones(6, 4, 3, 3),
+        "bias": None,
+        "dilation_factors": torch.ones(4),
+    }
+    with pytest.raises(InputError, match=message):
+        learnable_dilated_conv2d(**given | BAD_INPUTS[message])
+    with torch.autocast("cpu", torch.bfloat16), pytest.raises(InputError, match=message):
+        learnable_dilated_conv2d(**given | BAD_INPUTS[message])
+
+
+@pytest.mark.parametrize("channels", [3, 5, 8])
+def test_the_layer_refuses_images_of_other_channels(channels):
+    layer = LearnableDilatedConv2d(4, 6, 3, padding=2)
+    with pytest.raises(InputError, match=f"image of {channels} channels: .* take 4"):
+        layer(torch.randn(1, channels, 9, 9))
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # torch's own
+def test_the_compiled_layer_refuses_them_too():
+    layer = torch.compile(LearnableDilatedConv2d(4, 6, 3, padding=2), backend="aot_eager")
+    with pytest.raises(InputError, match=r"image of 3 channels: .* take 4"):
+        layer(torch.randn(1, 3, 9, 9))
+
+
+def test_half_precision_factors():
+    """As frameworks for several GPUs make of all parameters."""
+    image, weight, bias = problem((3, 3), 1, torch.float32)
+    factors = torch.tensor([1.0, 1.5, 2.5, 3.0], requires_grad=True)
+    expected = learnable_dilated_conv2d(image, weight, bias, factors)
+    output = learnable_dilated_conv2d(image, weight, bias, factors.bfloat16())
+    assert_close(output, expected)
+    assert_close(gradients(output, factors), gradients(expected, factors), rtol=1e-2, atol=1e-2)
 
 
 def test_an_image_smaller_than_the_kernel():

@@ -71,6 +71,19 @@ def test_equals_plain_pytorch(monkeypatch, device, room, dtype, shape):
         assert (own - other).norm() <= tolerance * other.norm() + tolerance
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")  # the interpreter's
+@pytest.mark.parametrize("device", CASES)
+def test_a_factor_that_is_nan_makes_the_output_nan(device):
+    """It cannot be looked at without waiting; the loss tells, which stops training."""
+    gpu = pytest.importorskip("tessella.dilation.gpu")
+    image, weight, _ = (tensor.to(device) for tensor in problem((3, 3), 1, torch.float32))
+    factors = torch.tensor([1.0, float("nan"), 2.0, 3.5], device=device)
+    offsets = [tap_offsets(3, 1.0, factors)] * 2
+    output = torch.zeros(2, 8, 15, 17, device=device)
+    gpu.forward(image, weight, *offsets, [1, 1], 1, output)
+    assert output.isnan().all()
+
+
 @pytest.mark.gpu
 def test_the_layer_on_a_gpu():
     """Compiled, under autocast, in channels last, the same to the bit whenever it runs."""

@@ -2,12 +2,13 @@
 
 import copy
 import io
+import math
 
 import pytest
 import torch
 from torch import nn
 
-from tessella.dilation import LearnableDilatedConv2d
+from tessella.dilation import LearnableDilatedConv2d, learnable_dilated_conv2d
 from tessella.errors import InputError
 
 assert_close = torch.testing.assert_close
@@ -73,6 +74,28 @@ def test_uniform_start():
     assert factors.mean() == pytest.approx(2.5, abs=0.2)
 
 
+@pytest.mark.parametrize("make", [list, tuple, torch.tensor, lambda f: nn.Parameter(torch.tensor(f).half())])
+def test_factors_copied_from_elsewhere(make):
+    given = make([1.0, 1.5, 2.0, 4.0])
+    learnable = layer(initial=given)
+    assert learnable.factors().tolist() == [1, 1.5, 2, 4]
+    assert learnable.dilation_factors.dtype == torch.float32
+    with torch.no_grad():
+        learnable.dilation_factors.fill_(3)
+    assert list(given) == [1, 1.5, 2, 4]
+
+
+def test_takes_what_an_ordinary_layer_takes():
+    plain = nn.Conv2d(4, 6, (3, 3), (1, 1), (2, 2), (2, 2), 2, False, "zeros")
+    learnable = LearnableDilatedConv2d(4, 6, (3, 3), (1, 1), (2, 2), plain.dilation, 2, False, (1, 9))
+    assert learnable.dilation_range == (1, 9)
+    assert learnable.bias is None
+    learnable.load_state_dict(plain.state_dict())
+    image = torch.randn(4, 9, 9)
+    assert_close(learnable(image), plain(image))
+    assert LearnableDilatedConv2d(4, 6, 3, padding_mode="zeros").padding_mode == "zeros"
+
+
 def test_loads_the_weights_of_an_ordinary_layer_and_its_own():
     learnable = layer()
     plain = nn.Conv2d(4, 6, 3, padding=2, dilation=2)
@@ -108,6 +131,19 @@ def test_factors_stay_exact_in_half_precision():
         ({"dilation_range": (0.5, 4)}, r"range \(0.5, 4\): give 1 <= lowest <= highest"),
         ({"dilation_range": (4, 2)}, r"range \(4, 2\): give 1 <= lowest <= highest"),
         ({"padding": "same"}, "give the padding in pixels"),
+        ({"padding_mode": "reflect"}, "padding_mode 'reflect': outside the image there are zeros"),
+        ({"dilation": (2, 3)}, r"dilation \(2, 3\): height and width share one factor"),
+        ({"dilation_range": (1, 2, 4)}, r"range \(1, 2, 4\): give the lowest and the highest"),
+        ({"dilation_range": (1, math.inf), "initial": "uniform"}, "'uniform' in a finite range"),
+        (
+            {"initial": "copied"},
+            "initial 'copied' .*: give 'constant', 'uniform' in a finite range, a number, or",
+        ),
+        ({"initial": [2.0, 3.0]}, r"initial factors \[2\]: give a number, or 4"),
+        ({"initial": torch.ones(4, 1)}, r"initial factors \[4, 1\]"),
+        ({"initial": torch.ones(4), "per_channel": False}, r"initial factors \[4\]: give a number, or 1"),
+        ({"initial": torch.tensor([1.0, 2.0, 3.0, 4.5])}, r"dilation 4.5 lies outside its range \(1, 4\)"),
+        ({"initial": torch.tensor([1.0, 2.0, 3.0, math.nan])}, "dilation nan lies outside its range"),
     ],
 )
 def test_bad_arguments(options, message):
@@ -119,8 +155,38 @@ def test_factors_that_became_nan():
     learnable = layer()
     with torch.no_grad():
         learnable.dilation_factors[1] = float("nan")
-    with pytest.raises(InputError, match="became NaN: lower their learning rate"):
-        learnable(torch.randn(1, 4, 9, 9))
+    image = torch.randn(1, 4, 9, 9)
+    with pytest.raises(InputError, match="became NaN: learn them at a lower rate"):
+        learnable(image)
+    with pytest.raises(InputError, match="became NaN: learn them at a lower rate"):
+        learnable_dilated_conv2d(image, learnable.weight, None, learnable.dilation_factors)
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own
+def test_factors_that_became_nan_in_a_compiled_graph():
+    """It cannot look at them: the loss becomes NaN, which stops training."""
+    learnable = layer()
+    with torch.no_grad():
+        learnable.dilation_factors[1] = float("nan")
+    compiled = torch.compile(learnable, fullgraph=True, backend="aot_eager")
+    assert compiled(torch.randn(1, 4, 9, 9)).isnan().all()
+
+
+def test_on_the_meta_device():
+    learnable = layer(device="meta")
+    assert learnable(torch.empty(2, 4, 9, 8, device="meta")).shape == (2, 6, 9, 8)
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own
+def test_a_compiled_step_uses_the_fast_operators():
+    """Not the plain form, which stands in where gradients are differentiated."""
+    step = torch.compile(layer(initial="uniform"), fullgraph=True, backend="aot_eager")
+    step(torch.randn(1, 4, 9, 9))  # compiles
+    with torch.profiler.profile() as profile:
+        step(torch.randn(1, 4, 9, 9)).sum().backward()
+    ran = {event.key for event in profile.key_averages()}
+    assert {"tessella::sampled_conv2d", "tessella::sampled_conv2d_backward"} <= ran
+    assert "aten::gather" not in ran
 
 
 def test_says_what_it_is():

@@ -1,7 +1,10 @@
 """Training a network with learned dilation, from configuration to report."""
 
 import json
+import runpy
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +13,7 @@ from tests.datasets.fabricate import fabricate_camvid
 from tessella.cli import main
 from tessella.datasets import CamVid
 from tessella.dilation import LearnableDilation, dilation_parameters
+from tessella.errors import InputError
 from tessella.networks import PSPNet, ResNet
 from tessella.recipes.dilation import cityscapes_largefov_dilation
 from tessella.reports import write_report
@@ -79,6 +83,46 @@ def test_export(form, camvid, tmp_path, capsys):
     assert load_model(str(out)).network(torch.rand(1, 3, 48, 64)).shape == (1, 11, 48, 64)
 
 
+def test_rates_that_adam_cannot_bear_are_refused(camvid, tmp_path):
+    """Its steps are as long as the rate: at that of gradient descent all factors are at a bound after one."""
+    message = r"dilation_learning_rate 20 with adamw.* at most 0.3, a tenth of the narrowest range"
+    with pytest.raises(InputError, match=message):
+        train(config(dilation_learning_rate=20.0), "mine", camvid, tmp_path / "run", machine=MACHINE)
+
+
+def test_the_experiment_on_a_gpu_learns_at_such_a_rate(tmp_path):
+    script = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks/gpu/camvid_pspnet.py"))
+    learned = script["recipe"]("learned", 800, 0)
+    assert (learned.optimizer, learned.dilation_learning_rate) == ("adamw", 0.02)
+    layers = [{"factors": [[2, 2], [1, 3]]}, {"factors": [[4], [5]]}, {"factors": [[2], [2]]}]
+    (tmp_path / "dilation.json").write_text(json.dumps({"steps": [0, 800], "layers": layers}))
+    assert script["final_factors"](tmp_path) == {"2": [1, 1.2, 1.5, 2, 2.5, 2.8, 3], "4": [5] * 7}
+
+
+def test_the_figures_as_documented(tmp_path, monkeypatch):
+    """Figures 4.3 and 4.4 from the documentation's commands, on few and small frames."""
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[2] / "docs/dilation.md").read_text()
+    commands = [
+        line.split()[1:] for line in text.split("### The figures")[1].split("```")[1].strip().splitlines()
+    ]
+    assert [command[0] for command in commands] == [
+        "scenes", "train", "train", "evaluate", "evaluate", "report", "report",
+    ]  # fmt: skip
+    small = {
+        "scenes": "--sequences train=2,val=2 --height 48 --width 64",
+        "train": "--steps 1 --validate_every 1 --batch_size 1 --workers 0 --crop 33x40 --precision fp32 "
+        "--network.network.backbone.width 4 --no-progress --accelerator cpu",
+    }
+    for command in commands:
+        assert main([*command, *small.get(command[0], "").split()]) == 0
+    assert "Learned dilation" in (tmp_path / "learned" / "report.html").read_text()
+    page = (tmp_path / "comparison.html").read_text()
+    assert page.count("Who is right") >= 1
+    initial, final = factors(tmp_path / "learned")["layers"][0]["factors"]
+    assert initial != final
+
+
 def test_at_rate_zero_they_stay(camvid, tmp_path):
     train(config(dilation_learning_rate=0.0), "mine", camvid, tmp_path / "run", machine=MACHINE)
     for layer in factors(tmp_path / "run")["layers"]:
@@ -94,24 +138,42 @@ def test_a_resumed_run_logs_what_an_uninterrupted_one_does(camvid, tmp_path):
     assert steps == [0, 2, 4]
 
 
+RATE_0 = {"dilation_learning_rate": "0"}
+ONLY_CONV5, ONLY_FC6 = {"network.ranges": "[[2,1,4]]"}, {"network.ranges": "[[12,4,20]]"}
+MEANS = dict(zip(CONV5, (2.35, 2.6, 3.5), strict=True))
+
+
 @pytest.mark.parametrize(
-    ("changes", "factors"),
+    ("changes", "start"),
     [
-        ({"network.ranges": "[[2,1,4]]", "network.initial": "3"}, dict.fromkeys(CONV5, 3.0)),
+        *((RATE_0 | ONLY_CONV5 | {"network.initial": str(d)}, dict.fromkeys(CONV5, d)) for d in (1, 2, 3, 4)),
         (
-            {"network.initial": f'[["{CONV5[0]}",2.35],["{CONV5[1]}",2.6],["{CONV5[2]}",3.5]]'},
-            {**dict(zip(CONV5, (2.35, 2.6, 3.5), strict=True)), FC6: 12.0},
+            RATE_0 | {"network.initial": json.dumps(list(MEANS.items()))},
+            {**MEANS, FC6: 12.0},
         ),
-        ({"network.ranges": "[[2,1,4]]"}, dict.fromkeys(CONV5, 2.0)),
-        ({"network.ranges": "[[12,4,20]]"}, {FC6: 12.0}),
+        (ONLY_CONV5, dict.fromkeys(CONV5, 2.0)),
+        (ONLY_FC6, {FC6: 12.0}),
+        ({"network.initial": "uniform"}, dict.fromkeys((*CONV5, FC6))),
         ({}, {**dict.fromkeys(CONV5, 2.0), FC6: 12.0}),
     ],
 )
-def test_rows_of_table_4_2(changes, factors):
-    """As the documentation gives them on the command line."""
+def test_rows_of_table_4_2(changes, start, camvid, tmp_path):
+    """As the documentation gives them on the command line, trained for a step in a narrow network."""
     config = cityscapes_largefov_dilation()
     types = {field.name: field.type for field in fields(config)}
     parsed = {name: parse(name, text, types[name]) for name, text in changes.items()}
-    network = override(config, parsed | {"network.network.backbone.width": 4}).network(19, 3).network
-    found = {n: m.factors()[0].item() for n, m in network.named_modules() if hasattr(m, "dilation_factors")}
-    assert found == pytest.approx(factors)
+    narrow = {"network.network.backbone.width": 4, "network.network.backbone.fc_channels": 8}
+    short = {"crop": (129, 129), "steps": 1, "validate_every": 1, "batch_size": 1, "workers": 0}
+    config = replace(override(config, parsed | narrow | short), dataset=partial(CamVid))
+    train(config, "mine", camvid, tmp_path / "run", machine=MACHINE)
+    layers = {layer["name"]: layer for layer in factors(tmp_path / "run")["layers"]}
+    assert set(layers) == set(start)
+    for name, layer in layers.items():
+        low, high = layer["range"]
+        before, after = layer["factors"]
+        if start[name] is None:
+            assert len(set(before)) == len(before)
+            assert low <= min(before) < max(before) <= high
+        else:
+            assert before == pytest.approx([start[name]] * len(before))
+        assert (before == after) == (changes.get("dilation_learning_rate") == "0")

@@ -62,7 +62,8 @@ def plan(
 def _taps(offsets: np.ndarray, dtype: np.dtype) -> Taps:
     base = np.floor(offsets)
     far = (offsets - base).astype(dtype)
-    return Taps(base.astype(np.int64), 1 - far, far)
+    with np.errstate(invalid="ignore"):  # a factor that is NaN reads anywhere, and makes NaN of it
+        return Taps(base.astype(np.int64), 1 - far, far)
 
 
 def fill_columns(image: np.ndarray, plan: Plan, first_row: int, rows: int, columns: np.ndarray) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
@@ -59,7 +59,7 @@ def make_dilation_learnable(
     ranges: Ranges = RANGES,
     *,
     within: Sequence[str] = ("",),
-    initial: Initial | float | Mapping[str, float] = "constant",
+    initial: Initial | Mapping[str, float | Sequence[float] | Tensor] = "constant",
     per_channel: bool = True,
 ) -> nn.Module:
     """Replace dilated convolutions of ``model`` by learnable ones, in place; ``plan_conversion`` says which and why.
@@ -68,7 +68,8 @@ def make_dilation_learnable(
     output is unchanged, exactly so in float64, as long as the factors are the layers' own dilations.
 
     initial: "constant" begins at each layer's own dilation, "uniform" anywhere in its range, a number at that number;
-        a mapping gives a number to the layers that it names, the others begin at their own.
+        a mapping gives a number, or one for each input channel, to the layers that it names, the others begin at
+        their own.
     per_channel: False learns one factor for each layer.
     Returns the model (another module only where it is itself such a convolution).
     Raises InputError where nothing can be converted, ``initial`` lies outside a range or names no converted layer.
@@ -83,7 +84,7 @@ def make_dilation_learnable(
         raise InputError(
             f"initial factor for {', '.join(sorted(unknown))}: give it to one of {', '.join(sorted(converted))}"
         )
-    common = "constant" if isinstance(initial, Mapping) else initial
+    common: Initial = "constant" if isinstance(initial, Mapping) else initial
     layers: dict[nn.Module, LearnableDilatedConv2d] = {}
     for name, module in list(model.named_modules(remove_duplicate=False)):
         if name in converted or module in layers:
@@ -98,7 +99,7 @@ def make_dilation_learnable(
 
 
 def _learnable(
-    old: nn.Conv2d, dilation_range: tuple[float, float], initial: Initial | float, per_channel: bool
+    old: nn.Conv2d, dilation_range: tuple[float, float], initial: Initial, per_channel: bool
 ) -> LearnableDilatedConv2d:
     new = LearnableDilatedConv2d(
         old.in_channels,
@@ -116,6 +117,9 @@ def _learnable(
         dtype=old.weight.dtype,
     )
     new.weight, new.bias = old.weight, old.bias
+    vars(new).update(
+        {name: value for name, value in vars(old).items() if name not in vars(new)}
+    )  # others' notes
     return new.train(old.training)
 
 
@@ -127,13 +131,17 @@ def _refusal(layer: nn.Module, ranges: Ranges) -> str:
         return f"{type(layer).__name__} is not a two-dimensional convolution"
     if isinstance(layer, LazyModuleMixin):
         return "its size is not known yet; run the model once before"
-    own = type(layer)
-    if own.forward is not nn.Conv2d.forward or own._conv_forward is not nn.Conv2d._conv_forward:
-        return f"{own.__name__} computes its output in a way of its own"
     if is_parametrized(layer) or "weight" not in layer._parameters:
         return "its weight is computed anew for every call"
-    if layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks:
+    own = type(layer)
+    if any(getattr(own, name) is not getattr(nn.Conv2d, name) or name in vars(layer) for name in _COMPUTES):
+        return f"{own.__name__} computes its output in a way of its own"
+    if any(hooks for name, hooks in vars(layer).items() if name.endswith("_hooks")):
         return "it has hooks; convert before they are set"
+    if more := _more_than_a_convolution(layer):
+        return (
+            f"{own.__name__} has more than a convolution, which the model may use: {', '.join(sorted(more))}"
+        )
     if layer.padding_mode != "zeros":
         return f"its border is filled by {layer.padding_mode}, not by zeros"
     if max(layer.kernel_size) == 1:
@@ -145,6 +153,21 @@ def _refusal(layer: nn.Module, ranges: Ranges) -> str:
     if layer.padding == "same" and any(_step(layer) * (k - 1) % 2 for k in layer.kernel_size):
         return "padding 'same' pads one side more than the other"
     return ""
+
+
+_COMPUTES = (
+    *("forward", "_conv_forward", "__call__", "_wrapped_call_impl", "_call_impl", "_compiled_call_impl"),
+    "__getattr__",
+)
+"""What decides a layer's output, in its class or set on the layer itself."""
+
+
+def _more_than_a_convolution(layer: nn.Conv2d) -> set[str]:
+    """Names of tensors and modules in it, and of what its class adds."""
+    tensors = {*layer._parameters, *layer._buffers, *layer._modules} - {"weight", "bias"}
+    return tensors | {
+        name for name in dir(type(layer)) if not name.startswith("__") and not hasattr(nn.Conv2d, name)
+    }
 
 
 def _steps(layer: nn.Conv2d) -> set[int]:

@@ -1,7 +1,8 @@
 """Networks whose dilation is learned to the end: made of ordinary operations, for any runtime."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import groupby
 
 import torch
@@ -9,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tessella.dilation.functional import output_size
+from tessella.dilation.functional import output_size, require_numbers
 from tessella.dilation.layer import LearnableDilatedConv2d
 from tessella.errors import InputError
 
@@ -24,10 +25,9 @@ def fold_dilation(model: nn.Module) -> nn.Module:
 
 def round_dilation(model: nn.Module) -> nn.Module:
     """Round every factor to the nearest integer, in place; the layers stay learnable, the output changes a little."""
-    for layer in model.modules():
-        if isinstance(layer, LearnableDilatedConv2d):
-            with torch.no_grad():
-                layer.dilation_factors.clamp_(*layer.dilation_range).round_()
+    for _, layer in _learned(model):
+        with torch.no_grad():
+            layer.dilation_factors.clamp_(*layer.dilation_range).round_()
     return model
 
 
@@ -40,19 +40,35 @@ def as_plain_convolutions(model: nn.Module) -> nn.Module:
     return _replace(model, RoundedDilatedConv2d)
 
 
-def _replace(model: nn.Module, make: Callable[[LearnableDilatedConv2d], nn.Module]) -> nn.Module:
-    made: dict[nn.Module, nn.Module] = {}
+def _learned(model: nn.Module) -> list[tuple[str, LearnableDilatedConv2d]]:
+    """All learnable layers and their names. Raises InputError where a factor is NaN."""
     found = [
         (name, layer)
         for name, layer in model.named_modules(remove_duplicate=False)
         if isinstance(layer, LearnableDilatedConv2d)
     ]
     for name, layer in found:
+        with _naming(name or type(model).__name__):
+            require_numbers(layer.factors().cpu())
+    return found
+
+
+@contextmanager
+def _naming(layer: str) -> Iterator[None]:
+    """What is wrong is said of this layer."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{layer}: {error}") from error
+
+
+def _replace(model: nn.Module, make: Callable[[LearnableDilatedConv2d], nn.Module]) -> nn.Module:
+    made: dict[nn.Module, nn.Module] = {}
+    found = _learned(model)
+    for name, layer in found:
         if layer not in made:
-            try:
+            with _naming(name or type(model).__name__):
                 made[layer] = make(layer).train(layer.training)
-            except InputError as error:
-                raise InputError(f"{name or type(model).__name__}: {error}") from error
     for name, layer in found:
         if not name:
             return made[layer]
@@ -61,7 +77,17 @@ def _replace(model: nn.Module, make: Callable[[LearnableDilatedConv2d], nn.Modul
     return model
 
 
-class FoldedDilatedConv2d(nn.Module):
+class _Fixed(nn.Module):
+    """What models read of their convolutions, as Hugging Face's MobileNetV2 does to pad as TensorFlow would."""
+
+    def __init__(self, layer: LearnableDilatedConv2d) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels, self.groups = layer.in_channels, layer.out_channels, layer.groups
+        self.kernel_size, self.stride = layer.kernel_size, layer.stride
+        self.padding, self.dilation = layer.padding, layer.dilation
+
+
+class FoldedDilatedConv2d(_Fixed):
     """A learned layer with its factors as constants, in ordinary operations.
 
     Channels are sorted by their factors. Those that read the same pixels stand together then, and are sampled by
@@ -74,13 +100,11 @@ class FoldedDilatedConv2d(nn.Module):
     inverse: Tensor
 
     def __init__(self, layer: LearnableDilatedConv2d) -> None:
-        super().__init__()
-        self.stride, self.kernel_size, self.groups = layer.stride, layer.kernel_size, layer.groups
-        self.padding, self.dilation = layer.padding, layer.dilation[0]
+        super().__init__(layer)
         factors = layer.factors().cpu()
         order = factors.argsort(stable=True)
         self.vertical, self.horizontal = (
-            _Slices(factors[order], *axis, self.dilation)
+            _Slices(factors[order], *axis, self.dilation[0])
             for axis in zip(layer.kernel_size, layer.padding, layer.stride, strict=True)
         )
         self.to(layer.weight.device, layer.weight.dtype)
@@ -91,7 +115,7 @@ class FoldedDilatedConv2d(nn.Module):
 
     def forward(self, image: Float[Tensor, "batch channels height width"]) -> Tensor:
         height, width = output_size(
-            image.shape[2:], self.kernel_size, self.stride, self.padding, self.dilation
+            image.shape[2:], self.kernel_size, self.stride, self.padding, self.dilation[0]
         )
         rows = self.vertical(image[:, self.order].transpose(2, 3), height)  # [N, C, W, kh, Ho]
         taps = self.horizontal(rows.permute(0, 1, 3, 4, 2), width)  # [N, C, kh, Ho, kw, Wo]
@@ -134,7 +158,7 @@ class _Slices(nn.Module):
         return near_read + far * (far_read - near_read)
 
 
-class RoundedDilatedConv2d(nn.Module):
+class RoundedDilatedConv2d(_Fixed):
     """A learned layer with integer factors as a sum of ordinary dilated convolutions, one for each factor.
 
     Each sees the channels of its factor; in a grouped convolution it sees all, the others weighted by zero.
@@ -143,11 +167,11 @@ class RoundedDilatedConv2d(nn.Module):
     """
 
     def __init__(self, layer: LearnableDilatedConv2d) -> None:
-        super().__init__()
+        super().__init__(layer)
         factors = layer.factors()
         if (factors != factors.round()).any():
             raise InputError("dilation factors are no integers: round_dilation rounds them")
-        self.stride, self.groups, self.bias = layer.stride, layer.groups, layer.bias
+        self.bias = layer.bias
         self.steps = factors.unique().int().tolist()
         self.paddings = [_padding(layer, step) for step in self.steps]
         for step in self.steps:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 from tessella.dilation.functional import clip, learnable_dilated_conv2d
 from tessella.errors import InputError
 
-Initial = Literal["constant", "uniform"]
+Initial = Literal["constant", "uniform"] | float | Sequence[float] | Tensor
+"""Factors to begin with: a rule, a number, or one number for each input channel."""
 
 
 class LearnableDilatedConv2d(nn.Conv2d):
@@ -25,13 +27,17 @@ class LearnableDilatedConv2d(nn.Conv2d):
     ``tessella.dilation.parameter_groups``.
 
     Args:
-        dilation: initial factor; with ``padding`` it places the kernel's centre and fixes the output's size.
+        dilation: initial factor; with ``padding`` it places the kernel's centre and fixes the output's size. A pair is
+            taken where both are the same.
         dilation_range: lowest and highest factor, of which the lowest is at least 1.
-        initial: "constant" begins with ``dilation`` everywhere, "uniform" anywhere in the range; or a number.
+        initial: "constant" begins with ``dilation`` everywhere, "uniform" anywhere in the range; or a number, or one
+            for each input channel [in_channels], as copied from a trained layer.
         per_channel: False learns one factor for all channels.
+        padding_mode: "zeros", for callers that say so.
 
     Raises:
-        InputError: ``dilation`` or ``initial`` outside ``dilation_range``, a range below 1 or upside down.
+        InputError: ``dilation`` or ``initial`` outside ``dilation_range``, a range below 1 or upside down, factors that
+            are not one for each channel, another border than zeros.
     """
 
     kernel_size: tuple[int, int]
@@ -46,21 +52,23 @@ class LearnableDilatedConv2d(nn.Conv2d):
         kernel_size: int | tuple[int, int],
         stride: int | tuple[int, int] = 1,
         padding: int | tuple[int, int] = 0,
-        dilation: float = 2.0,
+        dilation: float | tuple[float, float] = 2.0,
         groups: int = 1,
         bias: bool = True,
-        *,
         dilation_range: tuple[float, float] = (1, 4),
-        initial: Initial | float = "constant",
+        *,
+        initial: Initial = "constant",
         per_channel: bool = True,
+        padding_mode: Literal["zeros"] = "zeros",
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        start = dilation if isinstance(initial, str) else initial
-        for factor in (dilation, start):
-            require_range(factor, dilation_range)
+        dilation = _one_dilation(dilation)
+        require_range(dilation, dilation_range)
         if isinstance(padding, str):
             raise InputError(f"padding {padding!r}: give the padding in pixels")
+        if padding_mode != "zeros":
+            raise InputError(f"padding_mode {padding_mode!r}: outside the image there are zeros")
         super().__init__(
             in_channels,
             out_channels,
@@ -79,15 +87,10 @@ class LearnableDilatedConv2d(nn.Conv2d):
         # A factor in half precision would stand still: its steps are smaller than what half precision tells apart.
         exact = torch.promote_types(self.weight.dtype, torch.float32)
         count = in_channels if per_channel else 1
-        factors = torch.full((count,), float(start), dtype=exact, device=self.weight.device)
-        if initial == "uniform":
-            factors.uniform_(*dilation_range)
-        self.dilation_factors = nn.Parameter(factors)
+        start = initial_factors(initial, count, dilation, dilation_range)
+        self.dilation_factors = nn.Parameter(start.to(self.weight.device, exact))
 
-    def forward(self, image: Float[Tensor, "batch channels height width"]) -> Tensor:
-        # Asking a GPU would make it wait; there the loss becomes NaN and says so.
-        if not torch.compiler.is_compiling() and not image.is_cuda and self.dilation_factors.isnan().any():
-            raise InputError("dilation factors became NaN: lower their learning rate")
+    def forward(self, image: Float[Tensor, "*batch channels height width"]) -> Tensor:
         return learnable_dilated_conv2d(
             image,
             self.weight,
@@ -125,8 +128,41 @@ class LearnableDilatedConv2d(nn.Conv2d):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
+def initial_factors(
+    initial: Initial, count: int, dilation: float, dilation_range: tuple[float, float]
+) -> Float[Tensor, " count"]:
+    """The factors that a layer begins with."""
+    low, high = dilation_range
+    if isinstance(initial, str):
+        if initial == "uniform" and math.isfinite(high):
+            return torch.empty(count, device="cpu").uniform_(low, high)
+        if initial == "constant":
+            return torch.full((count,), float(dilation), device="cpu")
+        raise InputError(
+            f"initial {initial!r} in the range ({low:g}, {high:g}): give 'constant', 'uniform' in a finite range, a "
+            "number, or one for each channel"
+        )
+    factors = torch.as_tensor(initial, device="cpu").detach().double()
+    if factors.shape not in ((), (count,)):
+        raise InputError(f"initial factors {list(factors.shape)}: give a number, or {count}")
+    for factor in (factors.min().item(), factors.max().item()):
+        require_range(factor, dilation_range)
+    return factors.expand(count).clone()
+
+
+def _one_dilation(dilation: float | tuple[float, float]) -> float:
+    """As ``nn.Conv2d`` takes it, and its own attribute has it."""
+    if not isinstance(dilation, Sequence):
+        return dilation
+    if len(set(dilation)) != 1:
+        raise InputError(f"dilation {tuple(dilation)}: height and width share one factor")
+    return dilation[0]
+
+
 def require_range(dilation: float, dilation_range: tuple[float, float]) -> None:
     """Raises InputError unless 1 <= low <= dilation <= high."""
+    if len(dilation_range) != 2:
+        raise InputError(f"dilation range {tuple(dilation_range)}: give the lowest and the highest factor")
     low, high = dilation_range
     if not 1 <= low <= high:
         raise InputError(f"dilation range ({low:g}, {high:g}): give 1 <= lowest <= highest")

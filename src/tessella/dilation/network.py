@@ -1,12 +1,12 @@
 """A network with learnable dilation as a class that a configuration can name."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from tessella.dilation.convert import RANGES, make_dilation_learnable
-from tessella.dilation.layer import Initial
 
 
 class LearnableDilation(nn.Module):
@@ -29,7 +29,7 @@ class LearnableDilation(nn.Module):
         *,
         network: Callable[..., nn.Module],
         ranges: tuple[tuple[int, float, float], ...] = tuple((d, *bounds) for d, bounds in RANGES.items()),
-        initial: Initial | float | tuple[tuple[str, float], ...] = "constant",
+        initial: Literal["constant", "uniform"] | float | tuple[tuple[str, float], ...] = "constant",
         per_channel: bool = True,
         within: tuple[str, ...] = ("",),
     ) -> None:

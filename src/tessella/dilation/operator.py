@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from tessella.dilation.sampling import sample, tap_offsets, tap_steps
 
@@ -40,10 +41,20 @@ def sampled_conv2d(
 
     Where a tap meets a pixel its derivative is the mean of both sides. Sampling is done in float32 at least.
     """
+    factors = _exact(factors)
     has_kernels = {"cpu": _HAS_COMPILER, "cuda": _HAS_TRITON}.get(image.device.type, False)
-    if has_kernels and not torch.compiler.is_exporting():
+    if has_kernels and not torch.compiler.is_exporting() and not is_transformed():
         return _compiled(image, weight, factors, list(centre), list(stride), list(size), groups)
     return plain_sampled_conv2d(image, weight, factors, centre, stride, size, groups)
+
+
+def is_transformed() -> bool:
+    """Whether torch.func's transforms or derivatives in forward mode are at work: our operators have no rules for them,
+    and some would get zeros instead of an error.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 def plain_sampled_conv2d(
@@ -291,8 +302,20 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    if torch.is_grad_enabled():  # these gradients shall be differentiated
+        return _plain_backward(ctx, grad)
     grads = _compiled_backward(grad, *ctx.saved_tensors, ctx.centre, ctx.stride, ctx.groups)
     return (*grads, None, None, None, None)
+
+
+def _plain_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    image, weight, factors = tensors = ctx.saved_tensors
+    output = plain_sampled_conv2d(
+        image, weight, factors, ctx.centre, ctx.stride, (grad.shape[2], grad.shape[3]), ctx.groups
+    )
+    wanted = [tensor for tensor in tensors if tensor.requires_grad]
+    grads = iter(torch.autograd.grad(output, wanted, grad, create_graph=True))
+    return (*(next(grads) if tensor.requires_grad else None for tensor in tensors), None, None, None, None)
 
 
 _compiled.register_autograd(_backward, setup_context=_save)

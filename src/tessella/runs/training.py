@@ -1,5 +1,6 @@
 """Training a segmentation network as its configuration says."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from tessella.datasets.loading import (
     training_loader,
 )
 from tessella.datasets.transforms import Transform
-from tessella.dilation import dilation_parameters
+from tessella.dilation import LearnableDilatedConv2d, dilation_parameters
 from tessella.errors import InputError
 from tessella.feature_synthesis import ISDA
 from tessella.networks.frozen import freeze_stages
@@ -200,8 +201,23 @@ def _training_loader(
 
 def _optimizer(config: Segmentation, network: nn.Module) -> tuple[Optimizer, LRScheduler]:
     make = sgd() if config.optimizer == "sgd" else adamw()
+    if config.optimizer == "adamw":
+        _require_short_steps(network, config.dilation_learning_rate)
     groups = parameter_groups(
         network, config.learning_rate, config.head_factor, config.weight_decay, config.dilation_learning_rate
     )
     optimizer = make(groups)
     return optimizer, poly(optimizer, config.steps, config.power, config.warmup)
+
+
+def _require_short_steps(network: nn.Module, rate: float) -> None:
+    """Raises InputError where steps as long as the rate, as Adam's are, would throw factors from bound to bound."""
+    ranges = {
+        layer.dilation_range for layer in network.modules() if isinstance(layer, LearnableDilatedConv2d)
+    }
+    longest = min((high - low for low, high in ranges if high > low), default=math.inf) / 10
+    if rate > longest:
+        raise InputError(
+            f"dilation_learning_rate {rate:g} with adamw, whose steps are as long as the rate: give at most "
+            f"{longest:g}, a tenth of the narrowest range (0.02 is a good start), or optimizer sgd"
+        )
