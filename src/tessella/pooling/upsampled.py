@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from tessella.errors import InputError
+
 _HAS_COMPILER = find_spec("numba") is not None
 
 
@@ -29,6 +31,10 @@ class RegionMatrix:
     weights: Float[Tensor, " entries"]
     num_regions: int
     size: tuple[int, int]
+
+    @property
+    def views(self) -> int:
+        return (len(self.bounds) - 1) // (self.size[0] * self.size[1])
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return self.bounds.numpy(), self.regions.numpy(), self.weights.numpy()
@@ -80,9 +86,15 @@ def _weigh(
 def pool_upsampled(
     features: Float[Tensor, "views channels height width"], matrix: RegionMatrix
 ) -> Float[Tensor, "views channels regions"]:
-    """``spatial_pool`` of the upsampled features; the gradient is that too."""
-    if features.shape[2:] != matrix.size:
-        raise ValueError(f"features are {list(features.shape[2:])}, the matrix is for {list(matrix.size)}")
+    """``spatial_pool`` of the upsampled features; the gradient is that too.
+
+    Raises InputError where the matrix is for another number of views, or another size.
+    """
+    if features.ndim != 4 or features.shape[2:] != matrix.size or len(features) != matrix.views:
+        raise InputError(
+            f"features are {list(features.shape)}, the matrix is for [{matrix.views}, C, {matrix.size[0]}, "
+            f"{matrix.size[1]}]: make it of these views' regions"
+        )
     if features.is_cuda or not _HAS_COMPILER:
         return features.flatten(2) @ matrix.dense().to(features.dtype)
     exact = features.to(torch.promote_types(features.dtype, torch.float32))
