@@ -48,3 +48,18 @@ def test_a_matrix_of_other_views_or_another_size(shape):
     message = rf"features are {list(shape)}, the matrix is for [2, C, 2, 2]"
     with pytest.raises(InputError, match=re.escape(message)):
         pool_upsampled(torch.zeros(shape), matrix)
+
+
+@pytest.mark.parametrize(
+    ("regions", "size", "message"),
+    [
+        (torch.full((1, 8, 8), 3), (2, 2), "regions hold id 3, and num_regions is 3"),
+        (torch.zeros(1, 8, 8), (2, 2), "regions are torch.float32: give whole numbers"),
+        (torch.zeros(0, 8, 8, dtype=torch.long), (2, 2), r"regions are \[0, 8, 8\]"),
+        (torch.zeros(8, 8, dtype=torch.long), (2, 2), r"regions are \[8, 8\]"),
+        (torch.zeros(1, 8, 8, dtype=torch.long), (0, 2), r"features \[0, 2\]"),
+    ],
+)
+def test_regions_that_make_no_matrix(regions, size, message):
+    with pytest.raises(InputError, match=message):
+        region_matrix(regions, 3, size)

@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from tessella.errors import InputError
+from tessella.pooling.ids import require_ids, signed
 
 _HAS_COMPILER = find_spec("numba") is not None
 
@@ -53,7 +54,16 @@ def region_matrix(
     size: tuple[int, int],
     align_corners: bool = False,
 ) -> RegionMatrix:
-    """How regions average features of ``size`` (height, width) that are upsampled bilinearly to the regions' size."""
+    """How regions average features of ``size`` (height, width) that are upsampled bilinearly to the regions' size.
+
+    Raises InputError where there are no views, an id is ``num_regions`` or more, or ids are not whole numbers.
+    """
+    if regions.ndim != 3 or not len(regions) or min(size) < 1:
+        raise InputError(
+            f"regions are {list(regions.shape)}, features {list(size)}: give [N, H, W] of at least one view, and pixels"
+        )
+    regions = signed(regions)
+    require_ids(regions, num_regions)
     rows, columns = (_taps(n, m, align_corners) for n, m in zip(regions.shape[1:], size, strict=True))
     views = [_weigh(ids, num_regions, size, rows, columns) for ids in regions.cpu().numpy()]
     counts, readers, weights = (
