@@ -75,6 +75,19 @@ def test_the_gradient_of_max_goes_to_the_first_of_equals():
     assert features.grad.flatten().tolist() == [1, 0, 1, 0]
 
 
+def test_the_largest_of_what_is_not_finite():
+    """NaN is larger than everything, as in PyTorch; the first of equals has the gradient."""
+    inf, nan = torch.inf, torch.nan
+    features = (
+        torch.tensor([-inf, -inf, 1, nan, 2, nan, inf, 0, nan, inf, 3]).view(1, 1, 1, 11).requires_grad_()
+    )
+    regions = torch.tensor([0, 0, 1, 1, 1, 1, 2, 2, 3, 3, -1]).view(1, 1, 11)
+    pooled = spatial_pool(features, regions, 5, "max")
+    assert_close(pooled.flatten(), torch.tensor([-inf, nan, inf, nan, 0]), equal_nan=True)
+    pooled.sum().backward()
+    assert features.grad.flatten().nonzero().flatten().tolist() == [0, 3, 6, 8]
+
+
 @pytest.mark.parametrize("reduce", ["mean", "max"])
 def test_temporal_pooling(reduce):
     features, regions = problem()

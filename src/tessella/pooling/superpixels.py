@@ -99,7 +99,6 @@ def region_hierarchy(
     """
     import higra
 
-    require_image(image, depth)
     strength = boundary_strength(image, depth)
     pixels = higra.get_4_adjacency_graph(strength.shape)
     edges = higra.weight_graph(pixels, strength.astype(np.float64), higra.WeightFunction.mean)
@@ -161,7 +160,10 @@ def boundary_strength(image: np.ndarray, depth: np.ndarray | None = None) -> np.
     """How likely a boundary runs through each pixel, [H, W] float32 from 0 to 1, of colour and depth [H, W] together.
 
     Colour: the gradient in Lab at two scales. Depth: the bend of inverse depth, which is none on any plane.
+
+    Raises InputError where the image is not uint8 [H, W, 3], or depth is of another size or has holes.
     """
+    require_image(image, depth)
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     evidence = np.zeros(image.shape[:2], np.float32)
     for sigma in (1.0, 2.0):

@@ -21,7 +21,7 @@ class Views:
     training: views of a training sample, drawn from the frames around the labelled one and with it; 1 for it alone
     test: the same at validation and evaluation
     pooling: brings them together
-    recompute: hold the activations of one view at a time, for a third more time
+    recompute: hold the activations of one view at a time, for one more forward pass
     keep_statistics: batch normalisation stays as it was, since views of one room say little of other rooms
 
     Raises InputError for less than one view, and what ``pooling`` raises for its options.
