@@ -1,16 +1,19 @@
-"""Figures 3.3 and 3.5 of the thesis, and its qualitative panels, from what was prepared, trained and measured.
+"""Figures 3.3, 3.5 and 3.9 of the thesis, and its qualitative panels, from what was prepared, trained and measured.
 
     python benchmarks/pooling_figures.py distance                        # figure 3.5, from results/pooling/*.json
+    python benchmarks/pooling_figures.py boundaries                      # figure 3.9, from the same files
     python benchmarks/pooling_figures.py regions PREPARED                # figure 3.3, of a prepared folder
     python benchmarks/pooling_figures.py panel OUT SINGLE VIEWS DATA     # image, truth, network, superpixel+, full
 
 SINGLE and VIEWS are runs without and with views (``benchmarks/pooling_table.py`` leaves them), DATA a prepared data set
-of their kind. The first two are written to docs/images; panels show the data, and go where you say.
+of their kind. The first three are written to docs/images; panels show the data, and go where you say.
 """
 
 import argparse
 import json
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,10 +37,10 @@ def distance() -> None:
 
     Six frames before the labelled one and three behind it are all that there are: the full model as it was trained.
     """
-    scores: dict[str, list[float]] = {}
-    for file in sorted(RESULTS.glob("*.json")):
-        result = json.loads(file.read_text())
-        scores.setdefault(result["row"], []).append(100 * result["metrics"]["mean_iou"])
+    scores = {
+        row: [100 * result["metrics"]["mean_iou"] for result in results]
+        for row, results in measured().items()
+    }
     lines = {
         "past": {0: "superpixel+", **{reach: f"past, {reach} frames" for reach in (1, 3, 6)}},
         "past and future": {
@@ -46,9 +49,7 @@ def distance() -> None:
             6: "full",
         },
     }
-    missing = {row for rows in lines.values() for row in rows.values()} - scores.keys()
-    if missing:
-        raise SystemExit(f"{RESULTS} lacks {sorted(missing)}: run benchmarks/pooling_table.py for them first")
+    require({row for rows in lines.values() for row in rows.values()}, scores)
     figure, axes = figure_and_axes(4.2, 2.8)
     for color, shift, (name, rows) in zip(SERIES, (-0.06, 0.06), lines.items(), strict=False):
         places = np.array(list(rows)) + shift
@@ -59,6 +60,44 @@ def distance() -> None:
     axes.set_ylabel("Mean IoU")
     axes.legend(frameon=False, fontsize=8, loc="lower right")
     figure.savefig(IMAGES / "pooling_distance.png", dpi=150, facecolor="white")
+
+
+def boundaries() -> None:
+    """Precision and recall of boundaries, the means over seeds at each strength, and average precision."""
+    found = measured()
+    rows = ("network", "superpixel", "superpixel+", "full")
+    require(set(rows), found)
+    figure, axes = figure_and_axes(4.2, 2.8)
+    for row, color, line in zip(rows, SERIES, ("-", "-", "--", "-"), strict=False):
+        curves = [result["boundaries"] for result in found[row]]
+        recall, precision, area = (
+            np.array([curve[name] for curve in curves], float).mean(
+                0
+            )  # NaN where a seed draws nothing so strong
+            for name in ("recall", "precision", "average_precision")
+        )
+        axes.plot(recall, precision, line, color=color, label=f"{row}, {area:.2f}")
+    axes.set_xlabel("Recall of boundaries")
+    axes.set_ylabel("Precision")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.legend(frameon=False, fontsize=8, loc="lower left", title="average precision", title_fontsize=8)
+    figure.savefig(IMAGES / "pooling_boundaries.png", dpi=150, facecolor="white")
+
+
+def measured() -> dict[str, list[dict[str, Any]]]:
+    """Results of every row, one for each seed."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for file in sorted(RESULTS.glob("*.json")):
+        result = json.loads(file.read_text())
+        found.setdefault(result["row"], []).append(result)
+    return found
+
+
+def require(rows: set[str], found: Collection[str]) -> None:
+    missing = rows - set(found)
+    if missing:
+        raise SystemExit(f"{RESULTS} lacks {sorted(missing)}: run benchmarks/pooling_table.py for them first")
 
 
 def regions(prepared: Path) -> None:
@@ -107,6 +146,7 @@ def main() -> None:
     )
     figures = parser.add_subparsers(dest="figure", required=True)
     figures.add_parser("distance")
+    figures.add_parser("boundaries")
     figures.add_parser("regions").add_argument("prepared", type=Path)
     panels = figures.add_parser("panel")
     for name in ("out", "single", "views", "data"):
@@ -115,7 +155,8 @@ def main() -> None:
     panels.add_argument("--pictures", type=int, default=6)
     panels.add_argument("--prepared", type=Path, help="of another data set than the runs were trained on")
     options = vars(parser.parse_args())
-    {"distance": distance, "regions": regions, "panel": panel}[options.pop("figure")](**options)
+    draw = {"distance": distance, "boundaries": boundaries, "regions": regions, "panel": panel}
+    draw[options.pop("figure")](**options)
 
 
 if __name__ == "__main__":

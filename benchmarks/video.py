@@ -3,6 +3,7 @@
     python benchmarks/video.py RUN ROOMS [--rooms 20] > benchmarks/results/video.json
 
 RUN: a model trained on rendered rooms (recipe ``rooms_views`` or ``rooms``). ROOMS: ``tessella scenes render room``.
+Seconds are those of the processor a frame, of one thread (OMP_NUM_THREADS=1), on top of the model's.
 """
 
 import argparse
@@ -10,9 +11,11 @@ import itertools
 import json
 import sys
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 import torch
+from rich.console import Console
 from rich.progress import track
 
 from tessella.datasets.nyudv2_classes import index_of_id40
@@ -33,12 +36,14 @@ ROWS = {
 
 
 class Score:
-    """Mean IoU and flicker over videos."""
+    """Mean IoU and flicker over videos, and processor seconds."""
 
     def __init__(self) -> None:
         self.confusion, self.flicker = ConfusionMatrix(13), Flicker()
+        self.seconds, self.frames = 0.0, 0
 
     def update(self, labels: list[np.ndarray], truths: list[dict[str, np.ndarray]]) -> None:
+        self.frames += len(labels)
         for label, truth in zip(labels, truths, strict=True):
             classes = torch.from_numpy(index_of_id40(13)[truth["labels"]])
             self.confusion.update(torch.from_numpy(label), classes)
@@ -58,21 +63,31 @@ def main() -> None:
     segmenter = Segmenter(model, model.classes, torch.device("cpu"))
     scores = {name: Score() for name in ("single frames", *ROWS)}
     folders = sorted((options.rooms / "frames" / "test").iterdir())[: options.count]
-    for folder in track(folders):
+    for folder in track(folders, console=Console(stderr=True)):  # standard output is the file
         frames = list(FrameSequence(folder))
         truths = [truth_of(options.rooms / "truth" / "test" / folder.name / frame.name) for frame in frames]
         posteriors = [segmenter.posteriors(frame.picture(model.channels)) for frame in frames]
         views = [View(frame.image, each, frame.depth) for frame, each in zip(frames, posteriors, strict=True)]
         scores["single frames"].update([labels_of(each) for each in posteriors], truths)
         for name, options_of_row in ROWS.items():
+            start = process_time()
             labels = [labels_of(each.posteriors) for each in steady(views, **options_of_row)]
+            scores[name].seconds += process_time() - start
             scores[name].update(labels, truths)
     rows = [
-        {"row": name, "mean_iou": score.confusion.compute().mean_iou, "flicker": score.flicker.compute()}
+        {
+            "row": name,
+            "mean_iou": score.confusion.compute().mean_iou,
+            "flicker": score.flicker.compute(),
+            "seconds": score.seconds / score.frames,
+        }
         for name, score in scores.items()
     ]
     for row in rows:
-        print(f"| {row['row']} | {row['flicker']:.2%} | {100 * row['mean_iou']:.1f} |", file=sys.stderr)
+        print(
+            f"| {row['row']} | {row['flicker']:.2%} | {100 * row['mean_iou']:.1f} | {row['seconds']:.2f} |",
+            file=sys.stderr,
+        )
     print(json.dumps({"rooms": len(folders), "rows": rows, **environment()}, indent=1))
 
 

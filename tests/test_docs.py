@@ -1,5 +1,6 @@
 """Every Python example of the README and of docs/ runs, offline, in a folder with the data that it names."""
 
+import json
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -45,6 +46,16 @@ def named_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         cv2.imwrite(str(tmp_path / folder / name), np.zeros((8, 8), np.uint8))
     for name in ("my-run", "pspnet", "deeplab"):
         write_run(tmp_path / "runs" / name)
+
+
+def test_what_benchmarks_measured_is_json() -> None:
+    files = sorted((ROOT / "benchmarks" / "results").rglob("*.json"))
+    assert files
+    for file in files:
+        try:
+            json.loads(file.read_text())
+        except ValueError as error:
+            pytest.fail(f"{file}: {error}")
 
 
 @pytest.mark.usefixtures("named_data")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tessella.errors import InputError
-from tessella.pooling.correspondence import correspondences
+from tessella.pooling.correspondence import Origin, correspondences
 
 SHAPE = (40, 60)
 
@@ -86,6 +86,53 @@ def test_one_frame():
 def test_bad_calls(frames, flows, target, message):
     with pytest.raises(InputError, match=message):
         correspondences([numbered(grid(10))] * frames, shifts(flows + 1, 1), target)
+
+
+def test_ids_that_float32_cannot_tell_apart():
+    """Pixels of a picture of more than 2^24 have such ids."""
+    labels = np.arange(2**24, 2**24 + 12, dtype=np.int32).reshape(3, 4)
+    assert (Origin.of((3, 4)).read(labels) == labels).all()
+
+
+def test_ids_below_minus_one_are_none():
+    target, other = numbered(grid(10)), numbered(grid(10))
+    expected = correspondences([np.maximum(target - 1, -1), np.maximum(other - 1, -1)], shifts(2, 1), 0)
+    target[target == 0], other[other == 0] = -4, -(2**20)
+    assert (correspondences([target - 1, other - 1], shifts(2, 1), 0) == expected).all()
+
+
+@pytest.mark.parametrize(
+    ("number", "regions", "message"),
+    [
+        (0, np.full(SHAPE, 2**33), "regions of frame 0 hold id 8589934592, of 2400 pixels"),
+        (1, np.full(SHAPE, 2**33), "regions of frame 1 hold id 8589934592, of 2400 pixels"),
+        (1, np.zeros(SHAPE), r"regions of frame 1 are float64 \[40, 60\]: give an array of whole numbers"),
+        (1, None, "regions of frame 1 are None: give an array of whole numbers"),
+        (1, np.zeros((40, 61), int), r"regions of frame 1 are \[40, 61\], the target's \[40, 60\]"),
+        (1, np.zeros((2, *SHAPE), int), r"regions of frame 1 are \[2, 40, 60\], the target's \[40, 60\]"),
+    ],
+)
+def test_bad_regions(number, regions, message):
+    frames = [numbered(grid(10))] * 2
+    frames[number] = regions
+    with pytest.raises(InputError, match=message):
+        correspondences(frames, shifts(2, 1), 0)
+
+
+def test_flow_of_another_size():
+    flow = np.zeros((40, 61, 2), np.float32)
+    for pair in ((flow, flow), (np.zeros((*SHAPE, 2), np.float32), flow)):
+        with pytest.raises(InputError, match=r"flow 0 is \[40, 61, 2\], the target \[40, 60\]"):
+            correspondences([numbered(grid(10))] * 2, [pair], 0)
+
+
+def test_more_pairs_than_memory_has_room_for():
+    pixels = np.arange(120 * 120).reshape(120, 120)
+    flow = np.zeros((120, 120, 2), np.float32)
+    with pytest.raises(
+        InputError, match="14400 regions of a frame and 14400 of the target are too many pairs"
+    ):
+        correspondences([pixels, pixels], [(flow, flow)], 0)
 
 
 def test_levels_are_found_as_if_each_were_alone():

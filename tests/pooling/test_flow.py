@@ -61,8 +61,17 @@ def test_positions():
     [
         (np.zeros((8, 9, 3), np.uint8), np.zeros((9, 8, 3), np.uint8), r"frames of \[8, 9\] and \[9, 8\]"),
         (np.zeros((8, 9, 3)), np.zeros((8, 9, 3)), "a frame is float64"),
+        (*np.zeros((2, 8, 9, 3), np.uint8), r"frames of \[8, 9\] pixels are too small for flow: give 12x12"),
     ],
 )
 def test_bad_frames(first, second, message):
     with pytest.raises(InputError, match=message):
         optical_flow(first, second)
+
+
+def test_boundaries_or_flow_of_another_size():
+    image = texture()
+    with pytest.raises(InputError, match=r"boundaries are \[120, 161\], the image \[120, 160\]"):
+        interpolated_flow(image, image, np.zeros((120, 161), np.float32))
+    with pytest.raises(InputError, match=r"flow is \[60, 80, 2\], the image \[120, 160\]"):
+        interpolated_flow(image, image, flow=lambda first, second: np.zeros((60, 80, 2), np.float32))

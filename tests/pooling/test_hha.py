@@ -91,12 +91,34 @@ def test_holes_are_zero():
         (np.ones((4, 5, 3)), None, r"depth of shape \[4, 5, 3\]"),
         (np.ones((4, 5)), np.zeros((5, 4), bool), r"depth is \[4, 5\], missing \[5, 4\]"),
         (np.zeros((4, 5)), None, "missing everywhere"),
-        (np.full((4, 5), 2500.0), None, "median of 2500: give metres"),
+        (np.full((4, 5), 2500.0), None, "median of 2500: give metres, of scenes nearer than 40"),
+        (np.full((4, 5), 170.0), None, "median of 170: give metres"),
+        (np.full((4, 5), 0.002), None, "median of 0.002: give metres"),
     ],
 )
 def test_bad_depth(depth, missing, message):
     with pytest.raises(InputError, match=message):
         hha(depth, CAMERA, missing)
+
+
+@pytest.mark.parametrize(
+    "camera",
+    [
+        np.diag([0.0, 120, 1]),
+        np.diag([120.0, -120, 1]),
+        np.full((3, 3), np.nan),
+        np.ones(3),
+        [[120.0, 0, 79.5]],
+    ],
+)
+def test_bad_cameras(camera):
+    with pytest.raises(InputError, match=r"intrinsics .* give \[\[fx, 0, cx\]"):
+        hha(np.ones((4, 5)), camera)
+
+
+def test_a_camera_as_a_list():
+    depth = plane((0, 0, 1), 2.0)
+    assert (hha(depth, CAMERA.tolist()) == hha(depth, CAMERA)).all()
 
 
 @pytest.mark.realdata

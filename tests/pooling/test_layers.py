@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
+from tessella.errors import InputError
 from tessella.pooling.layers import (
     SpatioTemporalPooling,
     region_sizes,
@@ -72,6 +73,19 @@ def test_the_gradient_of_max_goes_to_the_first_of_equals():
     features = torch.ones(1, 1, 1, 4, requires_grad=True)
     spatial_pool(features, torch.tensor([[[0, 0, 1, 1]]]), 2, "max").sum().backward()
     assert features.grad.flatten().tolist() == [1, 0, 1, 0]
+
+
+def test_the_largest_of_what_is_not_finite():
+    """NaN is larger than everything, as in PyTorch; the first of equals has the gradient."""
+    inf, nan = torch.inf, torch.nan
+    features = (
+        torch.tensor([-inf, -inf, 1, nan, 2, nan, inf, 0, nan, inf, 3]).view(1, 1, 1, 11).requires_grad_()
+    )
+    regions = torch.tensor([0, 0, 1, 1, 1, 1, 2, 2, 3, 3, -1]).view(1, 1, 11)
+    pooled = spatial_pool(features, regions, 5, "max")
+    assert_close(pooled.flatten(), torch.tensor([-inf, nan, inf, nan, 0]), equal_nan=True)
+    pooled.sum().backward()
+    assert features.grad.flatten().nonzero().flatten().tolist() == [0, 3, 6, 8]
 
 
 @pytest.mark.parametrize("reduce", ["mean", "max"])
@@ -157,13 +171,82 @@ def test_a_target_without_regions_stays_as_it_is():
     ],
 )
 def test_bad_regions(regions, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InputError, match=message):
         spatial_pool(problem()[0], regions, 5)
 
 
-def test_ids_without_a_value():
-    with pytest.raises(ValueError, match="regions hold id 5, and num_regions is 5"):
-        region_to_pixel(torch.zeros(2, 5), torch.full((6, 7), 5))
+@pytest.mark.parametrize(
+    ("values", "regions", "message"),
+    [
+        (torch.zeros(2, 5), torch.full((6, 7), 5), "regions hold id 5, and num_regions is 5"),
+        (torch.zeros(2, 5), torch.zeros(6, 7), "regions are torch.float32: give whole numbers"),
+        (
+            torch.zeros(2, 5),
+            torch.zeros(1, 6, 7, dtype=torch.long),
+            r"values \[2, 5\] and regions \[1, 6, 7\]",
+        ),
+    ],
+)
+def test_bad_values(values, regions, message):
+    with pytest.raises(InputError, match=message):
+        region_to_pixel(values, regions)
+
+
+@pytest.mark.parametrize("mode", ["avg", "MAX", "sum"])
+def test_other_modes(mode):
+    features, regions = problem()
+    for name, make in {
+        "reduce": lambda: spatial_pool(features, regions, 5, mode),
+        "spatial": lambda: SpatioTemporalPooling(spatial=mode),
+        "temporal": lambda: SpatioTemporalPooling(temporal=mode),
+    }.items():
+        with pytest.raises(InputError, match=f"{name}: '{mode}' given; choose mean or max"):
+            make()
+    with pytest.raises(InputError, match=f"reduce: '{mode}' given"):
+        temporal_pool(torch.zeros(3, 2, 5), torch.ones(3, 5, dtype=torch.bool), mode)
+
+
+def test_views_without_presence():
+    with pytest.raises(InputError, match=r"pooled \[3, 2, 5\] and present \[3, 4\]"):
+        temporal_pool(torch.zeros(3, 2, 5), torch.ones(3, 4, dtype=torch.bool))
+
+
+@pytest.mark.parametrize(
+    ("features", "regions", "target", "message"),
+    [
+        ((2, 3, 6, 8), (1, 12, 16), 0, r"features \[2, 3, 6, 8\] and regions \[1, 12, 16\]"),
+        ((1, 3, 6, 8), (2, 12, 16), 0, r"features \[1, 3, 6, 8\] and regions \[2, 12, 16\]"),
+        ((2, 3, 6, 8), (1, 3, 6, 8), 0, "or .L, N, H, W. for levels"),
+        ((3, 6, 8), (3, 6, 8), 0, r"give .N, C, H, W."),
+        ((0, 3, 6, 8), (0, 6, 8), 0, "target 0: there are 0 views"),
+        ((2, 3, 6, 8), (2, 6, 8), 2, "target 2: there are 2 views"),
+        ((2, 3, 6, 8), (2, 6, 8), -1, "target -1: there are 2 views"),
+    ],
+)
+def test_views_that_do_not_fit_together(features, regions, target, message):
+    """The compiled form would read what lies behind them in memory."""
+    with pytest.raises(InputError, match=message):
+        SpatioTemporalPooling()(torch.zeros(features), torch.zeros(regions, dtype=torch.long), target)
+
+
+@pytest.mark.parametrize("id_", [2**31, 2**33])
+def test_ids_beyond_all_memory(id_):
+    features, regions = problem()
+    regions[0, 0, 0] = id_
+    with pytest.raises(InputError, match=f"regions hold id {id_}, of 42 pixels"):
+        SpatioTemporalPooling()(features, regions)
+    # What the target does not have is in none of its regions, however large.
+    expected = SpatioTemporalPooling()(features, regions.where(regions < 4, -1), target=1)
+    assert torch.equal(SpatioTemporalPooling()(features, regions, target=1), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
+def test_unsigned_ids(dtype):
+    features, regions = problem()
+    regions = regions.clamp(min=0)
+    regions[1, 0, 0] = 40  # the target lacks it
+    expected = SpatioTemporalPooling()(features, regions)
+    assert torch.equal(SpatioTemporalPooling()(features, regions.to(dtype)), expected)
 
 
 def test_smaller_features_are_pooled_through_their_upsampling() -> None:
@@ -176,5 +259,5 @@ def test_smaller_features_are_pooled_through_their_upsampling() -> None:
     torch.testing.assert_close(result, expected, rtol=1e-5, atol=1e-6)
     gradients = [torch.autograd.grad(x.square().sum(), small)[0] for x in (result, expected)]
     torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-5)
-    with pytest.raises(ValueError, match="only averages"):
+    with pytest.raises(InputError, match="only averages"):
         SpatioTemporalPooling(spatial="max")(small, regions)

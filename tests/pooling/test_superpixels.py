@@ -90,6 +90,9 @@ def test_a_picture_of_one_colour_is_one_region():
         (np.zeros((8, 9)), None, {}, r"the image is float64 \[8, 9\]"),
         (np.zeros((8, 9, 3), np.uint8), np.ones((9, 8)), {}, r"depth is \[9, 8\], the image \[8, 9\]"),
         (np.zeros((8, 9, 3), np.uint8), np.full((8, 9), np.nan), {}, "depth has holes"),
+        (np.zeros((1, 1, 3), np.uint8), None, {}, r"the image is \[1, 1, 3\]: give at least 2x2 pixels"),
+        (np.zeros((1, 9, 3), np.uint8), None, {"method": "slic"}, r"the image is \[1, 9, 3\]"),
+        (np.zeros((0, 9, 3), np.uint8), None, {"method": "seeds"}, r"the image is \[0, 9, 3\]"),
         (np.zeros((8, 9, 3), np.uint8), None, {"regions": 0}, "regions: 0 given"),
         (np.zeros((8, 9, 3), np.uint8), None, {"method": "magic"}, "choose hierarchy, slic"),
     ],
@@ -97,6 +100,15 @@ def test_a_picture_of_one_colour_is_one_region():
 def test_bad_input(image, depth, arguments, message):
     with pytest.raises(InputError, match=message):
         superpixels(image, depth, **arguments)
+
+
+@pytest.mark.parametrize("method", ["hierarchy", "slic", "seeds", "felzenszwalb"])
+@pytest.mark.parametrize("size", [(2, 2), (2, 40), (40, 2)])
+def test_pictures_smaller_than_a_region(size, method):
+    image = np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8)
+    labels = superpixels(image, regions=1, method=method)
+    assert labels.shape == size
+    assert labels.min() == 0
 
 
 def test_a_hierarchy_begins_with_as_many_regions_as_asked_for():

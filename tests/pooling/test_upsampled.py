@@ -1,10 +1,13 @@
 """Pooling through upsampling against upsampling, then pooling."""
 
+import re
+
 import pytest
 import torch
 from torch.autograd import gradcheck
 from torch.nn import functional as F
 
+from tessella.errors import InputError
 from tessella.pooling.layers import spatial_pool
 from tessella.pooling.upsampled import pool_upsampled, region_matrix
 
@@ -37,7 +40,26 @@ def test_gradients():
     assert gradcheck(lambda x: pool_upsampled(x, matrix), small, atol=1e-5)
 
 
-def test_another_size():
-    matrix = region_matrix(torch.zeros(1, 8, 8, dtype=torch.long), 1, (2, 2))
-    with pytest.raises(ValueError, match=r"features are \[3, 3\], the matrix is for \[2, 2\]"):
-        pool_upsampled(torch.zeros(1, 1, 3, 3), matrix)
+@pytest.mark.parametrize("shape", [(2, 1, 3, 3), (1, 1, 2, 2), (3, 1, 2, 2), (2, 2, 2)])
+def test_a_matrix_of_other_views_or_another_size(shape):
+    """Compiled code would read whatever lies in memory there."""
+    matrix = region_matrix(torch.zeros(2, 8, 8, dtype=torch.long), 1, (2, 2))
+    assert matrix.views == 2
+    message = rf"features are {list(shape)}, the matrix is for [2, C, 2, 2]"
+    with pytest.raises(InputError, match=re.escape(message)):
+        pool_upsampled(torch.zeros(shape), matrix)
+
+
+@pytest.mark.parametrize(
+    ("regions", "size", "message"),
+    [
+        (torch.full((1, 8, 8), 3), (2, 2), "regions hold id 3, and num_regions is 3"),
+        (torch.zeros(1, 8, 8), (2, 2), "regions are torch.float32: give whole numbers"),
+        (torch.zeros(0, 8, 8, dtype=torch.long), (2, 2), r"regions are \[0, 8, 8\]"),
+        (torch.zeros(8, 8, dtype=torch.long), (2, 2), r"regions are \[8, 8\]"),
+        (torch.zeros(1, 8, 8, dtype=torch.long), (0, 2), r"features \[0, 2\]"),
+    ],
+)
+def test_regions_that_make_no_matrix(regions, size, message):
+    with pytest.raises(InputError, match=message):
+        region_matrix(regions, 3, size)

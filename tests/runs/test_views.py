@@ -10,6 +10,9 @@ from tests.runs.test_end_to_end import run
 
 from tessella.datasets import NYUDv2Frames, Prepared
 from tessella.datasets.loading import collate
+from tessella.errors import InputError
+from tessella.recipes.pooling import rooms_pooling
+from tessella.runs.configuration import override
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import open_test_split
 from tessella.scenes import render
@@ -136,6 +139,21 @@ def test_what_is_missing_is_said(rooms: Path, trained: Path, tmp_path: Path, cap
         Prepared(rooms, "train", dataset=NYUDv2Frames, folder=str(tmp_path / "nothing"))
     assert run("evaluate", trained, "--views", -1, "--out", tmp_path / "out") == 2
     assert "at least 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("views.training", 0, "views.training: 0 given; 1 is the labelled picture alone"),
+        ("views.test", -3, "views.test: -3 given"),
+        ("views.pooling.spatial", "biggest", "spatial: 'biggest' given; choose mean or max"),
+        ("views.pooling.temporal", "sum", "temporal: 'sum' given; choose mean or max"),
+    ],
+)
+def test_options_of_views_are_refused_when_they_are_given(field: str, value: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        override(rooms_pooling(), {field: value})
+    assert override(rooms_pooling(), {"views.pooling.spatial": "max"}).views.pooling().spatial == "max"
 
 
 def test_forty_classes_are_merged_for_sun3d(rooms: Path, tmp_path: Path) -> None:

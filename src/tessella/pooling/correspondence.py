@@ -8,6 +8,10 @@ import numpy as np
 
 from tessella.errors import InputError
 from tessella.pooling.flow import Motion, positions
+from tessella.pooling.ids import label_map
+
+TABLE = 2**27
+"""Pairs of a frame's region and a target's that are counted at most: a gigabyte."""
 
 
 def correspondences(
@@ -25,6 +29,9 @@ def correspondences(
 
     Every pixel is followed back to the target through the frames between, as long as flow forward and backward agree.
     Where that ends, because something hid it or flow failed for a moment, the frame's own region decides.
+
+    Raises InputError where frames or flows are missing or of other sizes, and where ids are not whole numbers from 0
+    (less: none) to the number of pixels.
     """
     return match(regions, [Motion(*pair) for pair in flows], target, share)
 
@@ -39,7 +46,9 @@ def match(
         )
     if not 0 <= target < len(regions):
         raise InputError(f"target {target}: there are {len(regions)} frames")
-    wanted = regions[target]
+    maps_of_frames = [label_map(each, f"regions of frame {number}") for number, each in enumerate(regions)]
+    wanted = maps_of_frames[target]
+    _require_one_size(wanted, maps_of_frames, motions)
     maps = np.empty((len(regions), *wanted.shape), np.int32)
     maps[target] = wanted
     later = follow(wanted.shape[-2:], ((m.backward, m.backward_holds) for m in motions[target:]))
@@ -48,8 +57,23 @@ def match(
         zip(range(target + 1, len(regions)), later, strict=True),
         zip(range(target - 1, -1, -1), earlier, strict=True),
     ):
-        maps[frame] = vote(origin.read(wanted), regions[frame], share)
+        maps[frame] = vote(origin.read(wanted), maps_of_frames[frame], share)
     return maps
+
+
+def _require_one_size(wanted: np.ndarray, regions: Sequence[np.ndarray], motions: Sequence[Motion]) -> None:
+    size = wanted.shape[-2:]
+    for number, each in enumerate(regions):
+        if each is not wanted and each.shape != size:
+            raise InputError(
+                f"regions of frame {number} are {list(each.shape)}, the target's {list(size)}: give one size"
+            )
+    for number, motion in enumerate(motions):
+        for flow in (motion.forward, motion.backward):
+            if flow.shape != (*size, 2):
+                raise InputError(
+                    f"flow {number} is {list(flow.shape)}, the target {list(size)}: give [H, W, 2] of its size"
+                )
 
 
 def follow(shape: tuple[int, ...], steps: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator["Origin"]:
@@ -89,23 +113,31 @@ class Origin:
         """The target's labels [..., H, W], seen from here; -1 where they are not known."""
         if labels.ndim > 2:
             return np.stack([self.read(level) for level in labels])
-        found = cv2.remap(labels.astype(np.float32), self.x, self.y, cv2.INTER_NEAREST, borderValue=-1)
-        return np.where(self.known, found.astype(np.int32), -1)
+        # Of whole numbers: float32 has no room for the ids of 17 million pixels.
+        found = cv2.remap(
+            labels.astype(np.int32, copy=False), self.x, self.y, cv2.INTER_NEAREST, borderValue=-1
+        )
+        return np.where(self.known, found, -1)
 
 
 def vote(found: np.ndarray, regions: np.ndarray, share: float = 0.5) -> np.ndarray:
     """Fill in what was not found: each region's most frequent label, if more than ``share`` of it was found with it.
 
-    found: [..., H, W], -1 where not found. regions: [H, W]; what is in none has no label either.
+    found: [..., H, W], -1 where not found. regions: [H, W]; what is in none, -1, has no label either.
     """
     if found.ndim > 2:
         return np.stack([vote(level, regions, share) for level in found])
     columns = int(found.max()) + 2
     if columns == 1:
         return np.full(regions.shape, -1, np.int32)
+    rows = int(regions.max()) + 2
+    if rows * columns > TABLE:
+        raise InputError(
+            f"{rows - 1} regions of a frame and {columns - 1} of the target are too many pairs to count: give fewer"
+        )
     # The first row is for pixels without a region, the first column for those that were not found.
     pairs = (regions.ravel() + 1) * np.int64(columns) + found.ravel() + 1
-    joint = np.bincount(pairs, minlength=(int(regions.max()) + 2) * columns).reshape(-1, columns)
+    joint = np.bincount(pairs, minlength=rows * columns).reshape(-1, columns)
     best, most = joint[:, 1:].argmax(1), joint[:, 1:].max(1)
     brought = np.where(most > share * joint.sum(1), best, -1).astype(np.int32)
     brought[0] = -1

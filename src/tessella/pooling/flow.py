@@ -23,7 +23,12 @@ def optical_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         raise InputError(f"frames of {list(a.shape)} and {list(b.shape)} pixels: give one size")
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(0)
-    return search.calc(a, b, None)  # type: ignore[call-overload]
+    try:
+        return search.calc(a, b, None)  # type: ignore[call-overload]
+    except cv2.error as error:
+        raise InputError(
+            f"frames of {list(a.shape)} pixels are too small for flow: give 12x12 or more"
+        ) from error
 
 
 def interpolated_flow(
@@ -33,8 +38,15 @@ def interpolated_flow(
 
     This is the interpolation of EpicFlow (Revaud et al., CVPR 2015). boundaries: [H, W], how strong the edge is at each
     pixel, from 0 to 1, as ``boundary_strength`` gives it; without them, those of the image are used.
+
+    Raises InputError where boundaries or flow are of another size than the images.
     """
+    size = first.shape[:2]
+    if boundaries is not None and boundaries.shape != size:
+        raise InputError(f"boundaries are {list(boundaries.shape)}, the image {list(size)}: give one size")
     forward = flow(first, second)
+    if forward.shape != (*size, 2):
+        raise InputError(f"flow is {list(forward.shape)}, the image {list(size)}: give [H, W, 2] of its size")
     kept = consistent(forward, flow(second, first))
     rows, columns = (axis.ravel() for axis in np.mgrid[4 : len(kept) : 8, 4 : kept.shape[1] : 8])
     rows, columns = (axis[kept[rows, columns]] for axis in (rows, columns))

@@ -9,6 +9,10 @@ ANGLE_RADIUS, GRAVITY_RADIUS = 3, 10
 """Pixels from the centre to the edge of the window of a normal: for the angle, and for finding gravity."""
 
 
+FARTHEST = 40.0
+"""Metres that half of a picture may be away: rooms, halls and streets are nearer, and of centimetres more."""
+
+
 def hha(depth: np.ndarray, intrinsics: np.ndarray, missing: np.ndarray | None = None) -> np.ndarray:
     """Horizontal disparity, height above ground and angle with gravity, as an image [H, W, 3] uint8.
 
@@ -20,9 +24,11 @@ def hha(depth: np.ndarray, intrinsics: np.ndarray, missing: np.ndarray | None = 
     floor 130 cm below a camera that sees nothing lower than 90 cm; the angle is in degrees plus 38. Cameras look
     along z, y pointing down.
 
-    Raises InputError where depth is not [H, W], is in other units than metres, or misses altogether.
+    Raises InputError where depth is not [H, W], misses altogether, or has a median over FARTHEST, as that of other
+    units than metres; and where the intrinsics are not [3, 3] with positive focal lengths.
     """
     depth = np.asarray(depth, np.float64)
+    intrinsics = _camera(intrinsics)
     holes = ~np.isfinite(depth) | (depth <= 0)
     _require_depth(depth, holes, missing)
     measured = ~holes if missing is None else ~holes & ~missing.astype(bool)
@@ -109,5 +115,16 @@ def _require_depth(depth: np.ndarray, holes: np.ndarray, missing: np.ndarray | N
     if holes.all():
         raise InputError("depth is missing everywhere: HHA needs some")
     typical = float(np.median(depth[~holes]))
-    if not 0.05 < typical < 200:
-        raise InputError(f"depth has a median of {typical:g}: give metres")
+    if not 0.05 < typical < FARTHEST:
+        raise InputError(
+            f"depth has a median of {typical:g}: give metres, of scenes nearer than {FARTHEST:g}"
+        )
+
+
+def _camera(intrinsics: np.ndarray) -> np.ndarray:
+    camera = np.asarray(intrinsics, np.float64)
+    if camera.shape != (3, 3) or not np.isfinite(camera).all() or min(camera[0, 0], camera[1, 1]) <= 0:
+        raise InputError(
+            f"intrinsics {camera.tolist()}: give [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], fx and fy in pixels above 0"
+        )
+    return camera

@@ -264,11 +264,18 @@ def _max_planes(  # type: ignore[no-untyped-def]
     frame = plane // channels
     base = (plane - frame) * pixels
     for run in range(first[frame], first[frame + 1]):
-        if ids[run] >= 0:
-            to = plane * num_regions + ids[run]
-            for pixel in range(starts[run], starts[run + 1]):
-                value = features[base + pixel]
-                # NaN is larger than everything, as in PyTorch.
-                if value > largest[to] or where[to] < 0 or (value != value and largest[to] == largest[to]):
-                    largest[to] = value
-                    where[to] = pixel - frame * pixels
+        if ids[run] < 0:
+            continue
+        to = plane * num_regions + ids[run]
+        if where[to] < 0:
+            largest[to], where[to] = features[base + starts[run]], starts[run] - frame * pixels
+        # Few runs have a new largest: to see that one has none takes no branches. NaN is larger than everything, as in
+        # PyTorch.
+        begin, end, best, above = base + starts[run], base + starts[run + 1], largest[to], False
+        for k in range(begin, end):
+            above |= not features[U(k)] <= best
+        if not above or best != best:
+            continue
+        for k in range(begin, end):
+            if not features[k] <= largest[to] and largest[to] == largest[to]:
+                largest[to], where[to] = features[k], k - base - frame * pixels

@@ -4,7 +4,7 @@ Regions of all views carry the ids of the target's: region j of a view is what c
 Ids below 0 belong to no region. All layers are without parameters and linear but for "max".
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from tessella.errors import InputError
+from tessella.pooling.ids import require_compact, require_ids, signed
 from tessella.pooling.sums import largest_in_regions, region_sizes, spread_to_pixels, sum_over_regions
 from tessella.pooling.upsampled import pool_upsampled, region_matrix
 
@@ -26,15 +28,15 @@ def spatial_pool(
 ) -> Float[Tensor, "views channels regions"]:
     """Average, or largest, of the features of each region's pixels (equations 3.1, 3.2); 0 for an empty region.
 
-    Raises ValueError where sizes differ, an id is ``num_regions`` or more, or ids are not whole numbers.
+    Raises InputError where sizes differ, an id is ``num_regions`` or more, or ids are not whole numbers.
     """
     if features.ndim != 4 or regions.shape != (features.shape[0], *features.shape[2:]):
-        raise ValueError(
+        raise InputError(
             f"features {list(features.shape)} and regions {list(regions.shape)}: give [N, C, H, W] and [N, H, W]"
         )
-    if regions.is_floating_point() or regions.is_complex() or regions.dtype == torch.bool:
-        raise ValueError(f"regions are {regions.dtype}: give whole numbers")
-    _require_ids(regions, num_regions)
+    _require_mode("reduce", reduce)
+    regions = signed(regions)
+    require_ids(regions, num_regions)
     if reduce == "max":
         return _Max.apply(features, regions, num_regions)[0]
     sums = sum_over_regions(features, regions, num_regions)
@@ -46,7 +48,15 @@ def temporal_pool(
     present: Bool[Tensor, "views regions"],
     reduce: Reduce = "mean",
 ) -> Float[Tensor, "channels regions"]:
-    """Average, or largest, over the views in which a region is present (equations 3.3, 3.4); 0 where it is in none."""
+    """Average, or largest, over the views in which a region is present (equations 3.3, 3.4); 0 where it is in none.
+
+    Raises InputError where sizes differ.
+    """
+    if pooled.ndim != 3 or present.shape != (pooled.shape[0], pooled.shape[2]):
+        raise InputError(
+            f"pooled {list(pooled.shape)} and present {list(present.shape)}: give [N, C, P] and [N, P]"
+        )
+    _require_mode("reduce", reduce)
     if reduce == "max":
         largest = pooled.masked_fill(~present[:, None], -torch.inf).amax(0)
         return largest.masked_fill(~present.any(0), 0)
@@ -59,16 +69,20 @@ def region_to_pixel(
 ) -> Float[Tensor, "channels height width"]:
     """What each pixel's region has (equations 3.5, 3.6); 0 where the id is below 0.
 
-    Raises ValueError where an id has no value.
+    Raises InputError where sizes are others, an id has no value, or ids are not whole numbers.
     """
-    _require_ids(regions, values.shape[1])
+    if values.ndim != 2 or regions.ndim != 2:
+        raise InputError(
+            f"values {list(values.shape)} and regions {list(regions.shape)}: give [C, P] and [H, W]"
+        )
+    regions = signed(regions)
+    require_ids(regions, values.shape[1])
     return spread_to_pixels(values[None], regions[None])[0]
 
 
-def _require_ids(regions: Tensor, num_regions: int) -> None:
-    # Asking a GPU would make it wait; there PyTorch's own indexing refuses.
-    if regions.numel() and not regions.is_cuda and int(regions.max()) >= num_regions:
-        raise ValueError(f"regions hold id {int(regions.max())}, and num_regions is {num_regions}")
+def _require_mode(name: str, mode: str) -> None:
+    if mode not in get_args(Reduce):
+        raise InputError(f"{name}: {mode!r} given; choose {' or '.join(get_args(Reduce))}")
 
 
 class SpatioTemporalPooling(nn.Module):
@@ -81,10 +95,15 @@ class SpatioTemporalPooling(nn.Module):
     which is never built; the result has the regions' size.
 
     spatial, temporal: "mean" or "max", over a region's pixels and over its views.
+
+    Raises InputError for other modes, where features and regions are not of the same views, there is no view
+    ``target``, or its ids are not whole numbers below the number of its pixels.
     """
 
     def __init__(self, *, spatial: Reduce = "mean", temporal: Reduce = "mean") -> None:
         super().__init__()
+        _require_mode("spatial", spatial)
+        _require_mode("temporal", temporal)
         self.spatial, self.temporal = spatial, temporal
 
     def forward(
@@ -93,12 +112,21 @@ class SpatioTemporalPooling(nn.Module):
         regions: Int[Tensor, "*levels views height width"],
         target: int = 0,
     ) -> Float[Tensor, "channels height width"]:
+        if features.ndim != 4 or regions.ndim not in (3, 4) or len(features) != regions.shape[-3]:
+            raise InputError(
+                f"features {list(features.shape)} and regions {list(regions.shape)}: "
+                "give [N, C, H, W] and [N, H, W], or [L, N, H, W] for levels"
+            )
+        if not 0 <= target < len(features):
+            raise InputError(f"target {target}: there are {len(features)} views")
+        regions = signed(regions)
         levels = regions if regions.ndim == 4 else regions[None]
         return torch.stack([self._level(features, level, target) for level in levels]).mean(0)
 
     def _level(self, features: Tensor, regions: Tensor, target: int) -> Tensor:
         here = regions[target]
         num_regions = int(here.max()) + 1 if here.numel() else 0
+        require_compact(num_regions - 1, here.numel())
         # What is in no region of the target changes nothing there.
         regions = regions.where(regions < num_regions, -1)
         own = features[target]
@@ -110,7 +138,7 @@ class SpatioTemporalPooling(nn.Module):
             )
             own = F.interpolate(own[None], here.shape, mode="bilinear")[0]
         else:
-            raise ValueError(
+            raise InputError(
                 f"features are {list(own.shape[1:])}, regions {list(here.shape)}: only averages go through upsampling"
             )
         brought = temporal_pool(pooled, region_sizes(regions, num_regions) > 0, self.temporal)

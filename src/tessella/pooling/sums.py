@@ -63,7 +63,8 @@ def largest_in_regions(
     largest = planes.new_full((frames, channels, num_regions + 1), -torch.inf)
     largest.scatter_reduce_(2, places, planes, "amax")
     pixels = torch.arange(height * width, device=features.device).expand(planes.shape)
-    found = pixels.where(planes == largest.gather(2, places), height * width)
+    # NaN is the largest where there is any, and equals nothing.
+    found = pixels.where((planes == largest.gather(2, places)) | planes.isnan(), height * width)
     where = torch.full_like(largest, height * width, dtype=torch.long)
     where.scatter_reduce_(2, places, found, "amin")
     empty = where == height * width

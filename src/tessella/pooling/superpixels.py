@@ -36,6 +36,7 @@ def superpixels(
         return region_hierarchy(image, depth, LEAVES * regions).cut(regions)
     if method == "slic":
         size = max(2, round((image.shape[0] * image.shape[1] / regions) ** 0.5))
+        size = min(size, *image.shape[:2])  # OpenCV looks for centres outside otherwise
         lab = cv2.cvtColor(cv2.GaussianBlur(image, (3, 3), 0), cv2.COLOR_RGB2Lab)
         slic = cv2.ximgproc.createSuperpixelSLIC(lab, cv2.ximgproc.SLICO, size)
         slic.iterate(10)
@@ -98,7 +99,6 @@ def region_hierarchy(
     """
     import higra
 
-    require_image(image, depth)
     strength = boundary_strength(image, depth)
     pixels = higra.get_4_adjacency_graph(strength.shape)
     edges = higra.weight_graph(pixels, strength.astype(np.float64), higra.WeightFunction.mean)
@@ -160,7 +160,10 @@ def boundary_strength(image: np.ndarray, depth: np.ndarray | None = None) -> np.
     """How likely a boundary runs through each pixel, [H, W] float32 from 0 to 1, of colour and depth [H, W] together.
 
     Colour: the gradient in Lab at two scales. Depth: the bend of inverse depth, which is none on any plane.
+
+    Raises InputError where the image is not uint8 [H, W, 3], or depth is of another size or has holes.
     """
+    require_image(image, depth)
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     evidence = np.zeros(image.shape[:2], np.float32)
     for sigma in (1.0, 2.0):
@@ -180,9 +183,11 @@ def boundary_strength(image: np.ndarray, depth: np.ndarray | None = None) -> np.
 
 
 def require_image(image: np.ndarray, depth: np.ndarray | None) -> None:
-    """InputError unless the image is [H, W, 3] uint8 and the depth, if any, of its size and there."""
+    """InputError unless the image is [H, W, 3] uint8, 2x2 at least, and the depth, if any, of its size and there."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise InputError(f"the image is {image.dtype} {list(image.shape)}: give uint8 [H, W, 3]")
+    if min(image.shape[:2]) < 2:
+        raise InputError(f"the image is {list(image.shape)}: give at least 2x2 pixels")
     if depth is None:
         return
     if depth.shape != image.shape[:2]:

@@ -15,6 +15,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from tessella.errors import InputError
+from tessella.pooling.ids import require_ids, signed
+
 _HAS_COMPILER = find_spec("numba") is not None
 
 
@@ -29,6 +32,10 @@ class RegionMatrix:
     weights: Float[Tensor, " entries"]
     num_regions: int
     size: tuple[int, int]
+
+    @property
+    def views(self) -> int:
+        return (len(self.bounds) - 1) // (self.size[0] * self.size[1])
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return self.bounds.numpy(), self.regions.numpy(), self.weights.numpy()
@@ -47,7 +54,16 @@ def region_matrix(
     size: tuple[int, int],
     align_corners: bool = False,
 ) -> RegionMatrix:
-    """How regions average features of ``size`` (height, width) that are upsampled bilinearly to the regions' size."""
+    """How regions average features of ``size`` (height, width) that are upsampled bilinearly to the regions' size.
+
+    Raises InputError where there are no views, an id is ``num_regions`` or more, or ids are not whole numbers.
+    """
+    if regions.ndim != 3 or not len(regions) or min(size) < 1:
+        raise InputError(
+            f"regions are {list(regions.shape)}, features {list(size)}: give [N, H, W] of at least one view, and pixels"
+        )
+    regions = signed(regions)
+    require_ids(regions, num_regions)
     rows, columns = (_taps(n, m, align_corners) for n, m in zip(regions.shape[1:], size, strict=True))
     views = [_weigh(ids, num_regions, size, rows, columns) for ids in regions.cpu().numpy()]
     counts, readers, weights = (
@@ -80,9 +96,15 @@ def _weigh(
 def pool_upsampled(
     features: Float[Tensor, "views channels height width"], matrix: RegionMatrix
 ) -> Float[Tensor, "views channels regions"]:
-    """``spatial_pool`` of the upsampled features; the gradient is that too."""
-    if features.shape[2:] != matrix.size:
-        raise ValueError(f"features are {list(features.shape[2:])}, the matrix is for {list(matrix.size)}")
+    """``spatial_pool`` of the upsampled features; the gradient is that too.
+
+    Raises InputError where the matrix is for another number of views, or another size.
+    """
+    if features.ndim != 4 or features.shape[2:] != matrix.size or len(features) != matrix.views:
+        raise InputError(
+            f"features are {list(features.shape)}, the matrix is for [{matrix.views}, C, {matrix.size[0]}, "
+            f"{matrix.size[1]}]: make it of these views' regions"
+        )
     if features.is_cuda or not _HAS_COMPILER:
         return features.flatten(2) @ matrix.dense().to(features.dtype)
     exact = features.to(torch.promote_types(features.dtype, torch.float32))

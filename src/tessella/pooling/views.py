@@ -41,8 +41,8 @@ def logits_of_views(
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Pooled logits [B, K, H, W] of the targets, and the auxiliary logits of their images alone.
 
-    recompute: one view at a time, its activations computed again for its gradient: the memory of a single view, for a
-        third more time, and the same result but for normalisation by the statistics of a batch.
+    recompute: one view at a time, its activations computed again for its gradient: the memory of a single view, for one
+        more forward pass, and the same result but for normalisation by the statistics of a batch.
     """
     flat = views.flatten(0, 1)
     if recompute:

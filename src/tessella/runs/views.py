@@ -21,8 +21,10 @@ class Views:
     training: views of a training sample, drawn from the frames around the labelled one and with it; 1 for it alone
     test: the same at validation and evaluation
     pooling: brings them together
-    recompute: hold the activations of one view at a time, for a third more time
+    recompute: hold the activations of one view at a time, for one more forward pass
     keep_statistics: batch normalisation stays as it was, since views of one room say little of other rooms
+
+    Raises InputError for less than one view, and what ``pooling`` raises for its options.
     """
 
     training: int = 11
@@ -30,6 +32,12 @@ class Views:
     pooling: Callable[..., Pooling] = SpatioTemporalPooling
     recompute: bool = False
     keep_statistics: bool = True
+
+    def __post_init__(self) -> None:
+        for use in ("training", "test"):
+            if getattr(self, use) < 1:
+                raise InputError(f"views.{use}: {getattr(self, use)} given; 1 is the labelled picture alone")
+        self.pooling()  # refuses what it cannot do here, not after hours of training
 
 
 def forward_views(views: Views) -> Forward:
