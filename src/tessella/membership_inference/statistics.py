@@ -138,8 +138,8 @@ def bootstrap_auc(
     """``auc`` with the interval of a bootstrap over blocks: frames of one video are not independent.
 
     blocks: for each image, what it is drawn together with. Sides are drawn separately; one of a single block does not
-    say how others differ, so that the interval is all from 0 to 1. Measured: 95% are 88% with three blocks a side, 96%
-    with four or more. Raises as ``roc``.
+    say how others differ, so that the interval is all from 0 to 1. Its 95% are tested
+    from four blocks a side on. Raises as ``roc``.
     """
     _check(members, nonmembers)
     for blocks, scores in ((member_blocks, members), (nonmember_blocks, nonmembers)):
