@@ -54,9 +54,8 @@ class Finite(Callback):
         norm = torch.nn.utils.get_total_norm(gradients)
         *losses, of_gradient = torch.stack([*self._losses, norm.float()]).tolist()
         batches, self._ids, self._losses = self._ids, [], []
-        for loss, ids in zip(
-            losses, batches, strict=False
-        ):  # of losses there are none where a task steps by itself
+        # A task that steps by itself shows no losses.
+        for loss, ids in zip(losses, batches, strict=False):
             if not math.isfinite(loss):
                 raise NotFinite(f"the loss is {loss} at {_place(trainer, ids)}")
         if not math.isfinite(of_gradient):
