@@ -11,10 +11,12 @@ from tests.runs.test_end_to_end import run
 from tessella.datasets import NYUDv2Frames, Prepared
 from tessella.datasets.loading import collate
 from tessella.errors import InputError
+from tessella.pooling import SpatioTemporalPooling
 from tessella.recipes.pooling import rooms_pooling
 from tessella.runs.configuration import override
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import open_test_split
+from tessella.runs.views import predict_views, room_for_views
 from tessella.scenes import render
 
 SMALL = [
@@ -154,6 +156,53 @@ def test_options_of_views_are_refused_when_they_are_given(field: str, value: obj
     with pytest.raises(InputError, match=message):
         override(rooms_pooling(), {field: value})
     assert override(rooms_pooling(), {"views.pooling.spatial": "max"}).views.pooling().spatial == "max"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."
+        ),
+        RuntimeError("MPS backend out of memory"),
+    ],
+)
+def test_more_views_than_memory(error: Exception, trained: Path, rooms: Path) -> None:
+    """In a step of the network, and in a prediction."""
+
+    def no_room(views: torch.Tensor) -> torch.Tensor:
+        raise error
+
+    batch = collate([open_test_split(load_model(str(trained)).config, rooms, "test")[0]])
+    predict = predict_views(no_room, SpatioTemporalPooling(), torch.device("cpu"))
+    with pytest.raises(
+        InputError, match=r"memory does not suffice for so many views: give fewer with --views"
+    ):
+        predict(batch)
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    for error in (RuntimeError("shapes differ"), KeyError("image")):
+        with pytest.raises(type(error)) as caught, room_for_views("nothing"):
+            raise error
+        assert caught.value is error
+
+
+def test_a_training_with_more_views_than_memory_names_the_ways_out(
+    rooms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    def no_room(*arguments: object, **options: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr("tessella.runs.views.logits_of_views", no_room)
+    command = ("train", "rooms_pooling", "--data", rooms, "--out", tmp_path / "run", "--no-progress")
+    assert run(*command, *SMALL) == 2
+    said = capsys.readouterr().err
+    assert "--views.recompute true" in said
+    assert "--frozen_stages" in said
+    assert "--views.training" in said
 
 
 def test_forty_classes_are_merged_for_sun3d(rooms: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ from tessella.runs.segmentation import (
     training_transform,
 )
 from tessella.runs.training_images import balanced_weights
-from tessella.runs.views import forward_views
+from tessella.runs.views import forward_views, room_for_views
 from tessella.training.factor_log import FactorLog
 from tessella.training.fit import Machine, Outcome, fit, require_no_run, resolve_precision
 from tessella.training.losses import SegmentationLoss
@@ -65,7 +66,8 @@ def train(
     trusted: packages whose classes the run of a generator of features may name.
 
     Raises:
-        InputError: missing data, an existing run without ``resume``, NaN loss, a full disk; see ``Privacy.require``.
+        InputError: missing data, an existing run without ``resume``, NaN loss, a full disk, too little memory for the
+            views; see ``Privacy.require``.
     """
     if not resume:
         require_no_run(run)
@@ -92,26 +94,30 @@ def train(
     callbacks: list[Callback] = [FactorLog(run / "dilation.json")] if dilation_parameters(network) else []
     if config.privacy:
         callbacks.append(PrivacyLog(run / "privacy.json"))
-    return fit(
-        task,
-        lambda start, rank, world_size: _training_loader(config, train_set, start, rank, world_size),
-        lambda _, rank, world_size: evaluation_loader(
-            Transformed(val_set, evaluation_transform(config)),
-            workers=min(config.workers, 1),
-            rank=rank,
-            world_size=world_size,
-        ),
-        run,
-        steps=config.steps,
-        validate_every=config.validate_every,
-        accumulate=config.accumulate,
-        ema=config.ema,
-        clip=config.clip,
-        machine=machine,
-        resume=resume,
-        content=content,
-        callbacks=callbacks,
+    less = (
+        "--views.recompute true, --frozen_stages, fewer --views.training or a smaller --batch_size takes less"
     )
+    with room_for_views(less) if config.views else nullcontext():
+        return fit(
+            task,
+            lambda start, rank, world_size: _training_loader(config, train_set, start, rank, world_size),
+            lambda _, rank, world_size: evaluation_loader(
+                Transformed(val_set, evaluation_transform(config)),
+                workers=min(config.workers, 1),
+                rank=rank,
+                world_size=world_size,
+            ),
+            run,
+            steps=config.steps,
+            validate_every=config.validate_every,
+            accumulate=config.accumulate,
+            ema=config.ema,
+            clip=config.clip,
+            machine=machine,
+            resume=resume,
+            content=content,
+            callbacks=callbacks,
+        )
 
 
 def _task(

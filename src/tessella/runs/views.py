@@ -1,6 +1,7 @@
 """Several views of a scene in training and evaluation (thesis, chapter 3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,19 @@ def forward_views(views: Views) -> Forward:
     return forward
 
 
+@contextmanager
+def room_for_views(way_out: str) -> Iterator[None]:
+    """InputError with the ``way_out`` where memory does not suffice: what views hold is what can be made less."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # PyTorch's allocator for the processor has no error of its own.
+        known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        if known or "out of memory" in str(error) or "can't allocate memory" in str(error):
+            raise InputError(f"memory does not suffice for so many views: {way_out}") from error
+        raise
+
+
 def predict_views(
     log_posteriors: Callable[[Tensor], Tensor], pooling: Pooling, device: torch.device
 ) -> Callable[[Batch], Tensor]:
@@ -66,9 +80,10 @@ def predict_views(
     """
 
     def predict(batch: Batch) -> Tensor:
-        views = views_of(batch["image"], batch.get("neighbours")).to(device)
-        scores = torch.stack([torch.cat([log_posteriors(view[None]) for view in one]) for one in views])
-        return pool_views(scores, regions_of(batch).to(device), pooling).softmax(1)
+        with room_for_views("give fewer with --views (tessella evaluate) or --views.test (train)"):
+            views = views_of(batch["image"], batch.get("neighbours")).to(device)
+            scores = torch.stack([torch.cat([log_posteriors(view[None]) for view in one]) for one in views])
+            return pool_views(scores, regions_of(batch).to(device), pooling).softmax(1)
 
     return predict
 
