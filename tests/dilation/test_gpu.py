@@ -6,8 +6,7 @@ import pytest
 import torch
 from tests.dilation.conftest import SHAPES, problem
 
-from tessella.dilation.operator import plain_sampled_conv2d
-from tessella.dilation.sampling import tap_offsets
+from tessella.dilation.sampling import plain_sampled_conv2d, tap_offsets
 
 CASES = [
     pytest.param("cuda", marks=pytest.mark.gpu),

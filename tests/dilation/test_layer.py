@@ -3,10 +3,12 @@
 import copy
 import io
 import math
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from tessella.dilation import LearnableDilatedConv2d, learnable_dilated_conv2d
 from tessella.errors import InputError
@@ -178,12 +180,17 @@ def test_on_the_meta_device():
 
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own
-def test_a_compiled_step_uses_the_fast_operators():
+@pytest.mark.parametrize("how", ["eager", "checkpointed", "compiled"])
+def test_a_step_uses_the_fast_operators(how):
     """Not the plain form, which stands in where gradients are differentiated."""
-    step = torch.compile(layer(initial="uniform"), fullgraph=True, backend="aot_eager")
-    step(torch.randn(1, 4, 9, 9))  # compiles
+    step, image = layer(initial="uniform"), torch.randn(1, 4, 9, 9, requires_grad=True)
+    if how == "checkpointed":
+        step = partial(checkpoint, step, use_reentrant=True)
+    elif how == "compiled":
+        step = torch.compile(step, fullgraph=True, backend="aot_eager")
+        step(image)
     with torch.profiler.profile() as profile:
-        step(torch.randn(1, 4, 9, 9)).sum().backward()
+        step(image).sum().backward()
     ran = {event.key for event in profile.key_averages()}
     assert {"tessella::sampled_conv2d", "tessella::sampled_conv2d_backward"} <= ran
     assert "aten::gather" not in ran

@@ -5,7 +5,7 @@ weights. The backward pass samples again instead of keeping the columns, which a
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from tessella.dilation.sampling import sample, tap_offsets, tap_steps
+from tessella.dilation.sampling import all_offsets, exact, plain_sampled_conv2d, tap_steps
 
 CHUNK_BYTES = 8 << 20
 """Of the columns of one chunk: small beside a network's features, large enough for the matrix product."""
@@ -41,7 +41,7 @@ def sampled_conv2d(
 
     Where a tap meets a pixel its derivative is the mean of both sides. Sampling is done in float32 at least.
     """
-    factors = _exact(factors)
+    factors = exact(factors)
     has_kernels = {"cpu": _HAS_COMPILER, "cuda": _HAS_TRITON}.get(image.device.type, False)
     if has_kernels and not torch.compiler.is_exporting() and not is_transformed():
         return _compiled(image, weight, factors, list(centre), list(stride), list(size), groups)
@@ -55,23 +55,6 @@ def is_transformed() -> bool:
     if torch.compiler.is_compiling():
         return False
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
-
-
-def plain_sampled_conv2d(
-    image: Tensor,
-    weight: Tensor,
-    factors: Tensor,
-    centre: tuple[float, float],
-    stride: tuple[int, int],
-    size: tuple[int, int],
-    groups: int = 1,
-) -> Tensor:
-    """``sampled_conv2d`` in plain PyTorch: for any device, and differentiable to any order."""
-    offsets = _offsets(weight, factors, centre)
-    columns = sample(_exact(image), *offsets, stride, size).to(weight.dtype)
-    columns = columns.reshape(image.shape[0], groups, weight[0].numel(), size[0] * size[1])
-    product = weight.reshape(groups, -1, weight[0].numel()) @ columns
-    return product.reshape(image.shape[0], weight.shape[0], *size)
 
 
 @torch.library.custom_op("tessella::sampled_conv2d", mutates_args=(), device_types="cpu")
@@ -89,7 +72,7 @@ def _compiled(
     output = _features(image, weight.shape[0], *size)
     matrix = weight.reshape(groups, -1, weight[0].numel())
     pixels = _pixels(image)
-    offsets = _offsets(weight, factors, centre)
+    offsets = all_offsets(weight, factors, centre)
     how = plan(pixels.numpy(), offsets[0].numpy(), offsets[1].numpy(), (stride[0], stride[1]), size[1])
     for n, first, rows, columns in _chunks(pixels, weight, size):
         fill_columns(pixels[n].numpy(), how, first, rows, columns.numpy())
@@ -116,7 +99,7 @@ def _compiled_backward(
     size = grad.shape[2:]
     matrix = weight.reshape(groups, -1, weight[0].numel())
     pixels = _pixels(image)
-    offsets = _offsets(weight, factors, centre)
+    offsets = all_offsets(weight, factors, centre)
     how = plan(pixels.numpy(), offsets[0].numpy(), offsets[1].numpy(), (stride[0], stride[1]), size[1])
     grad_pixels = torch.zeros_like(pixels)
     grad_matrix = torch.zeros(matrix.shape, dtype=pixels.dtype)
@@ -157,27 +140,14 @@ def _compiled_backward(
     )
 
 
-def _offsets(weight: Tensor, factors: Tensor, centre: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """Where the taps read along each axis, [C, kh] and [C, kw]."""
-    kernel = weight.shape[2:]
-    vertical = tap_offsets(kernel[0], centre[0], factors)
-    if kernel[0] == kernel[1] and centre[0] == centre[1]:
-        return vertical, vertical
-    return vertical, tap_offsets(kernel[1], centre[1], factors)
-
-
 def _grad_factors(grad_h: Tensor, grad_w: Tensor) -> Tensor:
     return (grad_h * tap_steps(grad_h.shape[1], grad_h)).sum(1) + (
         grad_w * tap_steps(grad_w.shape[1], grad_w)
     ).sum(1)
 
 
-def _exact(image: Tensor) -> Tensor:
-    return image.to(torch.promote_types(image.dtype, torch.float32))
-
-
 def _pixels(image: Tensor) -> Tensor:
-    return _exact(image.detach()).contiguous()
+    return exact(image.detach()).contiguous()
 
 
 def _features(like: Tensor, channels: int, height: int, width: int) -> Tensor:
@@ -255,7 +225,7 @@ def _(
     from tessella.dilation import gpu
 
     output = _features(image, weight.shape[0], *size)
-    gpu.forward(image, weight, *_offsets(weight, factors, centre), stride, groups, output)
+    gpu.forward(image, weight, *all_offsets(weight, factors, centre), stride, groups, output)
     return output
 
 
@@ -271,7 +241,7 @@ def _(
 ) -> tuple[Tensor, Tensor, Tensor]:
     from tessella.dilation import gpu
 
-    offsets = _offsets(weight, factors, centre)
+    offsets = all_offsets(weight, factors, centre)
     grad_image, grad_weight, grad_factors = gpu.backward(grad, image, weight, *offsets, stride, groups)
     return (
         grad_image.to(image.dtype, memory_format=_memory_format(image)),

@@ -1,8 +1,41 @@
-"""Sampling in plain PyTorch, differentiable to any order: what the compiled forms are equal to."""
+"""Sampling and the convolution in plain PyTorch, differentiable to any order: what the compiled forms are equal to."""
+
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+
+def plain_sampled_conv2d(
+    image: Tensor,
+    weight: Tensor,
+    factors: Tensor,
+    centre: tuple[float, float],
+    stride: tuple[int, int],
+    size: tuple[int, int],
+    groups: int = 1,
+) -> Tensor:
+    """``sampled_conv2d`` in plain PyTorch: for any device, and differentiable to any order."""
+    offsets = all_offsets(weight, factors, centre)
+    columns = sample(exact(image), *offsets, stride, size).to(weight.dtype)
+    columns = columns.reshape(image.shape[0], groups, weight[0].numel(), size[0] * size[1])
+    product = weight.reshape(groups, -1, weight[0].numel()) @ columns
+    return product.reshape(image.shape[0], weight.shape[0], *size)
+
+
+def all_offsets(weight: Tensor, factors: Tensor, centre: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """Where the taps read along each axis, [C, kh] and [C, kw]."""
+    kernel = weight.shape[2:]
+    vertical = tap_offsets(kernel[0], centre[0], factors)
+    if kernel[0] == kernel[1] and centre[0] == centre[1]:
+        return vertical, vertical
+    return vertical, tap_offsets(kernel[1], centre[1], factors)
+
+
+def exact(image: Tensor) -> Tensor:
+    """In float32 at least."""
+    return image.to(torch.promote_types(image.dtype, torch.float32))
 
 
 def tap_steps(taps: int, like: Tensor) -> Float[Tensor, " taps"]:
