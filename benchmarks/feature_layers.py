@@ -1,11 +1,12 @@
 """Which layer's features are easy to make, and help: tables 6.2 and 6.3 of the thesis, on CamVid.
 
-    python benchmarks/feature_layers.py RUNS --data CAMVID          # RUNS/base_0 as of synthesis_table.py
-    python benchmarks/feature_layers.py RUNS                        # the table of what is there
+    python benchmarks/feature_layers.py RUNS --data CAMVID --seeds 0 1      # RUNS/base_SEED as of synthesis_table.py
+    python benchmarks/feature_layers.py RUNS                                # the table of what is there
 
-For each layer of one network: entropy and overlap of histograms of its features on training crops, the score of a
-generator trained for it (mean IoU of the frozen decoder on sampled features, test layouts), and what training with its
-features gains over the same training without. The last row of the table is the rank correlation of each column with the
+For each layer of the seed's network: entropy and overlap of histograms of its features on training crops, the score of
+a generator trained for it (mean IoU of the frozen decoder on sampled features, test layouts), and what training with its
+features gains over the same training without (row "real" of synthesis_table.py). Means over seeds; gains with the 95%
+interval where there are two seeds or more. The last row of the table is the rank correlation of each column with the
 gain. "baseline" has no atrous reduction and sees layouts at the features' resolution. Each result is a file under
 ``results/feature_layers/``; what is there is not repeated.
 """
@@ -14,12 +15,14 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from scipy.stats import spearmanr
+from synthesis_table import paired  # the other table, beside this file
 from torch import Tensor
 
 from tessella.datasets.loading import training_loader
@@ -55,20 +58,21 @@ def main() -> None:
     parser.add_argument("runs", type=Path)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--steps", type=int, default=1500, help="of each generator")
     options = parser.parse_args()
     if options.data:
-        for row in options.rows:
-            file = RESULTS / f"{row.replace(', ', '_')}.json"
+        for seed, row in product(options.seeds, options.rows):
+            file = RESULTS / f"{row.replace(', ', '_')}_{seed}.json"
             if not file.exists():
-                write_json(file, measure(row, options.data, options.runs, options.steps))
+                write_json(file, measure(row, seed, options.data, options.runs, options.steps))
     print(table())
 
 
-def measure(row: str, data: Path, runs: Path, steps: int) -> dict[str, Any]:
-    name = row.replace(", ", "_")
-    base, run = runs / "base_0", runs / f"layer_{name}"
-    config = replace(ROWS[row], network=str(base), steps=steps, validate_every=steps, workers=0)
+def measure(row: str, seed: int, data: Path, runs: Path, steps: int) -> dict[str, Any]:
+    name = f"{row.replace(', ', '_')}_{seed}"
+    base, run = runs / f"base_{seed}", runs / f"layer_{name}"
+    config = replace(ROWS[row], network=str(base), steps=steps, validate_every=steps, seed=seed, workers=0)
     machine = Machine(progress=False)
     if not (run / "checkpoints" / "best.ckpt").exists():
         train_generator(config, "features", data, run, machine=machine)
@@ -80,6 +84,7 @@ def measure(row: str, data: Path, runs: Path, steps: int) -> dict[str, Any]:
         camvid_synthetic(),
         weights=str(base / "checkpoints" / "best.ckpt"),
         synthetic=Synthetic(str(run)),
+        seed=seed,
         workers=0,
     )
     trained = runs / f"with_{name}"
@@ -94,10 +99,11 @@ def measure(row: str, data: Path, runs: Path, steps: int) -> dict[str, Any]:
     )
     assert sampled.real is not None
     print(
-        f"{row}: score {100 * sampled.synthetic.mean_iou:.1f}, then {100 * scores.mean_iou:.2f}", flush=True
+        f"{name}: score {100 * sampled.synthetic.mean_iou:.1f}, then {100 * scores.mean_iou:.2f}", flush=True
     )
     return {
         "row": row,
+        "seed": seed,
         "channels": len(generator.generator.mean),
         "entropy": of_layer.entropy(),
         "overlap": of_layer.overlap(),
@@ -130,31 +136,35 @@ class Patches:
 
 
 def table() -> str:
-    found = {r["row"]: r for r in (json.loads(f.read_text()) for f in sorted(RESULTS.glob("*.json")))}
-    control = RESULTS.parent / "synthesis" / "real_0.json"
-    before = json.loads(control.read_text())["test"] if control.exists() else None
+    found: dict[str, list[dict[str, Any]]] = {}
+    for file in sorted(RESULTS.glob("*.json")):
+        result = json.loads(file.read_text())
+        found.setdefault(result["row"], []).append(result)
     lines = [
-        "| layer | channels | entropy | overlap | score | its class accuracy | gain in mean IoU | in class accuracy |",
-        "|---|---|---|---|---|---|---|---|",
+        "| layer | seeds | channels | entropy | overlap | score | its class accuracy | gain in mean IoU "
+        "| in class accuracy |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     columns: dict[str, list[float]] = {}
     for row in (row for row in ROWS if row in found):
-        result = found[row]
-        gains = [
-            100 * (result["trained_with"][name] - before[name]) if before else float("nan")
+        results = found[row]
+        entropy, overlap = (float(np.mean([r[name] for r in results])) for name in ("entropy", "overlap"))
+        score, accuracy = (
+            100 * float(np.mean([r["score"][name] for r in results]))
             for name in ("mean_iou", "class_accuracy")
-        ]
-        score = [100 * result["score"][name] for name in ("mean_iou", "class_accuracy")]
+        )
+        gains = [[_gain(r, name) for r in results] for name in ("mean_iou", "class_accuracy")]
+        cells = [paired(gain) if len(gain) > 1 else f"{gain[0]:+.2f}" for gain in gains]
         lines.append(
-            f"| {row} | {result['channels']} | {result['entropy']:.2f} | {result['overlap']:.2f} | {score[0]:.1f} "
-            f"| {score[1]:.1f} | {gains[0]:+.2f} | {gains[1]:+.2f} |"
+            f"| {row} | {len(results)} | {results[0]['channels']} | {entropy:.2f} | {overlap:.2f} | {score:.1f} "
+            f"| {accuracy:.1f} | {' | '.join(cells)} |"
         )
         if row != "layer3, baseline":
             values = {
-                "entropy": result["entropy"],
-                "overlap": result["overlap"],
-                "score": score[0],
-                "gain": gains[0],
+                "entropy": entropy,
+                "overlap": overlap,
+                "score": score,
+                "gain": float(np.mean(gains[0])),
             }
             for name, value in values.items():
                 columns.setdefault(name, []).append(value)
@@ -162,8 +172,16 @@ def table() -> str:
         ranks = [
             spearmanr(columns[name], columns["gain"]).statistic for name in ("entropy", "overlap", "score")
         ]
-        lines.append(f"| rank correlation with the gain | | {' | '.join(f'{r:+.2f}' for r in ranks)} | | | |")
+        lines.append(
+            f"| rank correlation with the gain | | | {' | '.join(f'{r:+.2f}' for r in ranks)} | | | |"
+        )
     return "\n".join(lines)
+
+
+def _gain(result: dict[str, Any], score: str) -> float:
+    """In points, over the training of the same seed without features."""
+    control = json.loads((RESULTS.parent / "synthesis" / f"real_{result['seed']}.json").read_text())
+    return 100 * float(result["trained_with"][score] - control["test"][score])
 
 
 if __name__ == "__main__":

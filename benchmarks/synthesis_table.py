@@ -197,7 +197,7 @@ def table(split: str) -> str:
         seeds = sorted(found[row].keys() & found[control].keys())
         if len(seeds) > 1:
             cells = [
-                _paired([100 * (found[row][s][name] - found[control][s][name]) for s in seeds])
+                paired([100 * (found[row][s][name] - found[control][s][name]) for s in seeds])
                 for name in ("mean_iou", "class_accuracy")
             ]
             lines.append(f"| {row} - {control} | {len(seeds)} | {' | '.join(cells)} |")
@@ -208,7 +208,7 @@ def _spread(values: list[float]) -> str:
     return f"{np.mean(values):.2f}" + (f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else "")
 
 
-def _paired(differences: list[float]) -> str:
+def paired(differences: list[float]) -> str:
     """Mean and the 95% interval of Student's t over seeds."""
     mean, error = np.mean(differences), stats.sem(differences)
     reach = error * stats.t.ppf(0.975, len(differences) - 1)
