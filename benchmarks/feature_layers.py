@@ -4,10 +4,10 @@
     python benchmarks/feature_layers.py RUNS                                # the table of what is there
 
 For each layer of the seed's network: entropy and overlap of histograms of its features on training crops, the score of
-a generator trained for it (mean IoU of the frozen decoder on sampled features, test layouts), and what training with its
-features gains over the same training without (row "real" of synthesis_table.py). Means over seeds; gains with the 95%
-interval where there are two seeds or more. The last row of the table is the rank correlation of each column with the
-gain. "baseline" has no atrous reduction and sees layouts at the features' resolution. Each result is a file under
+a generator trained for it (mean IoU of the frozen decoder on sampled features, test layouts), and what training with
+its features gains over the same training without (row "real" of synthesis_table.py). Means over seeds; gains with the
+95% interval where there are two seeds or more. The last row of the table is the rank correlation of each column with
+the gain. "baseline" has no atrous reduction and sees layouts at the features' resolution. Each result is a file under
 ``results/feature_layers/``; what is there is not repeated.
 """
 
