@@ -17,7 +17,8 @@ from tessella.errors import InputError
 from tessella.membership_inference.answers import STEADINESS
 from tessella.membership_inference.defences import Argmax
 from tessella.reports.audit import write_audit
-from tessella.runs.audit import Victim, audit, blocks_of
+from tessella.runs.audit import Victim, audit
+from tessella.runs.judging import blocks_of
 
 CLASSES = tuple(LabelClass(name, (40 * place, 90, 90)) for place, name in enumerate(("sky", "road", "car")))
 

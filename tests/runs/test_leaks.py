@@ -10,7 +10,7 @@ from tessella.datasets import Sample
 from tessella.membership_inference.assess import assess
 from tessella.membership_inference.signals import SIGNALS
 from tessella.runs.asking import Kept, ask_all, scores_of
-from tessella.runs.audit import blocks_of
+from tessella.runs.judging import blocks_of
 from tessella.runs.model import load_model
 from tessella.scenes import TRAIN_LABELS, sequence
 
