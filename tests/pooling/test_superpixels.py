@@ -102,13 +102,21 @@ def test_bad_input(image, depth, arguments, message):
         superpixels(image, depth, **arguments)
 
 
-@pytest.mark.parametrize("method", ["hierarchy", "slic", "seeds", "felzenszwalb"])
+@pytest.mark.parametrize("method", ["hierarchy", "slic", "felzenszwalb"])
 @pytest.mark.parametrize("size", [(2, 2), (2, 40), (40, 2)])
 def test_pictures_smaller_than_a_region(size, method):
     image = np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8)
     labels = superpixels(image, regions=1, method=method)
     assert labels.shape == size
     assert labels.min() == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "regions"), [((2, 40), 1), ((32, 600), 50), ((240, 320), 2), ((240, 320), 5000)]
+)
+def test_what_opencvs_seeds_crash_or_hang_on_is_refused(size, regions):
+    with pytest.raises(InputError, match="choose another method or number"):
+        superpixels(np.zeros((*size, 3), np.uint8), regions=regions, method="seeds")
 
 
 def test_a_hierarchy_begins_with_as_many_regions_as_asked_for():

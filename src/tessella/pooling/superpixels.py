@@ -43,6 +43,7 @@ def superpixels(
         slic.enforceLabelConnectivity(25)
         return slic.getLabels()
     if method == "seeds":
+        _require_room_for_seeds(image, regions)
         seeds = cv2.ximgproc.createSuperpixelSEEDS(image.shape[1], image.shape[0], 3, regions, 4)
         seeds.iterate(cv2.cvtColor(image, cv2.COLOR_RGB2Lab), 10)
         return seeds.getLabels()
@@ -51,6 +52,17 @@ def superpixels(
         graph = cv2.ximgproc.segmentation.createGraphSegmentation(0.8, 300, smallest)
         return graph.processImage(image)
     raise InputError(f"method {method!r}: choose hierarchy, slic, seeds or felzenszwalb")
+
+
+def _require_room_for_seeds(image: np.ndarray, regions: int) -> None:
+    """InputError where OpenCV's SEEDS might read outside the image or never end: found by trying some hundred sizes."""
+    height, width = image.shape[:2]
+    side = (height * width / regions) ** 0.5
+    if min(height, width) < 64 or not 8 <= side <= min(height, width) / 4:
+        raise InputError(
+            f"seeds: {regions} regions of {height}x{width}; it takes pictures of at least 64x64, and regions of 8x8 "
+            "pixels up to a quarter of the shorter side; choose another method or number"
+        )
 
 
 @dataclass(frozen=True)
