@@ -5,8 +5,8 @@ import pytest
 
 from tessella.errors import InputError
 from tessella.membership_inference.blocks import DROPPED, coin_flips
-from tessella.membership_inference.game import CURVE_POINTS, assess_game, thinned, verdict
-from tessella.membership_inference.statistics import Estimate, auc, roc
+from tessella.membership_inference.game import CURVE_POINTS, assess_game, thinned
+from tessella.membership_inference.statistics import auc, roc
 
 
 def play(gain=0.0, models=8, blocks=60, length=10, seed=0, effect=0.0):
@@ -115,17 +115,3 @@ def test_a_thinned_curve_keeps_its_ends_and_what_few_false_positives_give(ties):
 def test_a_short_curve_is_left_alone():
     whole = roc(np.arange(5.0), np.arange(5.0) - 1)
     assert thinned(whole) is whole
-
-
-def test_verdicts():
-    alike = [Estimate(0.47, 0.41, 0.52)] * 4
-    attacks = {"loss": Estimate(0.8, 0.7, 0.9), "RMIA": Estimate(0.78, 0.75, 0.81)}
-    assert verdict(alike, attacks) == (
-        "These models give away which images they were trained on: by RMIA (AUC 0.78, 0.75 to 0.81 among 2 attacks)."
-    )
-    assert verdict(alike, {"loss": Estimate(0.6, 0.49, 0.7)}).startswith("No attack that was tried tells")
-    # One draw of five is enough, however well attacks do.
-    refused = verdict([*alike, Estimate(0.64, 0.56, 0.72)], attacks)
-    assert refused.startswith("No verdict: ")
-    assert "AUC 0.64" in refused
-    assert not verdict([*alike, Estimate(0.64, 0.55, 0.72)], attacks).startswith("No verdict")

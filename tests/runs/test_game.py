@@ -10,9 +10,9 @@ from tests.runs.test_end_to_end import TINY, run
 
 from tessella.errors import InputError
 from tessella.reports.game import write_game
-from tessella.runs.defended import defended
+from tessella.runs.defended import DEFENCES, RANDOM, defended
 from tessella.runs.game import answers_file, frame_of
-from tessella.runs.game_attacks import DEFENCES, attack_game
+from tessella.runs.game_attacks import attack_game
 
 OVERFITTED = [
     *TINY,
@@ -128,6 +128,7 @@ def test_what_a_game_did_not_try_is_told(played):
     assert all(name in page for name in not_run)
     with pytest.raises(InputError) as refused:
         defended(lambda images: images, None, ["hope"])
+    assert set(RANDOM) < set(DEFENCES)
     known = sorted({*DEFENCES, "averaged"})  # the last is what an attacker does
     assert str(refused.value) == f"--defence hope: choose {', '.join(known)}"
 

@@ -85,7 +85,7 @@ def test_an_onnx_file_of_label_maps(tmp_path, keep_dimension):
     assert torch.equal(posteriors.amax(1), torch.ones(1, 24, 32))
     with pytest.raises(InputError, match=r"theirs.onnx: gives label maps: say how many .* \(--classes\)"):
         load_model(str(file))
-    with pytest.raises(InputError, match=r"gives label \d+, where the 5 classes are 0 to 4"):
+    with pytest.raises(InputError, match=r"gives label \d+, and there are 5 classes, from 0 on"):
         load_model(str(file), classes=5)(IMAGE)
 
 

@@ -57,7 +57,7 @@ def main(devices: int, run: Path) -> None:
             rank=rank,
             world_size=world_size,
         ),
-        lambda _, rank, world_size: evaluation_loader(data, rank=rank, world_size=world_size),
+        partial(evaluation_loader, data),
         run,
         steps=6,
         validate_every=3,

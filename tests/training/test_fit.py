@@ -83,7 +83,7 @@ def train(
     return fit(
         task,
         training,
-        lambda _, rank, world_size: evaluation_loader(data, rank=rank, world_size=world_size),
+        partial(evaluation_loader, data),
         run,
         steps=steps,
         validate_every=5,

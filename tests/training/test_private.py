@@ -192,7 +192,7 @@ def train(
     return fit(
         private,
         lambda start, rank, world_size: poisson_loader(data, Compose([]), settings.get("batch_size", 4)),
-        lambda _, rank, world_size: evaluation_loader(data),
+        partial(evaluation_loader, data),
         run,
         steps=steps,
         validate_every=5,

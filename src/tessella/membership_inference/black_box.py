@@ -5,9 +5,9 @@ from typing import Any
 
 from jaxtyping import Float, Integer, UInt8
 from torch import Tensor
-from torch.nn import functional as F
 
 from tessella.errors import InputError
+from tessella.networks.label_maps import posteriors_of_labels
 
 Images = UInt8[Tensor, "batch channels height width"]
 Posteriors = Float[Tensor, "batch classes height width"]
@@ -31,7 +31,7 @@ def checked(black_box: Callable[[Images], Posteriors | LabelMaps], classes: int)
     def ask(images: Images) -> Posteriors:
         answer = black_box(images)
         if _are_labels(answer):
-            return posteriors_of_labels(answer, images, classes)
+            return posteriors_of_labels(_fitting(answer, images), classes, "the model's answer")
         problem = what_is_wrong(answer, images, classes)
         if problem:
             raise InputError(f"the model's answer is no map of posteriors: {problem}")
@@ -40,21 +40,14 @@ def checked(black_box: Callable[[Images], Posteriors | LabelMaps], classes: int)
     return ask
 
 
-def posteriors_of_labels(labels: LabelMaps, images: Images, classes: int) -> Posteriors:
-    """1 for the class that each pixel is given, 0 for the others. InputError for another size, or ids of no class."""
+def _fitting(labels: LabelMaps, images: Images) -> Integer[Tensor, "batch height width"]:
+    """InputError for another size."""
     size = [len(images), *images.shape[2:]]
     if list(labels.shape) not in (size, [size[0], 1, *size[1:]]):
         raise InputError(
             f"the model's answer is {labels.dtype} {list(labels.shape)}; label maps {size} are needed"
         )
-    labels = labels.reshape(size).long()
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= classes:
-        raise InputError(
-            f"the model's answer is a label map with label {low if low < 0 else high}, where the {classes} classes are "
-            f"0 to {classes - 1}"
-        )
-    return F.one_hot(labels, classes).movedim(-1, 1).float()
+    return labels.reshape(size)
 
 
 def _are_labels(answer: Any) -> bool:

@@ -1,6 +1,6 @@
 """How well an attack does when every model of a game is its victim in turn."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,6 @@ from jaxtyping import Bool, Float, Int
 
 from tessella.errors import InputError
 from tessella.membership_inference.assess import RATES
-from tessella.membership_inference.blind import is_given_away
 from tessella.membership_inference.blocks import DROPPED
 from tessella.membership_inference.statistics import (
     FEWEST_ABOVE,
@@ -155,27 +154,6 @@ def thinned(curve: Curve, points: int = CURVE_POINTS) -> Curve:
         )
     )
     return Curve(*(values[kept] for values in curve))
-
-
-def verdict(blind: Sequence[Estimate], attacks: Mapping[str, Estimate]) -> str:
-    """In one or two sentences. blind: AUC without the models, however blocks are put into folds. attacks: AUC by name,
-    with intervals that hold for all of them together (``auc_among_attacks``).
-    """
-    apart = max(blind, key=lambda draw: draw.low)
-    if is_given_away(apart):
-        return (
-            f"No verdict: members and non-members can be told apart by what they show, without the models (AUC "
-            f"{apart.value:.2f}). Chance dealt them unevenly: play with shorter blocks, more images, or another seed."
-        )
-    name = max(attacks, key=lambda attack: attacks[attack].low)
-    best = attacks[name]
-    said = f"AUC {best.value:.2f}, {best.low:.2f} to {best.high:.2f} among {len(attacks)} attacks"
-    if best.low > 0.5:
-        return f"These models give away which images they were trained on: by {name} ({said})."
-    return (
-        f"No attack that was tried tells members from non-members; the best was {name} ({said}). Attacks that were not "
-        "tried may."
-    )
 
 
 def _interval(values: np.ndarray, among: int = 1) -> Estimate:

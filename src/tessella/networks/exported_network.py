@@ -13,6 +13,7 @@ from torch.export.passes import move_to_device_pass
 from torch.nn import functional as F
 
 from tessella.errors import InputError
+from tessella.networks.label_maps import posteriors_of_labels
 from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD
 
 Image = Float[Tensor, "batch channels height width"]
@@ -145,26 +146,14 @@ def _open_onnx(
     def run(image: Tensor) -> Tensor:
         logits = torch.from_numpy(session.run([logits_name], {image_name: image.cpu().numpy()})[0])
         if description and not logits.is_floating_point():
-            return _one_hot(logits, image, description.num_classes, path)
+            labels = logits.reshape(len(logits), *logits.shape[-2:])
+            posteriors = posteriors_of_labels(labels, description.num_classes, str(path))
+            return F.interpolate(posteriors, image.shape[2:], mode="nearest-exact")
         if logits.shape[2:] == image.shape[2:]:
             return logits
         return F.interpolate(logits, image.shape[2:], mode="bilinear")
 
     return run, description or Description.from_json(text)
-
-
-def _one_hot(labels: Tensor, image: Tensor, classes: int, path: Path) -> Tensor:
-    """[B, K, H, W], as float, of labels [B, h, w] or [B, 1, h, w]."""
-    labels = labels.reshape(len(labels), *labels.shape[-2:]).long()
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= classes:
-        raise InputError(
-            f"{path}: gives label {low if low < 0 else high}, where the {classes} classes are 0 to {classes - 1}; say "
-            "how many there are (--classes)"
-        )
-    return F.interpolate(
-        F.one_hot(labels, classes).movedim(-1, 1).float(), image.shape[2:], mode="nearest-exact"
-    )
 
 
 def _of_others(session: Any, path: Path, number: int | None) -> tuple[str, str, Description]:

@@ -19,6 +19,12 @@ from tessella.membership_inference.near_copies import Averaged
 from tessella.runs.synfeat import synthetic_features
 from tessella.runs.user_code import load_function
 
+DEFENCES = ("argmax", "dropout", "gaussian", "rounded", "synfeat", "temperature", "topk")
+"""By the names that ``defended`` takes."""
+
+RANDOM = ("dropout", "gaussian", "synfeat")
+"""Those whose noise an attacker may average away."""
+
 
 def is_code(generator: str) -> bool:
     """FILE.py:FUNCTION, or meant to be, and no run."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -180,11 +181,10 @@ def train_generator(
             seed=config.seed,
         ),
         batches,
-        lambda _, rank, world_size: evaluation_loader(
+        partial(
+            evaluation_loader,
             torch.utils.data.Subset(Transformed(val_set, of_val), shown),  # type: ignore[arg-type]
             workers=min(config.workers, 1),
-            rank=rank,
-            world_size=world_size,
         ),
         run,
         steps=config.steps,

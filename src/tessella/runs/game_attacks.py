@@ -12,16 +12,18 @@ from tessella.errors import InputError
 from tessella.membership_inference.answers import STEADINESS, utility
 from tessella.membership_inference.blind import blind_scores
 from tessella.membership_inference.blocks import DROPPED
-from tessella.membership_inference.game import GameAssessment, assess_game, verdict
+from tessella.membership_inference.game import GameAssessment, assess_game
 from tessella.membership_inference.learned import Kind
 from tessella.membership_inference.reference import SEVERAL, lira, rmia
 from tessella.membership_inference.signals import AT_POINTS, POINTS, SIGNALS
 from tessella.membership_inference.statistics import Estimate, histogram_similarity
+from tessella.membership_inference.verdict import OF_A_GAME, verdict
 from tessella.runs.asking import Row, scores_of
 from tessella.runs.environment import environment, write_json
 from tessella.runs.game import CHECKPOINTS, Checkpoint, Draw, answers_file
 from tessella.runs.game_learned import learned_scores
-from tessella.runs.game_worst import CHOSEN, worst
+from tessella.runs.game_worst import worst
+from tessella.runs.not_run import not_run_in_game
 
 KINDS: tuple[Kind, ...] = ("posteriors", "posteriors alone", "loss")
 
@@ -29,12 +31,6 @@ KINDS_BEHIND: tuple[Kind, ...] = ("posteriors",)
 """Behind defences; each kind is another network to train."""
 
 BLIND_DRAWS = 5
-
-RANDOM = {"gaussian", "dropout", "synfeat"}
-"""Defences whose noise an attacker may average away."""
-
-DEFENCES = ("argmax", "dropout", "gaussian", "rounded", "synfeat", "temperature", "topk")
-"""By the names that ``defended`` takes."""
 
 Answers = list[list[Row]]
 """By model and image."""
@@ -63,7 +59,6 @@ def attack_game(
     behind = {name: _behind(out, draw, name, answers["last"], attacker_steps) for name in defences}
     guarantees = _guarantees(out, game["models"])
     last = checkpoints["last"]
-    own = _signals(answers["last"])
     result = {
         **{name: game[name] for name in ("recipe", "models", "length", "buffer", "seed")},
         "command": command,
@@ -75,11 +70,12 @@ def attack_game(
         "verdict": verdict(
             [Estimate(**draw) for draw in last["blind"]],
             {name: Estimate(**attack["auc_among_attacks"]) for name, attack in last["attacks"].items()},
+            OF_A_GAME,
         ),
         "checkpoints": checkpoints,
         "defences": behind,
-        **worst(out, draw, answers["last"], _with_references(own, own, draw.members)[CHOSEN]),
-        "not_run": _not_run(last, behind, bool(guarantees)),
+        **worst(out, draw, answers["last"], _signals(answers["last"])["loss"]),
+        "not_run": not_run_in_game(last["attacks"], behind, private=bool(guarantees)),
         **environment(),
     }
     write_json(out / "game_result.json", result)
@@ -144,32 +140,6 @@ def _attacked(draw: Draw, answers: Answers, more: dict[str, np.ndarray]) -> Row:
             }
             for rows, *victim in zip(answers, *sides.values(), strict=True)
         ],
-    }
-
-
-def _not_run(last: Row, behind: dict[str, Row], private: bool) -> dict[str, str]:
-    """By what was not tried: why, or how it would be."""
-    attacks = last["attacks"]
-    tried = {part.replace(":", "=").partition("=")[0] for name in behind for part in name.split("+")}
-    others = [name for name in DEFENCES if name not in tried]
-    beyond = sorted({name for name in attacks for row in behind.values() if name not in row["attacks"]})
-    return {
-        **({} if STEADINESS in attacks else {STEADINESS: "it was not asked for (--label-only)"}),
-        **(
-            {}
-            if "learned, posteriors" in attacks
-            else {"learned attack": "it was left out (--attacker-steps 0)"}
-        ),
-        **({"behind defences": "; ".join(beyond)} if beyond else {}),
-        **(
-            {}
-            if "averaged" in tried or not RANDOM & tried
-            else {"the mean answer to nearly equal copies": "as --defence gaussian=0.5+averaged=16"}
-        ),
-        "attackers with another network or other data": "those here have models of the same recipe, trained on other "
-        "draws of the same images (tessella audit run takes any, as --shadow)",
-        **({"other defences": f"{', '.join(others)} (--defence)"} if others else {}),
-        **({} if private else {"training with differential privacy": "a game of its own (--privacy.noise)"}),
     }
 
 

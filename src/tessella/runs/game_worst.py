@@ -7,6 +7,7 @@ import numpy as np
 from tessella.membership_inference.blocks import DROPPED
 from tessella.membership_inference.game import assess_game
 from tessella.membership_inference.game_epsilon import epsilon_of_game
+from tessella.membership_inference.reference import rmia
 from tessella.membership_inference.surest import moved_by_training
 from tessella.runs.asking import Row
 from tessella.runs.game import Draw
@@ -22,8 +23,9 @@ FEWEST = 10
 """Images that must show a class on either side of every victim, for its pixels to be attacked."""
 
 
-def worst(out: Path, draw: Draw, answers: list[list[Row]], scores: np.ndarray) -> Row:
-    """answers: by model and image. scores: [models, images] of the attack ``CHOSEN``."""
+def worst(out: Path, draw: Draw, answers: list[list[Row]], losses: np.ndarray) -> Row:
+    """answers: by model and image. losses: [models, images], the signal that the attack ``CHOSEN`` compares."""
+    scores = np.array([rmia(losses, draw.members, victim) for victim in range(len(losses))])
     bound = epsilon_of_game(scores, draw.members, draw.block)
     trained, others = moved_by_training(scores, draw.members)
     apart = np.where(draw.block == DROPPED, np.nan, trained - others)

@@ -74,7 +74,7 @@ def train_images(
             config.seed,
         ),
         batches,
-        lambda _, rank, world_size: _in_order(val_set, range(rank, number, world_size)),
+        lambda rank, world_size: _in_order(val_set, range(rank, number, world_size)),
         run,
         steps=config.steps,
         validate_every=config.validate_every,

@@ -13,8 +13,15 @@ from tessella.membership_inference.blind import blind_baseline, is_given_away
 from tessella.membership_inference.blocks import blocks, frame_of
 from tessella.membership_inference.owner import owners_test
 from tessella.membership_inference.signals import SIGNALS
-from tessella.membership_inference.statistics import auc, bootstrap_auc, histogram_similarity, roc
+from tessella.membership_inference.statistics import (
+    Estimate,
+    auc,
+    bootstrap_auc,
+    histogram_similarity,
+    roc,
+)
 from tessella.membership_inference.surest import surest
+from tessella.membership_inference.verdict import OF_AN_AUDIT, verdict
 from tessella.runs.asking import Row, is_labelled, require_apart, scores_of
 from tessella.runs.environment import environment
 from tessella.runs.not_run import not_run
@@ -51,7 +58,7 @@ def judge(
     # Of so many attacks one finds something by chance: for the verdict each must be surer.
     among = 1 - 0.05 / len(scores)
     attacks = {name: _attack(found, of_sides, among) for name, found in scores.items()}
-    best = best_attack(attacks)
+    best = _best_attack(attacks)
     blind = _blind(sides, of_sides)
     confidences = [side[~np.isnan(side)] for side in scores["confidence"]]
     result = {
@@ -62,7 +69,7 @@ def judge(
         "labelled": labelled,
         "blocks": [len(set(side)) for side in of_sides],
         "block_length": length,
-        "verdict": verdict(blind, attacks),
+        "verdict": _verdict(blind, attacks),
         "blind": blind,
         "attacks": attacks,
         "not_run": not_run(attacks, labelled, "suspected" in rows, victim),
@@ -81,32 +88,16 @@ def judge(
     return result
 
 
-def verdict(blind: Row, attacks: dict[str, Row]) -> str:
-    """In one or two sentences."""
-    if blind["given_away"] is None:
+def _verdict(blind: Row, attacks: dict[str, Row]) -> str:
+    if blind["auc"] is None:
         return f"No verdict: whether the two sides look alike could not be tested ({blind['why']})."
-    if blind["given_away"]:
-        return (
-            f"No verdict: members and non-members can be told apart by what they show, without the model (AUC "
-            f"{blind['auc']['value']:.2f}). Draw them by chance from the same videos, days or places."
-        )
-    name = best_attack(attacks)
-    if not name:
-        return "No verdict: no image could be attacked."
-    best, among = (
-        attacks[name]["auc_among_attacks"],
-        sum(attack["auc"] is not None for attack in attacks.values()),
-    )
-    said = f"AUC {best['value']:.2f}, {best['low']:.2f} to {best['high']:.2f} among {among} attacks"
-    if best["low"] > 0.5:
-        return f"The model gives away which images it was trained on: by its {name} ({said})."
-    return (
-        f"No attack that was tried tells members from non-members; the best was {name} ({said}). Attacks that were not "
-        "tried may."
-    )
+    areas = {
+        name: Estimate(**attack["auc_among_attacks"]) for name, attack in attacks.items() if attack["auc"]
+    }
+    return verdict([Estimate(**blind["auc"])], areas, OF_AN_AUDIT)
 
 
-def best_attack(attacks: dict[str, Row]) -> str:
+def _best_attack(attacks: dict[str, Row]) -> str:
     """The one whose AUC is surely the largest; empty where no image could be attacked."""
     possible = {name: attack["auc_among_attacks"]["low"] for name, attack in attacks.items() if attack["auc"]}
     return max(possible, key=lambda name: possible[name], default="")

@@ -1,8 +1,10 @@
-"""What an audit did not try, and for lack of what."""
+"""What an audit or a game did not try, and for lack of what."""
 
 from collections.abc import Collection
 
 from tessella.membership_inference.answers import STEADINESS
+from tessella.runs.asking import Row
+from tessella.runs.defended import DEFENCES, RANDOM
 from tessella.runs.unlabelled import WITHOUT_LABELS
 
 NEEDS = {
@@ -19,11 +21,9 @@ NEEDS = {
 }
 """By an attack that is run where its kind is: what the kind is called, and what it is left out for lack of."""
 
+COPIES = "the mean answer to nearly equal copies"
+
 BY_LABELS = "attacks by labels (loss, logit, right labels, learned on labels, LiRA, RMIA)"
-
-
-RANDOM = ("gaussian", "dropout", "synfeat")
-"""Defences whose noise an attacker may average away."""
 
 
 def not_run(attacks: Collection[str], labelled: bool, owned: bool, victim: str) -> dict[str, str]:
@@ -42,7 +42,31 @@ def not_run(attacks: Collection[str], labelled: bool, owned: bool, victim: str) 
             "the shadows are behind it too; tessella audit game has both"
         )
     if any(name in defences for name in RANDOM) and "averaged" not in defences:
-        found["the mean answer to nearly equal copies"] = (
-            "it was not asked for (--defence averaged=16 after the others)"
-        )
+        found[COPIES] = "it was not asked for (--defence averaged=16 after the others)"
+    return found
+
+
+def not_run_in_game(attacks: Collection[str], behind: dict[str, Row], *, private: bool) -> dict[str, str]:
+    """attacks: on undefended models. behind: what was found behind each defence. private: whether models were trained
+    with differential privacy.
+    """
+    tried = {part.replace(":", "=").partition("=")[0] for name in behind for part in name.split("+")}
+    others = [name for name in DEFENCES if name not in tried]
+    beyond = sorted({name for name in attacks for row in behind.values() if name not in row["attacks"]})
+    found = {
+        "attackers with another network or other data": "those here have models of the same recipe, trained on other "
+        "draws of the same images (tessella audit run takes any, as --shadow)"
+    }
+    if STEADINESS not in attacks:
+        found[STEADINESS] = "it was not asked for (--label-only)"
+    if "learned, posteriors" not in attacks:
+        found["learned attack"] = "it was left out (--attacker-steps 0)"
+    if beyond:
+        found["behind defences"] = "; ".join(beyond)
+    if tried.intersection(RANDOM) and "averaged" not in tried:
+        found[COPIES] = "it was not asked for (--defence gaussian=0.5+averaged=16)"
+    if others:
+        found["other defences"] = f"{', '.join(others)} (--defence)"
+    if not private:
+        found["training with differential privacy"] = "a game of its own (--privacy.noise)"
     return found

@@ -101,11 +101,10 @@ def train(
         return fit(
             task,
             lambda start, rank, world_size: _training_loader(config, train_set, start, rank, world_size),
-            lambda _, rank, world_size: evaluation_loader(
+            partial(
+                evaluation_loader,
                 Transformed(val_set, evaluation_transform(config)),
                 workers=min(config.workers, 1),
-                rank=rank,
-                world_size=world_size,
             ),
             run,
             steps=config.steps,

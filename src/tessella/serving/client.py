@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tessella.errors import InputError
 from tessella.membership_inference.black_box import what_is_wrong
+from tessella.networks.label_maps import posteriors_of_labels
 from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD
 from tessella.serving.protocol import (
     HEADER_LENGTH,
@@ -127,9 +128,9 @@ class RemoteModel:
     def _one_hot(self, labels: np.ndarray, images: Tensor) -> Tensor:
         if labels.shape != (len(images), *images.shape[2:]):
             raise InputError(f"{self._http.base_url}: {self.contract.output} is {list(labels.shape)}")
-        if labels.min() < 0 or labels.max() >= self._number:
-            raise InputError(f"a label map has class {labels.max()}: say how many there are by --classes")
-        return F.one_hot(torch.from_numpy(labels.astype(np.int64)), self._number).movedim(-1, 1).float()
+        return posteriors_of_labels(
+            torch.from_numpy(labels.astype(np.int64)), self._number, str(self._http.base_url)
+        )
 
     def _infer(self, images: Tensor) -> np.ndarray:
         tensor = NamedTensor(self.contract.input, _as_sent(images.cpu(), self.contract, self._normalised))

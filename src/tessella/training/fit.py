@@ -20,8 +20,11 @@ from tessella.training.finite import Finite, NotFinite
 from tessella.training.log import CsvLog
 
 Precision = Literal["auto", "fp32", "bf16"]
-LoaderFactory = Callable[[int, int, int], Iterable[Any]]
-"""(first micro-batch, rank, world_size) to batches: endless for training, one pass for validation."""
+TrainingLoader = Callable[[int, int, int], Iterable[Any]]
+"""(first micro-batch, rank, world_size) to batches without end."""
+
+ValidationLoader = Callable[..., Iterable[Any]]
+"""Of keywords rank and world_size: one pass."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Outcome:
 class _Loaders(lightning.LightningDataModule):
     """Hands Lightning a training loader that begins where the restored run left off."""
 
-    def __init__(self, training: LoaderFactory, validation: LoaderFactory) -> None:
+    def __init__(self, training: TrainingLoader, validation: ValidationLoader) -> None:
         super().__init__()
         self.training = training
         self.validation = validation
@@ -60,7 +63,7 @@ class _Loaders(lightning.LightningDataModule):
 
     def val_dataloader(self) -> Iterable[Any]:
         assert self.trainer is not None
-        return self.validation(0, self.trainer.global_rank, self.trainer.world_size)
+        return self.validation(rank=self.trainer.global_rank, world_size=self.trainer.world_size)
 
 
 class _Progress(RichProgressBar):
@@ -80,8 +83,8 @@ class _Progress(RichProgressBar):
 
 def fit(
     task: lightning.LightningModule,
-    training: LoaderFactory,
-    validation: LoaderFactory,
+    training: TrainingLoader,
+    validation: ValidationLoader,
     run: Path,
     *,
     steps: int,
