@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from tessella.reports.style import SERIES, SMALL, style_axes
+from tessella.reports.tradeoff import Defended, draw_tradeoff
 
 Result = dict[str, Any]
 AWARE = ("RMIA", "LiRA, several signals", "learned, posteriors", "loss", "correct")
@@ -81,42 +80,11 @@ def utilities(result: Result, others: dict[str, Result]) -> str:
 
 
 def figure(result: Result, others: dict[str, Result], out: Path) -> None:
-    drawn = Figure(figsize=(7.2, 4.2), layout="constrained")
-    axes = drawn.subplots()
-    style_axes(axes)
-    rows = behind(result, others)
-    places = {name: utility(row, "nonmembers") for name, row in rows.items()}
-    best = max(places.values())
-    height = 2.0
-    below: list[tuple[float, float]] = []
-    for name, row in sorted(rows.items(), key=lambda item: -item[1]["attacks"]["RMIA"]["auc"]["value"]):
-        place, aware = places[name], row["attacks"]["RMIA"]["auc"]
-        spread = [[aware["value"] - aware["low"]], [aware["high"] - aware["value"]]]
-        axes.errorbar(place, aware["value"], spread, fmt="o", color=SERIES[0], ms=5, lw=1)
-        lowest = aware["low"]
-        if "unaware" in row:
-            axes.plot(place, row["unaware"]["RMIA"]["value"], "o", mfc="white", color=SERIES[1], ms=5)
-            lowest = min(lowest, row["unaware"]["RMIA"]["value"])
-        if best - place < 1:  # what costs nothing stands together: a column of names at the right
-            height = min(aware["value"], height - 0.026)
-            line = {"arrowstyle": "-", "color": "0.75", "lw": 0.6, "relpos": (0, 0.5)}
-            where = {"xytext": (best + 1.5, height), "va": "center", "arrowprops": line}
-            axes.annotate(name, (place, aware["value"]), fontsize=SMALL, **where)
-            continue
-        lowest -= 0.02
-        while any(abs(place - x) < 5 and abs(lowest - y) < 0.03 for x, y in below):
-            lowest -= 0.03
-        below.append((place, lowest))
-        axes.text(place, lowest, name, ha="center", va="top", fontsize=SMALL)
-    axes.plot([], [], "o", color=SERIES[0], label="RMIA, by who knows of the defence, 95% interval")
-    axes.plot([], [], "o", mfc="white", color=SERIES[1], label="RMIA, by who does not")
-    axes.axhline(0.5, color="0.6", lw=0.8, ls=":")
-    axes.set_xlabel("Mean IoU on images that were not trained on")
-    axes.set_ylabel("AUC of the attack")
-    axes.set_ylim(0.45, 1)
-    axes.margins(x=0.2)
-    axes.legend(loc="upper left", fontsize=SMALL, frameon=False)
-    drawn.savefig(out, dpi=130)
+    points = []
+    for name, row in behind(result, others).items():
+        unaware = row["unaware"]["RMIA"]["value"] if "unaware" in row else None
+        points.append(Defended(name, utility(row, "nonmembers"), row["attacks"]["RMIA"]["auc"], unaware))
+    draw_tradeoff(points, "RMIA").savefig(out, dpi=130)
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ from tessella.reports.attack_curves import draw_behind, draw_curves
 from tessella.reports.audit import CURVES, draw_confidences
 from tessella.reports.embed import inline_svg
 from tessella.reports.page import flatten, save_page
-from tessella.reports.style import INK, LINE, MUTED, SERIES, SMALL, figure_and_axes, plain
+from tessella.reports.style import INK, MUTED, SERIES, SMALL, figure_and_axes
+from tessella.reports.tradeoff import Defended, draw_tradeoff
 
 SHOWN = 5
 """Attacks whose curves are drawn: the best ones."""
@@ -56,7 +57,7 @@ def write_game(folder: Path) -> Path:
         confidences=inline_svg(draw_confidences(*confidences.values()), CONFIDENCES) if confidences else "",
         similarity=float(np.mean(checkpoints["last"]["similarity_of_confidences"])),
         classes=sorted(result.get("classes", []), key=_area_of_class, reverse=True),
-        tradeoff=inline_svg(draw_tradeoff(defences), "AUC against mean IoU") if len(defences) > 1 else "",
+        tradeoff=inline_svg(_tradeoff(defences), "AUC against mean IoU") if len(defences) > 1 else "",
         environment=flatten(result["versions"]),
     )
 
@@ -83,34 +84,9 @@ def draw_areas(checkpoints: dict[str, Any], order: list[str]) -> Figure:
     return figure
 
 
-def draw_tradeoff(defences: list[dict[str, Any]]) -> Figure:
-    """What a defence costs, and what an attacker who knows of it still finds (figures 7.11 and 7.12)."""
-    figure, axes = figure_and_axes(7.6, 3.8)
-    most = max(100 * row["utility"]["mean_iou"] for row in defences)
-    height = 2.0
-    below: list[tuple[float, float]] = []
-    for row in sorted(defences, key=lambda row: -row["best"]["auc"]["value"]):
-        area = row["best"]["auc"]
-        place = 100 * row["utility"]["mean_iou"]
-        axes.plot([place, place], [area["low"], area["high"]], color=SERIES[0], linewidth=1.4)
-        axes.scatter([place], [area["value"]], s=26, color=SERIES[0], zorder=3)
-        name, at = plain(row["name"]), (place, area["value"])
-        if most - place > 1:
-            lowest = area["low"] - 0.015
-            while any(abs(place - x) < 4 and abs(lowest - y) < 0.035 for x, y in below):
-                lowest -= 0.035
-            below.append((place, lowest))
-            axes.text(place, lowest, name, ha="center", va="top", fontsize=SMALL, color=INK)
-        else:  # what costs nothing stands together: a column of names at the right
-            height = min(area["value"], height - 0.035)
-            line = {"arrowstyle": "-", "color": LINE, "relpos": (0, 0.5)}
-            where = (most + 1.5, height)
-            axes.annotate(name, at, where, va="center", fontsize=SMALL, color=INK, arrowprops=line, zorder=1)
-    axes.axhline(0.5, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-    axes.margins(x=0.22)
-    axes.set_xlabel("Mean IoU of non-members")
-    axes.set_ylabel("AUC of the best attack")
-    return figure
+def _tradeoff(defences: list[dict[str, Any]]) -> Figure:
+    points = [Defended(row["name"], 100 * row["utility"]["mean_iou"], row["best"]["auc"]) for row in defences]
+    return draw_tradeoff(points, "the best attack")
 
 
 def _defences(result: dict[str, Any]) -> list[dict[str, Any]]:
