@@ -45,7 +45,7 @@ CHANGES = {
     "ema": 0.99,
     "class_weights": "balanced",
     "batch_size": 8,
-    "workers": 3,
+    "workers": 2,
 }
 
 

@@ -15,25 +15,37 @@ def in_threads(work: Callable[[], None], threads: int) -> None:
     """Call ``work`` once in each of PyTorch's own threads, or of others where those cannot be had.
 
     PyTorch's threads go on spinning for milliseconds after an operation, in which others would have to share cores.
+    What ``work`` asks of PyTorch is done in its own thread, without gradients.
     """
     if threads < 2:
-        work()
+        with torch.no_grad():
+            work()
         return
     errors: list[BaseException] = []
+    inference = torch.is_inference_mode_enabled()  # modes belong to a thread
 
-    def guarded(*_: Any) -> None:
+    def guarded() -> None:
         try:
-            work()
+            with torch.inference_mode(inference), torch.no_grad():
+                work()
         except BaseException as error:
             errors.append(error)
 
     openmp = _openmp()
     if openmp is not None:
-        openmp.GOMP_parallel(ctypes.CFUNCTYPE(None, ctypes.c_void_p)(guarded), None, threads, 0)
+
+        def alone(_: Any) -> None:
+            openmp.omp_set_num_threads(1)  # until the end of this call
+            guarded()
+
+        openmp.GOMP_parallel(ctypes.CFUNCTYPE(None, ctypes.c_void_p)(alone), None, threads, 0)
     else:
+        before = torch.get_num_threads()
         others = [_helpers().submit(guarded) for _ in range(threads - 1)]
+        torch.set_num_threads(1)
         guarded()
         wait(others)
+        torch.set_num_threads(before)
     if errors:
         raise errors[0]
 
@@ -49,7 +61,9 @@ def _openmp() -> ctypes.CDLL | None:
 
 @lru_cache(maxsize=1)
 def _helpers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(torch.get_num_threads(), "tessella")
+    return ThreadPoolExecutor(
+        torch.get_num_threads(), "tessella", initializer=torch.set_num_threads, initargs=(1,)
+    )
 
 
 if hasattr(os, "register_at_fork"):

@@ -192,11 +192,13 @@ def test_derivatives_in_forward_mode(form, small):
     assert torch.func.jvp(lambda factors: loss(images, factors), (FACTORS,), (outward,))[1] == 0
 
 
-@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("block", [9, 27, 576])
 @pytest.mark.parametrize("onednn", [True, False])
-def test_forms_agree_in_single_precision(monkeypatch, groups, onednn):
-    """Over several chunks of rows, far outside the image, and at integers beside fractions."""
+def test_forms_agree_in_single_precision(monkeypatch, groups, block, onednn):
+    """Over several chunks of rows and of channels, far outside the image, and at integers beside fractions."""
     monkeypatch.setattr("tessella.dilation.operator.CHUNK_BYTES", 4096)
+    monkeypatch.setattr("tessella.dilation.operator.BLOCK_TAPS", block)
     has_onednn = "tessella.dilation.operator._HAS_ONEDNN"
     monkeypatch.setattr(has_onednn, onednn and torch.backends.mkldnn.is_available())
     image, weight, bias = (t.requires_grad_() for t in problem((3, 3), groups, torch.float32))
@@ -210,6 +212,17 @@ def test_forms_agree_in_single_precision(monkeypatch, groups, onednn):
         results.append((output, *gradients(output, image, weight, bias, factors)))
     for fast, plain in zip(*results, strict=True):
         assert_close(fast, plain, rtol=1e-4, atol=1e-4)
+
+
+def test_inference_mode_in_threads(monkeypatch):
+    """An output made there may only be written where the mode is on, and modes belong to a thread."""
+    monkeypatch.setattr("tessella.dilation.operator.CHUNK_BYTES", 512)
+    image, weight, bias = problem((3, 3), 1, torch.float32)
+    expected = learnable_dilated_conv2d(image, weight, bias, FACTORS, padding=(2, 2), dilation=2)
+    with torch.inference_mode():
+        found = learnable_dilated_conv2d(image, weight, bias, FACTORS, padding=(2, 2), dilation=2)
+    assert found.is_inference()
+    assert_close(found, expected, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -231,7 +244,9 @@ def test_autocast(form, dtype):
         assert (half - full).norm() < 0.02 * full.norm()
 
 
-def test_same_bytes_whatever_the_threads():
+def test_same_bytes_whatever_the_threads(monkeypatch):
+    monkeypatch.setattr("tessella.dilation.operator.CHUNK_BYTES", 512)
+    monkeypatch.setattr("tessella.dilation.operator.BLOCK_TAPS", 9)
     image, weight, bias = problem((3, 3), 1, torch.float32)
     factors = torch.tensor([1.0, 1.37, 2.5, 3.9], requires_grad=True)
     results, threads = [], torch.get_num_threads()

@@ -5,17 +5,10 @@ so a row of columns is two shifted reads and an interpolation per axis: no gathe
 no atomics, and the result does not depend on their number.
 """
 
-from collections.abc import Callable
-from itertools import count
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from numba import njit
-
-from tessella.threads import in_threads
-
-PARTS_PER_THREAD = 8
 
 # Sums may be taken in another order, so that they use the processor's vectors. NaN and infinity keep their meaning.
 _compile = njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
@@ -71,22 +64,13 @@ def fill_columns(image: np.ndarray, plan: Plan, first_row: int, rows: int, colum
 
     image: [C, H, W]. columns: [C, kh, kw, rows * Wo or more], overwritten.
     """
-    _over_channels(
-        _fill_columns,
-        image,
-        image.ravel(),
-        image.shape,
-        plan,
-        first_row,
-        rows,
-        columns.shape,
-        columns.ravel(),
-    )
+    _fill_columns(image.ravel(), image.shape, plan, first_row, rows, columns.shape, columns.ravel())
 
 
 def scatter_columns(
     image: np.ndarray,
     plan: Plan,
+    first_channel: int,
     first_row: int,
     rows: int,
     columns: np.ndarray,
@@ -94,17 +78,17 @@ def scatter_columns(
     grad_offsets_h: np.ndarray,
     grad_offsets_w: np.ndarray,
 ) -> None:
-    """Adjoint of ``fill_columns``: add what the gradient of the columns gives for image and offsets.
+    """Adjoint of ``fill_columns``: add what the gradient of some channels' columns gives for image and offsets.
 
-    columns: [C, kh, kw, rows * Wo or more], the gradient; overwritten with the columns themselves, which the gradient
-    of the weights needs. grad_image: [C, H, W]. grad_offsets: [C, kh] and [C, kw], float64. All three are added to.
+    columns: [channels, kh, kw, rows * Wo or more], the gradient, of channels from ``first_channel`` on; overwritten
+    with the columns themselves, which the gradient of the weights needs. grad_image: [C, H, W]. grad_offsets: [C, kh]
+    and [C, kw], float64. All three are added to, for these channels alone.
     """
-    _over_channels(
-        _scatter_columns,
-        image,
+    _scatter_columns(
         image.ravel(),
         image.shape,
         plan,
+        first_channel,
         first_row,
         rows,
         columns.shape,
@@ -115,20 +99,6 @@ def scatter_columns(
     )
 
 
-def _over_channels(kernel: Callable[..., None], image: np.ndarray, *arguments: Any) -> None:
-    """Call the kernel for parts of the channels, which threads take as they come."""
-    channels, threads = image.shape[0], torch.get_num_threads()
-    parts = min(channels, PARTS_PER_THREAD * threads if threads > 1 else 1)
-    bounds = [channels * part // parts for part in range(parts + 1)]
-    taken = count()
-
-    def work() -> None:
-        while (part := next(taken)) < parts:
-            kernel(bounds[part], bounds[part + 1], *arguments)
-
-    in_threads(work, min(threads, parts))
-
-
 # The loops below index flat arrays by unsigned numbers. A view for every row would cost more than the row, and a signed
 # index is tested for counting from the end, which keeps a loop from the processor's vectors.
 U = np.uint64
@@ -136,14 +106,12 @@ ONE = U(1)
 
 
 @_compile
-def _fill_columns(  # type: ignore[no-untyped-def]
-    first_channel, last_channel, image, size, plan, first_row, rows, shape, columns
-):
-    _, kh, kw, room = shape
+def _fill_columns(image, size, plan, first_row, rows, shape, columns):  # type: ignore[no-untyped-def]
+    channels, kh, kw, room = shape
     _, height, width = size
     (base_h, near_h, far_h), (base_w, near_w, far_w), stride_h, stride_w, out_width, left, padded = plan
     row = np.zeros(padded, image.dtype)
-    for c in range(first_channel, last_channel):
+    for c in range(channels):
         for i in range(kh):
             for m in range(rows):
                 r = stride_h * (first_row + m) + base_h[c, i]
@@ -156,11 +124,10 @@ def _fill_columns(  # type: ignore[no-untyped-def]
 
 @_compile
 def _scatter_columns(  # type: ignore[no-untyped-def]
-    first_channel,
-    last_channel,
     image,
     size,
     plan,
+    first_channel,
     first_row,
     rows,
     shape,
@@ -169,12 +136,12 @@ def _scatter_columns(  # type: ignore[no-untyped-def]
     grad_offsets_h,
     grad_offsets_w,
 ):
-    _, kh, kw, room = shape
+    channels, kh, kw, room = shape
     _, height, width = size
     (base_h, near_h, far_h), (base_w, near_w, far_w), stride_h, stride_w, out_width, left, padded = plan
     row = np.zeros(padded, image.dtype)
     grad_row = np.zeros(padded, image.dtype)
-    for c in range(first_channel, last_channel):
+    for c in range(first_channel, first_channel + channels):
         for i in range(kh):
             for m in range(rows):
                 r = stride_h * (first_row + m) + base_h[c, i]
@@ -182,7 +149,7 @@ def _scatter_columns(  # type: ignore[no-untyped-def]
                 _read_row(image, c * height, height, width, r, near, far, row, left)
                 grad_row[:] = 0
                 for j in range(kw):
-                    to = ((c * kh + i) * kw + j) * room + m * out_width
+                    to = (((c - first_channel) * kh + i) * kw + j) * room + m * out_width
                     start = left + base_w[c, j]
                     grad_offsets_w[c, j] += _swap_taps(
                         row, grad_row, start, near_w[c, j], far_w[c, j], stride_w, columns, to, out_width

@@ -61,7 +61,8 @@ def learnable_dilated_conv2d(
     )
     output = sampled_conv2d(image, weight, dilation_factors, centre, stride, size, groups)
     if bias is not None:
-        output = output + bias.to(output.dtype)[:, None, None]
+        shift = bias.to(output.dtype)[:, None, None]
+        output = output + shift if is_transformed() else output.add_(shift)
     return output[0] if single else output
 
 

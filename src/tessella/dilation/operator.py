@@ -1,7 +1,8 @@
 """Convolution with taps at real-valued distances, one per input channel, as an operator that PyTorch knows.
 
-Forward and backward go over the output in chunks of rows: sample the columns of the chunk, multiply them by the
-weights. The backward pass samples again instead of keeping the columns, which are as large as the kernel has taps.
+Columns are as large as the kernel has taps: threads sample chunks of them and multiply each while it is in their cache.
+Forward, a chunk is rows of the output; backward, which samples again instead of keeping columns, it is channels, whose
+gradients do not meet. Chunks do not depend on the number of threads, nor does the result.
 """
 
 import math
@@ -15,9 +16,13 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from tessella.dilation.sampling import all_offsets, exact, plain_sampled_conv2d, tap_steps
+from tessella.threads import in_threads
 
-CHUNK_BYTES = 8 << 20
-"""Of the columns of one chunk: small beside a network's features, large enough for the matrix product."""
+CHUNK_BYTES = 5 << 19
+"""Of the columns of one chunk, one for each thread: near a core's cache, large enough for the matrix product."""
+
+BLOCK_TAPS = 288
+"""Rows of the columns of one chunk in the backward pass."""
 
 ALIGNED = 16
 """Numbers that a row of columns is a multiple of: the matrix product is a quarter slower where rows begin anywhere."""
@@ -70,17 +75,26 @@ def _compiled(
     from tessella.dilation.compiled import fill_columns, plan  # numba takes half a second to import
 
     output = _features(image, weight.shape[0], *size)
-    matrix = weight.reshape(groups, -1, weight[0].numel())
+    matrix = _matrix(weight, groups).contiguous()
     pixels = _pixels(image)
     offsets = all_offsets(weight, factors, centre)
     how = plan(pixels.numpy(), offsets[0].numpy(), offsets[1].numpy(), (stride[0], stride[1]), size[1])
-    for n, first, rows, columns in _chunks(pixels, weight, size):
-        fill_columns(pixels[n].numpy(), how, first, rows, columns.numpy())
-        out = _rows(output[n], first, rows, groups)
-        if _suits_onednn(weight, groups):
-            out[0] = _times_transposed(matrix[0].contiguous(), columns.flatten(0, 2).mT)[:, : out.shape[2]]
-        else:
-            _multiply(matrix, _matrix(columns, groups, out.shape[2]).to(weight.dtype), out)
+    taps = weight[0].numel() * groups
+    rows, length = _chunk(taps, size, pixels.element_size(), multiple=4)
+    todo = [(n, first) for n in range(image.shape[0]) for first in range(0, size[0], rows)]
+    left = iter(todo)
+    onednn = _suits_onednn(weight, groups)
+
+    def work() -> None:
+        columns = torch.empty(pixels.shape[1], *weight.shape[2:], length, dtype=pixels.dtype)
+        for n, first in left:
+            count = min(rows, size[0] - first)
+            fill_columns(pixels[n].numpy(), how, first, count, columns.numpy())
+            out = _rows(output[n], first, count, groups)
+            product = _product(matrix, columns.view(groups, -1, length).to(weight.dtype), onednn)
+            out.copy_(product[..., : out.shape[2]])
+
+    in_threads(work, min(torch.get_num_threads(), len(todo)))
     return output
 
 
@@ -97,42 +111,46 @@ def _compiled_backward(
     from tessella.dilation.compiled import plan, scatter_columns
 
     size = grad.shape[2:]
-    matrix = weight.reshape(groups, -1, weight[0].numel())
+    kernel = weight.shape[2:]
+    transposed = _matrix(weight, groups).mT.contiguous()
     pixels = _pixels(image)
     offsets = all_offsets(weight, factors, centre)
     how = plan(pixels.numpy(), offsets[0].numpy(), offsets[1].numpy(), (stride[0], stride[1]), size[1])
     grad_pixels = torch.zeros_like(pixels)
-    grad_matrix = torch.zeros(matrix.shape, dtype=pixels.dtype)
+    grad_matrix = torch.zeros(groups, weight.shape[0] // groups, weight[0].numel(), dtype=pixels.dtype)
     grad_h, grad_w = (torch.zeros(axis.shape, dtype=torch.float64) for axis in offsets)
-    fast = _suits_onednn(weight, groups)
-    transposed = matrix.mT.contiguous() if fast else matrix.mT
-    for n, first, rows, columns in _chunks(pixels, weight, size):
-        grad_rows = _rows(grad[n], first, rows, groups)
-        taken = _matrix(columns, groups, rows * size[1])
-        if fast:
-            grad_rows = nn.functional.pad(grad_rows, (0, columns.shape[3] - grad_rows.shape[2]))
-            taken = _times_transposed(transposed[0], grad_rows[0].mT)[None]
-            columns = taken.view(columns.shape)
-        elif weight.dtype == columns.dtype:
-            _multiply(transposed, grad_rows, taken)
-        else:
-            taken.copy_(transposed @ grad_rows)
-        scatter_columns(
-            pixels[n].numpy(),
-            how,
-            first,
-            rows,
-            columns.numpy(),
-            grad_pixels[n].numpy(),
-            grad_h.numpy(),
-            grad_w.numpy(),
-        )
-        if fast:
-            grad_matrix[0] += _times_transposed(grad_rows[0], taken[0])
-        elif weight.dtype == columns.dtype:
-            grad_matrix.baddbmm_(grad_rows, taken.mT)
-        else:
-            grad_matrix += grad_rows @ taken.mT.to(weight.dtype)
+    rows, length = _chunk(min(BLOCK_TAPS, weight[0].numel() * groups), size, pixels.element_size())
+    onednn = _suits_onednn(weight, groups)
+    blocks = list(_blocks(groups, weight.shape[1], kernel.numel()))
+    for n in range(image.shape[0]):
+        chunks = []
+        for first in range(0, size[0], rows):
+            part = _rows(grad[n], first, min(rows, size[0] - first), groups)
+            chunks.append((first, nn.functional.pad(part, (0, length - part.shape[2])).contiguous()))
+        left = iter(blocks)
+
+        def work(n: int = n, chunks: Any = chunks, left: Any = left) -> None:
+            for some, here in left:
+                first_channel = some.start * weight.shape[1] + here.start // kernel.numel()
+                for first, grad_rows in chunks:
+                    product = _product(transposed[some, here], grad_rows[some], onednn)
+                    columns = product.to(pixels.dtype)
+                    scatter_columns(
+                        pixels[n].numpy(),
+                        how,
+                        first_channel,
+                        first,
+                        min(rows, size[0] - first),
+                        columns.view(-1, *kernel, length).numpy(),
+                        grad_pixels[n].numpy(),
+                        grad_h.numpy(),
+                        grad_w.numpy(),
+                    )
+                    grad_matrix[some, :, here] += _product(
+                        grad_rows[some], columns.to(weight.dtype).mT, onednn
+                    )
+
+        in_threads(work, min(torch.get_num_threads(), len(blocks)))
     return (
         grad_pixels.to(image.dtype, memory_format=_memory_format(image)),
         grad_matrix.reshape(weight.shape).to(weight.dtype),
@@ -169,22 +187,27 @@ def _memory_format(image: Tensor) -> torch.memory_format:
     return torch.channels_last if channels_last else torch.contiguous_format
 
 
-def _chunks(pixels: Tensor, weight: Tensor, size: Any) -> Iterator[tuple[int, int, int, Tensor]]:
-    """(image, first row of its output, rows, room for their columns [C, kh, kw, rows * Wo or more]) in turn."""
-    taps = (pixels.shape[1], *weight.shape[2:])
-    per_row = math.prod(taps) * size[1] * pixels.element_size()
-    chunks = max(1, math.ceil(per_row * size[0] / CHUNK_BYTES))
-    rows = math.ceil(size[0] / chunks)
-    length = math.ceil(rows * size[1] / ALIGNED) * ALIGNED
-    room = torch.empty(*taps, length, dtype=pixels.dtype)
-    for n in range(pixels.shape[0]):
-        for first in range(0, size[0], rows):
-            yield n, first, min(rows, size[0] - first), room
+def _chunk(taps: int, size: Any, element_size: int, multiple: int = 1) -> tuple[int, int]:
+    """Rows of the output that are worked on at once, and how many numbers each tap of them has room for."""
+    whole = taps * size[0] * size[1] * element_size
+    chunks = multiple * math.ceil(whole / CHUNK_BYTES / multiple)
+    rows = math.ceil(size[0] / max(1, chunks))
+    return rows, math.ceil(rows * size[1] / ALIGNED) * ALIGNED
 
 
-def _matrix(columns: Tensor, groups: int, pixels: int) -> Tensor:
-    """[C, kh, kw, pixels or more] as [groups, taps of a group, pixels]."""
-    return columns.view(groups, -1, columns.shape[3])[..., :pixels]
+def _blocks(groups: int, channels: int, taps: int) -> Iterator[tuple[slice, slice]]:
+    """Groups of ``channels`` channels, and columns of each, that are worked on at once in the backward pass."""
+    many = max(1, BLOCK_TAPS // taps)
+    whole = max(1, many // channels)
+    for group in range(0, groups, whole):
+        for channel in range(0, channels, many):
+            last = min(channel + many, channels)
+            yield slice(group, min(group + whole, groups)), slice(channel * taps, last * taps)
+
+
+def _matrix(weight: Tensor, groups: int) -> Tensor:
+    """[groups, output channels of a group, taps of a group]."""
+    return weight.detach().reshape(groups, -1, weight[0].numel())
 
 
 def _rows(features: Tensor, first: int, count: int, groups: int) -> Tensor:
@@ -197,19 +220,14 @@ def _suits_onednn(weight: Tensor, groups: int) -> bool:
     return _HAS_ONEDNN and groups == 1 and weight.dtype == torch.float32
 
 
-def _times_transposed(a: Tensor, b: Tensor) -> Tensor:
-    """a @ b.mT by oneDNN. ``a`` contiguous, ``b`` or its transpose too, and rows of columns ``ALIGNED``.
+def _product(a: Tensor, b: Tensor, onednn: bool) -> Tensor:
+    """a @ b of [groups, M, K] and [groups, K, N]; for oneDNN of one group, contiguous, ``b`` or its transpose.
 
-    For other strides oneDNN takes a thousand times as long.
+    For other strides, and rows of columns that are not ``ALIGNED``, oneDNN takes a thousand times as long.
     """
-    return torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], "")
-
-
-def _multiply(a: Tensor, b: Tensor, out: Tensor) -> None:
-    if a.shape[0] == 1:
-        torch.mm(a[0], b[0], out=out[0])
-    else:
-        torch.bmm(a, b, out=out)
+    if onednn:
+        return torch.ops.mkldnn._linear_pointwise(a[0], b[0].mT, None, "none", [], "")[None]
+    return a @ b
 
 
 @_compiled.register_kernel("cuda")
