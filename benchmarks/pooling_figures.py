@@ -1,12 +1,13 @@
 """Figures 3.3, 3.5 and 3.9 of the thesis, and its qualitative panels, from what was prepared, trained and measured.
 
     python benchmarks/pooling_figures.py distance                        # figure 3.5, from results/pooling/*.json
-    python benchmarks/pooling_figures.py boundaries                      # figure 3.9, from the same files
+    python benchmarks/pooling_figures.py superpixels ROOMS/frames        # boundaries of superpixels, measured
+    python benchmarks/pooling_figures.py boundaries                      # figure 3.9, from all of these
     python benchmarks/pooling_figures.py regions PREPARED                # figure 3.3, of a prepared folder
     python benchmarks/pooling_figures.py panel OUT SINGLE VIEWS DATA     # image, truth, network, superpixel+, full
 
 SINGLE and VIEWS are runs without and with views (``benchmarks/pooling_table.py`` leaves them), DATA a prepared data set
-of their kind. The first three are written to docs/images; panels show the data, and go where you say.
+of their kind. Figures are written to docs/images; panels show the data, and go where you say.
 """
 
 import argparse
@@ -19,17 +20,23 @@ import numpy as np
 import torch
 from PIL import Image
 
+from tessella.datasets import NYUDv2Frames
 from tessella.datasets.loading import collate
 from tessella.datasets.prepared_folder import PreparedFolder
+from tessella.metrics import BoundaryPrecisionRecall
+from tessella.metrics.boundary import label_boundaries
 from tessella.pictures import colorize, contact_sheet, legend
+from tessella.pooling import fill_depth, region_hierarchy
 from tessella.reports.region_statistics import count_regions, draw_regions
 from tessella.reports.style import SERIES, figure_and_axes
 from tessella.runs.configuration import override
+from tessella.runs.environment import environment, write_json
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import open_test_split
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 RESULTS = Path(__file__).parent / "results" / "pooling"
+SUPERPIXELS = RESULTS / "superpixels" / "boundaries.json"
 
 
 def distance() -> None:
@@ -62,6 +69,33 @@ def distance() -> None:
     figure.savefig(IMAGES / "pooling_distance.png", dpi=150, facecolor="white")
 
 
+def superpixels(frames: Path) -> None:
+    """Boundaries of the superpixels alone, by how few regions a cut of the hierarchy has that keeps them."""
+    test = NYUDv2Frames(frames, "test", depth=True)
+    curve = BoundaryPrecisionRecall()
+    counts = np.geomspace(2000, 2, len(curve.thresholds)).round().astype(int)
+    for index in range(len(test)):
+        sample = test[index]
+        assert sample.depth is not None
+        assert sample.labels is not None
+        hierarchy = region_hierarchy(sample.image[..., :3], fill_depth(sample.depth), 2000)
+        strength = torch.zeros(sample.labels.shape)
+        for count, threshold in zip(counts, curve.thresholds, strict=True):
+            strength[label_boundaries(torch.from_numpy(hierarchy.cut(count)), -1)] = threshold
+        curve.update(strength[None], torch.from_numpy(sample.labels)[None].long())
+    scores = curve.compute()
+    found = {
+        "regions": counts.tolist(),
+        "average_precision": round(scores.average_precision, 6),
+        "best_f": round(scores.best_f, 6),
+        "precision": scores.precision.numpy().round(6).tolist(),
+        "recall": scores.recall.numpy().round(6).tolist(),
+        **environment(),
+    }
+    write_json(SUPERPIXELS, found)
+    print(found)
+
+
 def boundaries() -> None:
     """Precision and recall of boundaries, the means over seeds at each strength, and average precision."""
     found = measured()
@@ -70,13 +104,14 @@ def boundaries() -> None:
     figure, axes = figure_and_axes(4.2, 2.8)
     for row, color, line in zip(rows, SERIES, ("-", "-", "--", "-"), strict=False):
         curves = [result["boundaries"] for result in found[row]]
-        recall, precision, area = (
-            np.array([curve[name] for curve in curves], float).mean(
-                0
-            )  # NaN where a seed draws nothing so strong
+        recall, precision, area = (  # NaN where a seed draws nothing so strong
+            np.array([curve[name] for curve in curves], float).mean(0)
             for name in ("recall", "precision", "average_precision")
         )
         axes.plot(recall, precision, line, color=color, label=f"{row}, {area:.2f}")
+    alone = json.loads(SUPERPIXELS.read_text())
+    label = f"superpixels alone, {alone['average_precision']:.2f}"
+    axes.plot(alone["recall"], alone["precision"], color="0.6", linewidth=1, label=label)
     axes.set_xlabel("Recall of boundaries")
     axes.set_ylabel("Precision")
     axes.set_xlim(0, 1)
@@ -147,6 +182,7 @@ def main() -> None:
     figures = parser.add_subparsers(dest="figure", required=True)
     figures.add_parser("distance")
     figures.add_parser("boundaries")
+    figures.add_parser("superpixels").add_argument("frames", type=Path)
     figures.add_parser("regions").add_argument("prepared", type=Path)
     panels = figures.add_parser("panel")
     for name in ("out", "single", "views", "data"):
@@ -155,7 +191,13 @@ def main() -> None:
     panels.add_argument("--pictures", type=int, default=6)
     panels.add_argument("--prepared", type=Path, help="of another data set than the runs were trained on")
     options = vars(parser.parse_args())
-    draw = {"distance": distance, "boundaries": boundaries, "regions": regions, "panel": panel}
+    draw = {
+        "distance": distance,
+        "superpixels": superpixels,
+        "boundaries": boundaries,
+        "regions": regions,
+        "panel": panel,
+    }
     draw[options.pop("figure")](**options)
 
 

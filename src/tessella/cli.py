@@ -15,6 +15,8 @@ from tessella.commands.model_arguments import add_model, counts
 from tessella.commands.serve_arguments import add_keys, add_serving
 from tessella.errors import InputError
 
+FLOW = "optical flow: dis, interpolated (matches spread up to edges), or file.py:function of two images [H, W, 3]"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 on success, 2 for bad input, 130 when the user interrupted."""
@@ -128,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         default="regions",
         help="what is found again in other frames",
     )
+    prepare.add_argument("--flow", default="dis", metavar="NAME", help=FLOW)
     prepare.add_argument(
         "--scheduler",
         metavar="ADDRESS",
@@ -216,6 +219,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N,N,...",
         help="with --video: superpixels of a frame, at each level of a hierarchy",
     )
+    predict.add_argument("--flow", default="dis", metavar="NAME", help=f"with --video: {FLOW}")
 
     sample = add(
         "sample",

@@ -32,7 +32,7 @@ from tessella.cli import main
 from tessella.commands.executor import executor
 from tessella.datasets import SUN3D, CamVid, Cityscapes, NYUDv2, NYUDv2Frames, Prepared
 from tessella.datasets.kinect import COLOR_CAMERA, camera_matrix
-from tessella.datasets.prepared_folder import PreparedFolder, encode_flow
+from tessella.datasets.prepared_folder import PreparedFolder, encode_flow, read_flow
 from tessella.errors import InputError
 from tessella.pooling import correspondences, fill_depth, hha, optical_flow, region_hierarchy
 from tessella.pooling.superpixels import LEAVES, MATCHED
@@ -139,6 +139,7 @@ def test_layout(rooms: Path, prepared: Path) -> None:
         "window": 50,
         "step": 1,
         "match": "regions",
+        "flow": "dis",
         "depth": True,
     }
 
@@ -221,6 +222,37 @@ def test_pixels_are_followed_one_by_one(rooms: Path, prepared: Path, tmp_path: P
         assert np.array_equal(own[pixels.regions[..., 0][known]], regions.regions[..., 1][known])
 
 
+def test_flow_of_the_users(rooms: Path, prepared: Path, tmp_path: Path) -> None:
+    """In processes of their own; a folder of before there was a choice was made with DIS."""
+    (tmp_path / "still.py").write_text(
+        "import numpy as np\ndef flow(a, b):\n    return np.ones((*a.shape[:2], 2))\n"
+        "def narrow(a, b):\n    return a\n"
+    )
+    settings = Settings(LEVELS, flow=f"{tmp_path}/still.py:flow")
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        prepare(NYUDv2Frames, rooms / "frames", tmp_path / "out", executor, settings)
+    folder = PreparedFolder(tmp_path / "out")
+    flows = [path for path in folder.root.glob("flow*/**/*.png")]
+    assert flows
+    assert all(path.read_bytes() == flows[0].read_bytes() for path in flows)
+    np.testing.assert_array_equal(read_flow(flows[0]), np.ones((48, 64, 2)))
+    with pytest.raises(
+        InputError, match=r"color\.png: .*narrow: gave uint8 \[48, 64, 3\] for frames of \[48, 64\]"
+    ):
+        prepare_here(
+            NYUDv2Frames,
+            rooms / "frames",
+            tmp_path / "other",
+            Settings(LEVELS, flow=f"{tmp_path}/still.py:narrow"),
+        )
+    old = tmp_path / "old"
+    shutil.copytree(prepared, old)
+    known = json.loads((old / "settings.json").read_text())
+    assert known.pop("flow") == "dis"
+    (old / "settings.json").write_text(json.dumps(known))
+    prepare_here(NYUDv2Frames, rooms / "frames", old)
+
+
 def test_a_target_without_window(rooms: Path, tmp_path: Path) -> None:
     prepare_here(NYUDv2Frames, rooms / "frames", tmp_path, Settings((5,), window=0))
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -297,6 +329,7 @@ def test_sun3d_has_a_camera_file(tmp_path: Path) -> None:
         ({"window": 3}, "window 50, not 3"),
         ({"step": 2}, "step 1, not 2"),
         ({"match": "pixels"}, r"(regions|match) .*, not"),
+        ({"flow": "interpolated"}, "flow dis, not interpolated"),
     ],
 )
 def test_other_settings_need_another_folder(rooms: Path, prepared: Path, changes: dict, named: str) -> None:
@@ -313,6 +346,8 @@ def test_other_settings_need_another_folder(rooms: Path, prepared: Path, changes
         ({"window": -1}, "window: -1"),
         ({"step": 0}, "step: 0"),
         ({"match": "faces"}, "match: 'faces'"),
+        ({"flow": "raft"}, "no flow raft: choose dis, interpolated or"),
+        ({"flow": "nowhere.py:raft"}, r"no Python file nowhere\.py"),
     ],
 )
 def test_impossible_settings(changes: dict, named: str) -> None:

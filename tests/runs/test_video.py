@@ -110,6 +110,17 @@ def test_videos_and_folders_of_pictures(room: Path, tmp_path: Path) -> None:
         assert np.abs(a.image.astype(int) - b.image).mean() < 12
 
 
+def test_flow_of_the_users(room: Path, tmp_path: Path) -> None:
+    """One by which no pixel can be followed: nothing is pooled over frames, and no flicker is measured."""
+    (tmp_path / "lost.py").write_text(
+        "import numpy as np\nflow = lambda a, b: np.full((*a.shape[:2], 2), 1e4)\n"
+    )
+    flow = f"{tmp_path}/lost.py:flow"
+    assert run("predict", "doubtful:3", room, "--video", "--flow", flow, "--out", tmp_path / "out") == 0
+    (file,) = (tmp_path / "out").glob("steady/*/flicker.json")
+    assert json.loads(file.read_text())["followed_pixels"] == 0
+
+
 def test_without_the_option_frames_are_pictures(room: Path, tmp_path: Path) -> None:
     assert run("predict", "doubtful:3", room / "00000_color.png", "--out", tmp_path) == 0
     assert (tmp_path / "labels" / "00000_color.png").exists()
@@ -144,6 +155,7 @@ def test_bad_inputs_are_one_line(room: Path, tmp_path: Path, capsys: pytest.Capt
     assert "2 inputs are named" in line("doubtful:3", room, room)
     assert "--views -1: give" in line("doubtful:3", room, "--views", "-1")
     assert "regions: [0] given" in line("doubtful:3", room, "--regions", "0")
+    assert "there is no flow raft" in line("doubtful:3", room, "--flow", "raft")
 
     broken = tmp_path / "broken"
     shutil.copytree(room, broken)

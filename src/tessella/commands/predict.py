@@ -9,6 +9,7 @@ from rich.progress import track
 from tessella.commands.model import open_model
 from tessella.errors import InputError
 from tessella.inference import DenseCRF
+from tessella.runs.flows import load_flow
 from tessella.runs.prediction import Segmenter, find_pictures, predict_pictures
 from tessella.runs.video import is_video, predict_steady_video, predict_video
 from tessella.runs.video_frames import FrameSequence
@@ -57,6 +58,7 @@ def _run_steady(options: argparse.Namespace) -> None:
             channels=channels,
             reach=options.views,
             regions=options.regions,
+            flow=load_flow(options.flow),
             posteriors=options.posteriors,
             progress=partial(track, description=f"Segmenting {video.name}"),
         )

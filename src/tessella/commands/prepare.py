@@ -20,7 +20,7 @@ def run(options: argparse.Namespace, reader: type[FileDataset]) -> None:
     # The labelled frames of NYUDv2 lie in raw video at 30 frames a second; its authors' window takes every third.
     usual = 3 if reader is NYUDv2 else 1
     step = usual if options.step is None else options.step
-    settings = Settings(options.regions, options.window, step, options.match)
+    settings = Settings(options.regions, options.window, step, options.match, options.flow)
     try:
         with (
             executor(options.workers, options.scheduler) as pool,

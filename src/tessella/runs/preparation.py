@@ -17,6 +17,7 @@ from tessella.datasets.file_dataset import FileDataset, MissingDepth, Record
 from tessella.datasets.files import MissingSplit
 from tessella.datasets.prepared_folder import PreparedFolder
 from tessella.errors import InputError
+from tessella.runs.flows import load_flow
 from tessella.runs.preparation_work import describe_frame, follow_pair, match_target
 from tessella.scenes.files import write_bytes
 
@@ -33,12 +34,14 @@ class Settings:
 
     regions: how many the target has, on each level. window: steps to either side of the target. step: frames a step.
     match: "regions" follows regions, "pixels" each pixel alone: its id then is row * W + column in the target.
+    flow: as ``load_flow`` takes it.
     """
 
     regions: Sequence[int] = (200,)
     window: int = 50
     step: int = 1
     match: Literal["regions", "pixels"] = "regions"
+    flow: str = "dis"
 
     def __post_init__(self) -> None:
         if not self.regions or min(self.regions) < 1:
@@ -49,6 +52,7 @@ class Settings:
             raise InputError(f"step: {self.step} given; at least 1 is needed")
         if self.match not in ("regions", "pixels"):
             raise InputError(f"match: {self.match!r} given; choose regions or pixels")
+        load_flow(self.flow)
 
 
 def prepare(
@@ -129,7 +133,7 @@ def _check_settings(
         write_bytes(path, (json.dumps(wanted, indent=2) + "\n").encode())
         return
     try:
-        found = dict(json.loads(path.read_text()))
+        found = {"flow": "dis"} | dict(json.loads(path.read_text()))
     except (ValueError, TypeError):
         raise InputError(f"{path}: is damaged; remove the folder or choose another one") from None
     for name, value in wanted.items():
@@ -173,7 +177,7 @@ def _plan(
                 wanted |= {frame.id for frame in video}
             for first, second in pairwise(video):
                 flows = folder.flows(first.id, second.id)
-                work = partial(follow_pair, reader, _alone(first), _alone(second), flows)
+                work = partial(follow_pair, reader, _alone(first), _alone(second), flows, settings.flow)
                 if is_done:
                     pairs.setdefault(flows, _Piece((), work))
                 else:

@@ -12,9 +12,10 @@ from tessella.datasets.prepared_folder import PreparedFolder, encode_flow, read_
 from tessella.errors import InputError
 from tessella.pooling.correspondence import follow, vote
 from tessella.pooling.depth import fill_depth
-from tessella.pooling.flow import Motion, optical_flow
+from tessella.pooling.flow import Motion
 from tessella.pooling.hha import hha
 from tessella.pooling.superpixels import LEAVES, MATCHED, RegionHierarchy, region_hierarchy
+from tessella.runs.flows import load_flow
 from tessella.scenes.files import npz, png, write_bytes
 
 
@@ -43,14 +44,16 @@ def describe_frame(
         write_bytes(folder.regions(record.id), npz(vars(hierarchy).items()))
 
 
-def follow_pair(reader: FileDataset, first: Record, second: Record, paths: tuple[Path, Path]) -> None:
-    """Flow from a frame to the next, and back."""
+def follow_pair(
+    reader: FileDataset, first: Record, second: Record, paths: tuple[Path, Path], flow: str
+) -> None:
+    """Flow from a frame to the next, and back; by what ``load_flow`` has under that name."""
     images = reader.read_image(first), reader.read_image(second)
     for path, (here, there) in zip(paths, (images, images[::-1]), strict=True):
         if not path.exists():
             with _naming(f"{first.image} and {second.image.name}"):
-                flow = optical_flow(here, there)
-            write_bytes(path, png(encode_flow(flow)))
+                moved = load_flow(flow)(here, there)
+            write_bytes(path, png(encode_flow(moved)))
 
 
 def match_target(

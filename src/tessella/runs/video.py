@@ -15,7 +15,7 @@ from tessella.errors import InputError
 from tessella.inference import Frame, VideoReader, VideoWriter
 from tessella.metrics import Flicker
 from tessella.pictures import contact_sheet, legend, overlay, save_label_png
-from tessella.pooling.flow import Motion
+from tessella.pooling.flow import Flow, Motion, optical_flow
 from tessella.pooling.video import View, steady
 from tessella.runs.prediction import (
     LARGE_IMAGE_PIXELS,
@@ -52,13 +52,14 @@ def predict_steady_video(
     channels: int = 3,
     reach: int = 10,
     regions: Sequence[int] = (200, 600),
+    flow: Flow = optical_flow,
     posteriors: bool = False,
     progress: Callable[[Iterable[VideoFrame]], Iterable[VideoFrame]] = iter,
 ) -> tuple[float, float]:
     """Pool each frame with ``reach`` frames to either side and over superpixels; the flicker before and after.
 
     Writes what ``predict_video`` does, and in ``steady/VIDEO/`` the flicker as ``flicker.json`` and some frames before
-    and after as ``sheet.jpg``. reach, regions: as ``steady`` takes them.
+    and after as ``sheet.jpg``. reach, regions, flow: as ``steady`` takes them.
     channels: what the model takes; 6 are colour and HHA.
     posteriors: also write ``posteriors/VIDEO/FRAME.npz``, [K, H, W] float16.
 
@@ -81,7 +82,7 @@ def predict_steady_video(
     before, after, sheet = Flicker(), Flicker(), Sheet(segmenter)
     last: tuple[np.ndarray, np.ndarray, Motion] | None = None
     with VideoWriter(output_file(out / "overlays", video.name, ".mp4"), video.frames_per_second) as writer:
-        for pooled, motion in steady(views(), reach, regions):
+        for pooled, motion in steady(views(), reach, regions, flow=flow):
             frame, single = waiting.popleft()
             labels = _labels(pooled)
             palette = segmenter.palette(labels)
