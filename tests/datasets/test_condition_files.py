@@ -32,6 +32,8 @@ def test_landmarks(tmp_path):
     condition = ConditionFiles(tmp_path, condition="landmarks", size=8)[0].condition
     assert condition.shape == (8, 8, 2)
     assert condition[0, 0, 0] == condition[2, 3, 1] == 1  # files count from 1
+    counted = ConditionFiles(tmp_path, condition="landmarks", size=8, first=0.0)[0]
+    assert counted.landmarks.tolist() == [[1, 1], [4, 3]]
 
 
 def test_what_cannot_be_read(tmp_path):

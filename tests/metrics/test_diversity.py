@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tessella.errors import InputError
 from tessella.metrics import (
+    FeatureDeviation,
     best_of,
     best_of_any,
     distance_to_mean,
@@ -44,6 +45,32 @@ def test_feature_deviation_as_numpy_computes_it() -> None:
     assert feature_deviation(features) == pytest.approx(features.double().numpy().std(0, ddof=1).mean())
     assert feature_deviation(3 * features + 7) == pytest.approx(3 * feature_deviation(features), rel=1e-5)
     assert feature_deviation(features[:1].expand(6, -1)) == 0
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (6,), (1, 70, 2), (40, 33)])
+def test_deviation_of_parts_is_that_of_all(sizes: tuple[int, ...]) -> None:
+    features = 1000 + random(sum(sizes), 12)
+    running = FeatureDeviation()
+    for part in features.split(list(sizes)):
+        running.update(part)
+    expected = features.double().numpy().std(0, ddof=1).mean()
+    assert running.compute() == pytest.approx(expected, rel=1e-9)
+    assert feature_deviation(features) == pytest.approx(expected, rel=1e-9)
+
+
+def test_deviation_of_less_than_two() -> None:
+    running = FeatureDeviation()
+    running.update(random(1, 3))
+    with pytest.raises(InputError, match="features of 1 outputs; give at least two"):
+        running.compute()
+
+
+def test_many_outputs_are_those_of_a_few_at_a_time() -> None:
+    """What is computed in parts, for more outputs than one part holds."""
+    images, features = 255 * random(70, 3, 4, 5), random(70, 6)
+    distances = [float((image - images.mean(0)).square().mean().sqrt()) for image in images]
+    assert distance_to_mean(images) == pytest.approx((max(distances), np.mean(distances)), rel=1e-5)
+    assert pairwise_distance(features) == pytest.approx(torch.pdist(features.double()).mean().item())
 
 
 def test_feature_deviation_does_not_grow_with_the_number_of_outputs() -> None:

@@ -13,8 +13,8 @@ from tests.datasets.fabricate import write_pts
 from tests.runs.blocks import MACHINE, train_on_blocks, write_blocks
 
 from tessella.cli import main
-from tessella.datasets import PairedFolders
-from tessella.datasets.conditions import encode_normals
+from tessella.datasets import HelenFaces, PairedFolders
+from tessella.datasets.conditions import encode_normals, read_normals
 from tessella.datasets.pairs import Pair, own_image
 from tessella.errors import InputError
 from tessella.image_generation import (
@@ -317,6 +317,85 @@ def test_how_many_images_at_once_does_not_matter(folder, tmp_path):
     assert not (tmp_path / "images").exists()
 
 
+def test_memory_of_judges_does_not_grow_with_codes(folder):
+    """They see a few samples at a time; scores are those of all together."""
+    judges = [load_judge(str(folder / name)) for name in ("judge", "embedding")]
+    pair, images = NORMALS(folder / "data", "test")[0], torch.randint(0, 256, (11, 3, 32, 32)).byte()
+    seen = []
+    for judge in judges:
+        judge.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
+        judge.features.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
+    results = []
+    for at_once in (4, 11):
+        seen.clear()
+        scores = ImageScores(judges, at_once)
+        scores.update(pair, images)
+        assert max(seen) == at_once
+        results.append(scores.compute())
+    parts, whole = results
+    for name, found in whole["errors"].items():
+        assert parts["errors"][name]["best of first"] == pytest.approx(found["best of first"], abs=2e-4), name
+    assert parts["means"] == pytest.approx(whole["means"], abs=2e-4)
+    assert parts["normals of the best"] == pytest.approx(whole["normals of the best"], abs=1e-2)
+
+
+def test_pictures_of_conditions_alone_are_not_kept(folder, tmp_path, monkeypatch):
+    trained = load_images(str(folder / "shared"))
+    pair = replace(NORMALS(folder / "data", "test")[0], image=None)
+    joined, cat = [], torch.cat
+    monkeypatch.setattr(torch, "cat", lambda parts, *rest: joined.append(len(parts)) or cat(parts, *rest))
+    sample_images(trained, [pair], tmp_path, codes=40, at_once=2, device=torch.device("cpu"))
+    assert max(joined) == 4  # those on the sheet
+    assert len(list((tmp_path / "images").rglob("*.png"))) == 40
+
+
+def test_names_sort_as_codes_do(folder, tmp_path):
+    trained = load_images(str(folder / "shared"))
+    pair = replace(NORMALS(folder / "data", "test")[0], image=None)
+    sample_images(trained, [pair], tmp_path, codes=1001, at_once=200, device=torch.device("cpu"))
+    names = sorted(path.stem for path in (tmp_path / "images").rglob("*.png"))
+    assert [int(name) for name in names] == list(range(1001))
+
+
+def test_two_conditions_of_one_name(folder, tmp_path):
+    trained = load_images(str(folder / "shared"))
+    pair = NORMALS(folder / "data", "test")[0]
+    with pytest.raises(InputError, match="two conditions are named test/000: sample them into separate"):
+        sample_images(trained, [pair, pair], tmp_path, codes=1, device=torch.device("cpu"))
+
+
+def test_an_earlier_interpolation_is_not_shown(folder, tmp_path):
+    assert sample(folder, "shared", tmp_path, "--codes", "2", "--limit", "1", "--interpolate") == 0
+    assert "From one code to another" in (tmp_path / "samples.html").read_text()
+    assert sample(folder, "shared", tmp_path, "--codes", "2", "--limit", "1") == 0
+    assert "From one code to another" not in (tmp_path / "samples.html").read_text()
+
+
+def test_landmark_files_of_helen_count_as_its_reader_does(folder, tmp_path):
+    """From the edge of the first pixel, not from 1 as others."""
+    image = np.zeros((128, 128, 3), np.uint8)
+    (tmp_path / "testset").mkdir()
+    cv2.imwrite(str(tmp_path / "testset" / "a.jpg"), image)
+    write_pts(tmp_path / "testset" / "a.pts", np.random.default_rng(0).uniform(2, 120, (68, 2)))
+    trained = load_images(str(folder / "shared"))
+    helen = replace(
+        trained, config=replace(trained.config, dataset=partial(HelenFaces, sigma=0.0)), condition_channels=68
+    )
+    (alone,) = find_conditions([str(tmp_path / "testset" / "a.pts")], helen)
+    (of_split,) = find_conditions([f"{tmp_path}:test"], helen)
+    np.testing.assert_array_equal(alone.condition, of_split.condition)
+
+
+def test_a_condition_that_is_not_finite(folder, monkeypatch):
+    trained = load_images(str(folder / "shared"))
+    broken = replace(NORMALS(folder / "data", "test")[0], condition=np.full((32, 32, 3), np.nan, np.float32))
+    monkeypatch.setattr(PairedFolders, "__getitem__", lambda self, index: broken)
+    with pytest.raises(InputError, match="the condition of test/000 is not finite"):
+        list(find_conditions([f"{folder / 'data'}:test"], trained))
+    with pytest.raises(InputError, match="limit is -1"):
+        list(find_conditions([f"{folder / 'data'}:test"], trained, -1))
+
+
 def test_conditions_are_read_one_at_a_time(folder, monkeypatch):
     trained = load_images(str(folder / "shared"))
     pairs = find_conditions([f"{folder / 'data'}:test"], trained)
@@ -341,6 +420,9 @@ def test_unusable_requests(folder, tmp_path, capsys):
         return ["sample", str(folder / run), conditions, "--out", str(tmp_path), *options]
 
     refused(sampled("shared", "--codes", "0"), capsys, "--codes 0: give at least 1")
+    refused(sampled("shared", "--limit", "-1"), capsys, "--limit -1: give how many conditions")
+    for seed in ("-1", str(2**63)):
+        refused(sampled("shared", "--seed", seed), capsys, f"--seed {seed}: give 0 to 2^63 - 1")
     refused(sampled("separate", "--codes", "4"), capsys, "Separate makes 3 images of a condition")
     refused(
         sampled("separate", "--interpolate", "--codes", "2"),
@@ -494,6 +576,29 @@ def test_normals_are_judged_where_there_are_any(folder):
     assert result["normals of the best"]["mean"] == pytest.approx(min(angles), abs=1e-2)
 
 
+def test_normals_without_negative_parts_are_normals(folder, tmp_path):
+    """A wall that faces the camera, in a file of 8 bits."""
+    towards = np.zeros((32, 32, 3), np.float32)
+    towards[..., 2] = 1
+    cv2.imwrite(str(tmp_path / "wall.png"), encode_normals(towards)[..., ::-1])
+    pair = replace(NORMALS(folder / "data", "test")[0], condition=read_normals(tmp_path / "wall.png"))
+    assert pair.condition.min() >= 0
+    scores = ImageScores([load_judge(str(folder / "judge"))])
+    scores.update(pair, torch.rand(2, 3, 32, 32) * 255)
+    result = scores.compute()
+    assert "labels" not in result["errors"]
+    assert result["normals of the best"]["mean"] == pytest.approx(
+        result["errors"]["normals"]["best of first"][-1], abs=1e-2
+    )
+
+
+def test_maps_that_are_none_of_these(folder):
+    pair = NORMALS(folder / "data", "test")[0]
+    soft = replace(pair, condition=np.full((32, 32, 4), 0.25, np.float32))
+    with pytest.raises(InputError, match="are judged, not 4 channels of other values"):
+        ImageScores([ConditionEstimator(4, width=2)]).update(soft, torch.rand(2, 3, 32, 32) * 255)
+
+
 def test_a_condition_without_normals(folder):
     pair = NORMALS(folder / "data", "test")[0]
     empty = replace(pair, condition=np.zeros_like(pair.condition))
@@ -539,7 +644,7 @@ def test_conditions_are_seen_on_the_sheet():
     assert condition_picture(normals)[0, 0].tolist() == [128, 128, 128]
 
 
-def test_conditions_alone(folder, tmp_path):
+def test_conditions_alone(folder, tmp_path, capsys):
     """Of a folder of condition files the same images as of the split that they are from; nothing to score them by."""
     files = folder / "data" / "test" / "conditions"
     assert sample(folder, "shared", tmp_path / "split", "--codes", "3", "--limit", "1") == 0
@@ -555,6 +660,7 @@ def test_conditions_alone(folder, tmp_path):
     scores = json.loads((tmp_path / "alone" / "scores.json").read_text())
     assert scores["conditions"] == 0
     assert scores["errors"] == {}
+    assert "No condition has its own image: nothing is scored" in capsys.readouterr().out
     single = next(files.iterdir())
     assert main(["sample", run, str(single), "--codes", "1", "--out", str(tmp_path / "single")]) == 0
 

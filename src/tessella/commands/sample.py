@@ -19,6 +19,10 @@ from tessella.runs.sampling import find_layouts, sample_features
 def run(options: argparse.Namespace) -> None:
     if options.codes < 1:
         raise InputError(f"--codes {options.codes}: give at least 1")
+    if options.limit < 0:
+        raise InputError(f"--limit {options.limit}: give how many conditions of each split, or 0 for all")
+    if not 0 <= options.seed < 2**63:
+        raise InputError(f"--seed {options.seed}: give 0 to 2^63 - 1")
     if holds_images(options.checkpoint, _trusted(options)):
         _sample_images(options)
     else:
@@ -45,6 +49,8 @@ def _sample_images(options: argparse.Namespace) -> None:
     )
     if scores["conditions"]:
         print(f"{scores['conditions']} conditions with their own image, {options.codes} samples of each:")
+    else:
+        print("No condition has its own image: nothing is scored, neither by judges.")
     for name, found in scores["errors"].items():
         print(
             f"  {name:10} mean {found['mean']:.3f}, best of {options.codes} {found['best of first'][-1]:.3f}"

@@ -19,7 +19,7 @@ class ConditionFiles:
 
     condition: ``normals``, ``labels`` or ``landmarks``. size: height and width of the images to be made; None for the
     size of each file, which landmarks do not have. Landmarks are in pixels of such an image. classes, sigma: as
-    ``PairedFolders``.
+    ``PairedFolders``. first: as ``read_pts``.
 
     InputError: nothing to read; a condition of which there are no files; landmarks without a size.
     """
@@ -32,6 +32,7 @@ class ConditionFiles:
         size: int | None = None,
         classes: int = 0,
         sigma: float = 0.0,
+        first: float = 1.0,
     ) -> None:
         if condition not in ENDINGS:
             raise InputError(
@@ -50,7 +51,7 @@ class ConditionFiles:
             )
         self.files = tuple((file.stem, file) for file in files)
         self.ids = tuple(file.stem for file in files)
-        self.condition, self.sigma, self.classes = condition, sigma, classes
+        self.condition, self.sigma, self.classes, self.first = condition, sigma, classes, first
         self.size = None if size is None else (size, size)
 
     def __len__(self) -> int:
@@ -60,7 +61,7 @@ class ConditionFiles:
         id, path = self.files[index]
         if self.condition == "landmarks":
             assert self.size is not None
-            landmarks = read_pts(path)
+            landmarks = read_pts(path, self.first)
             return paired(id, heat_maps(landmarks, self.size, sigma=self.sigma, path=path), None, landmarks)
         return paired(id, self._map(path), None)
 

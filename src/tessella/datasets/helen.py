@@ -23,6 +23,7 @@ class HelenFaces(PairedFiles):
     """
 
     splits: ClassVar[tuple[str, ...]] = ("train", "test")
+    first_pixel: ClassVar[float] = FIRST_PIXEL
 
     def __init__(
         self,

@@ -23,6 +23,7 @@ from tessella.metrics.distributions import (
     precision_recall_density_coverage,
 )
 from tessella.metrics.diversity import (
+    FeatureDeviation,
     best_of,
     best_of_any,
     distance_to_mean,
@@ -41,6 +42,7 @@ __all__ = [
     "Calibration",
     "CalibrationError",
     "ConfusionMatrix",
+    "FeatureDeviation",
     "Flicker",
     "KernelDistance",
     "ManifoldScores",

@@ -14,13 +14,18 @@ from tessella.metrics.similarity import rmse
 Errors = Float[Tensor, "conditions samples"]
 Features = Float[Tensor, "outputs features"]
 
+_AT_ONCE = 32  # outputs that are looked at together
+_EXACT = "donot_use_mm_for_euclid_dist"  # a distance of an output to itself is 0
+
 
 def distance_to_mean(images: Float[Tensor, "outputs 3 height width"]) -> tuple[float, float]:
     """The largest and the mean RMSE, in grey values of 0 to 255, of the outputs to their mean image (figure 5.7).
 
     Raises InputError where images are not [n, 3, H, W].
     """
-    distances = rmse(images, images.float().mean(0, keepdim=True))
+    parts = images.split(_AT_ONCE)
+    mean = sum(part.double().sum(0, keepdim=True) for part in parts) / max(len(images), 1)
+    distances = torch.cat([rmse(part, mean) for part in parts])
     return distances.max().item(), distances.mean().item()
 
 
@@ -31,13 +36,46 @@ def feature_deviation(features: Features) -> float:
     Raises InputError where there are less than two outputs.
     """
     _check_outputs(features)
-    return features.double().std(0).mean().item()
+    deviation = FeatureDeviation()
+    for part in features.split(_AT_ONCE):
+        deviation.update(part)
+    return deviation.compute()
+
+
+class FeatureDeviation:
+    """`feature_deviation` of outputs that come in parts: memory does not grow with their number."""
+
+    def __init__(self) -> None:
+        self._number = 0
+
+    def update(self, features: Features) -> None:
+        """Sums of squares around the mean are joined as Chan, Golub and LeVeque (1983) do."""
+        number, part = len(features), features.double()
+        mean = part.mean(0)
+        squares = (part - mean).square().sum(0)
+        if not self._number:
+            self._number, self._mean, self._squares = number, mean, squares
+            return
+        total, apart = self._number + number, mean - self._mean
+        self._squares = self._squares + squares + apart.square() * (self._number * number / total)
+        self._mean = self._mean + apart * (number / total)
+        self._number = total
+
+    def compute(self) -> float:
+        """Raises InputError after less than two outputs."""
+        if self._number < 2:
+            raise InputError(f"there are features of {self._number} outputs; give at least two")
+        return (self._squares / (self._number - 1)).sqrt().mean().item()
 
 
 def pairwise_distance(features: Features) -> float:
     """The mean Euclidean distance over all pairs of different outputs. Raises InputError for less than two."""
     _check_outputs(features)
-    return torch.pdist(features.double()).mean().item()
+    values = features.double()
+    total = torch.stack(
+        [torch.cdist(part, values, compute_mode=_EXACT).sum() for part in values.split(_AT_ONCE)]
+    ).sum()
+    return total.item() / (len(values) * (len(values) - 1))
 
 
 def best_of(errors: Errors) -> Float[Tensor, " samples"]:
@@ -57,11 +95,16 @@ def best_of_any(errors: Errors) -> Float[Tensor, " samples"]:
     """
     _check_errors(errors)
     samples = errors.shape[1]
-    taken = torch.arange(1, samples + 1, dtype=torch.float64, device=errors.device)[:, None]
+    values = errors.double().sort(1).values.mean(0)
     left = samples - torch.arange(1, samples, dtype=torch.float64, device=errors.device)  # n - i
     # The share of the first is m / n; from i to i + 1, it changes by (n - i - m + 1) / (n - i).
-    share = torch.cat([taken / samples, ((left - taken + 1) / left).clamp(min=0)], dim=1).cumprod(1)
-    return share @ errors.double().sort(1).values.mean(0)
+    found = []
+    for taken in torch.arange(1, samples + 1, dtype=torch.float64, device=errors.device)[:, None].split(
+        _AT_ONCE
+    ):
+        share = torch.cat([taken / samples, ((left - taken + 1) / left).clamp(min=0)], dim=1).cumprod(1)
+        found.append(share @ values)
+    return torch.cat(found)
 
 
 def mean_of_top(errors: Errors, k: int = 10) -> float:

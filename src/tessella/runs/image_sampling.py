@@ -29,8 +29,11 @@ def find_conditions(inputs: Iterable[str], trained: TrainedImages, limit: int = 
     """Files of conditions, folders of them, and splits of the generator's data set as PATH:SPLIT.
 
     limit: of each at most so many; 0 for all.
-    Raises InputError where there is none, or where a condition has other channels than the generator's.
+    Raises InputError where there is none, or where a condition has other channels than the generator's or is not
+    finite.
     """
+    if limit < 0:
+        raise InputError(f"limit is {limit}: give how many conditions of each, or 0 for all")
     for text in inputs:
         folder, colon, split = text.rpartition(":")
         if colon and not Path(text).exists():
@@ -44,6 +47,8 @@ def find_conditions(inputs: Iterable[str], trained: TrainedImages, limit: int = 
                     f"{text}: the condition of {pair.id} has {pair.condition.shape[2]} channels, the generator takes "
                     f"{trained.condition_channels}"
                 )
+            if not np.isfinite(pair.condition).all():
+                raise InputError(f"{text}: the condition of {pair.id} is not finite; check its file")
             yield pair
 
 
@@ -52,7 +57,9 @@ def _files(path: Path, dataset: Any) -> ConditionFiles:
     parameters = inspect.signature(dataset).parameters
     known = {"condition", "size", "classes", "sigma"} & set(parameters)
     options = {"condition": "landmarks", **{name: parameters[name].default for name in known}}
-    return ConditionFiles(path, **options)
+    # A data set whose own files count otherwise says so.
+    first = getattr(getattr(dataset, "func", dataset), "first_pixel", 1.0)
+    return ConditionFiles(path, first=first, **options)
 
 
 @torch.no_grad()
@@ -72,39 +79,49 @@ def sample_images(
     """Write ``images/NAME/000.png`` (unless ``save`` is off), ``sheet.png``, ``scores.json``; the scores are returned.
 
     codes: images of each condition; the training codes come first. seed: of the new ones, the same for all conditions.
-    interpolated: also write ``interpolation.png``. at_once: images made together; memory does not grow with ``codes``
-    but for the pixels of one condition's images.
+    interpolated: also write ``interpolation.png``; without it, one that an earlier call left is removed. at_once:
+    images made and scored together; memory does not grow with ``codes``, but where a condition has its own image for
+    the pixels (uint8) of the condition's samples.
 
-    Raises InputError where there is no condition, where the generator cannot make so many images, and for
-    interpolation without codes.
+    Raises InputError where there is no condition, where two have the same name, where the generator cannot make so many
+    images, and for interpolation without codes.
     """
     generator = trained.generator.to(device)
     drawn = generator.draw(codes, torch.Generator().manual_seed(seed)).to(device)
     torch.manual_seed(seed)  # pix2pix draws by dropout
-    scores = ImageScores([judge.to(device) for judge in judges])
+    scores = ImageScores([judge.to(device) for judge in judges], at_once)
     rows: list[list[np.ndarray | None]] = []
     strips: list[list[np.ndarray]] = []
-    count = 0
+    digits = max(3, len(str(codes - 1)))  # so that names sort as codes do
+    seen: set[str] = set()
     for pair in pairs:
-        count += 1
+        if pair.id in seen:
+            raise InputError(f"two conditions are named {pair.id}: sample them into separate folders")
+        seen.add(pair.id)
         condition = torch.from_numpy(np.ascontiguousarray(pair.condition.transpose(2, 0, 1)))[None].to(device)
-        images = torch.cat(list(_images(generator, condition, drawn, at_once)))
+        kept: list[Tensor] = []
+        done = 0
+        for images in _images(generator, condition, drawn, at_once):
+            if pair.image is not None or done < ON_SHEET:
+                kept.append(images)
+            if save:
+                for number, picture in enumerate(_pictures(images), done):
+                    _write(output_file(out / "images" / pair.id, f"{number:0{digits}d}", ".png"), picture)
+            done += len(images)
         if pair.image is not None:
-            scores.update(pair, images.float())
-        pictures = images.cpu().numpy().transpose(0, 2, 3, 1)
-        if save:
-            for number, picture in enumerate(pictures):
-                _write(output_file(out / "images" / pair.id, f"{number:03d}", ".png"), picture)
+            scores.update(pair, torch.cat(kept))
         if len(rows) < ON_SHEET:
-            rows.append([condition_picture(pair.condition), pair.image, *pictures[:ON_SHEET]])
+            pictures = _pictures(torch.cat(kept)[:ON_SHEET])
+            rows.append([condition_picture(pair.condition), pair.image, *pictures])
             if interpolated and len(strips) < ON_SHEET // 2:
                 strips.append(_strip(generator, condition, drawn, at_once))
-    if not count:
+    if not seen:
         raise InputError("there is no condition to sample images for")
     titles = ["Condition", "Image", *(f"Code {n}" for n in range(len(rows[0]) - 2))]
     if all(row[1] is None for row in rows):
         titles, rows = [titles[0], *titles[2:]], [[row[0], *row[2:]] for row in rows]
     _write(out / "sheet.png", contact_sheet(rows, titles, height=128))
+    (out / "interpolation.png").unlink(missing_ok=True)
     if strips:
         _write(out / "interpolation.png", contact_sheet(strips, ["First", *[""] * 6, "Second"], height=128))
     branches = getattr(generator, "branches", 0)
@@ -127,7 +144,10 @@ def _strip(generator: Any, condition: Tensor, codes: Tensor, at_once: int) -> li
     if not isinstance(generator, Shared) or len(codes) < 2:
         raise InputError("interpolation needs a generator with latent codes (Shared), and at least two codes")
     between = torch.stack([interpolate(codes[0], codes[1], share) for share in np.linspace(0, 1, 8)])
-    images = torch.cat(list(_images(generator, condition, between, at_once)))
+    return _pictures(torch.cat(list(_images(generator, condition, between, at_once))))
+
+
+def _pictures(images: Tensor) -> list[np.ndarray]:
     return list(images.cpu().numpy().transpose(0, 2, 3, 1))
 
 

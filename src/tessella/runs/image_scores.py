@@ -1,6 +1,6 @@
 """What sampled images are worth: nearness to the real image, variety, and the verdicts of judges."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,10 +12,10 @@ from tessella.datasets.pairs import Pair, own_image
 from tessella.errors import InputError
 from tessella.image_generation import ConditionEstimator, Embedding
 from tessella.metrics import (
+    FeatureDeviation,
     best_of,
     best_of_any,
     distance_to_mean,
-    feature_deviation,
     frechet_distance,
     fsim,
     kernel_distance,
@@ -34,16 +34,18 @@ Judges = Sequence[ConditionEstimator | Embedding]
 class ImageScores:
     """Gathers the scores of the samples of one condition after another; no image is kept.
 
-    judges: at most one of each kind, see ``judges``.
+    judges: at most one of each kind, see ``judges``. at_once: samples that are looked at together: what judges see in
+    them takes a hundred times the memory of their pixels.
     """
 
-    def __init__(self, judges: Judges) -> None:
+    def __init__(self, judges: Judges, at_once: int = 32) -> None:
         kinds = [_kind(judge) for judge in judges]
         if len(set(kinds)) < len(kinds):
             raise InputError(
                 f"judges: two of them are for {max(kinds, key=kinds.count)}; give one of each kind"
             )
         self.judges = dict(zip(kinds, judges, strict=True))
+        self.at_once = at_once
         self.errors: dict[str, list[Tensor]] = {}
         self.variety: dict[str, list[float]] = {}
         self.angles: list[Tensor] = []
@@ -52,24 +54,24 @@ class ImageScores:
 
     @torch.no_grad()
     def update(self, pair: Pair, images: Tensor) -> None:
-        """images: [n, 3, H, W], 0 to 255, of the pair's condition.
+        """images: [n, 3, H, W], 0 to 255, of any type, of the pair's condition.
 
         Raises InputError where a judge reads other conditions than the pair's.
         """
         self._require_judged(pair)
         real = _planes(own_image(pair)).to(images.device)[None].float()
-        self._add("rmse", rmse(images, real))
-        self._add("ssim", ssim(images, real))
-        self._add("fsim", fsim(images, real))
+        parts = images.split(self.at_once)
+        for name, measure in {"rmse": rmse, "ssim": ssim, "fsim": fsim}.items():
+            self._add(name, torch.cat([measure(part.float(), real) for part in parts]))
         largest, mean = distance_to_mean(images)
         self._note("largest distance to the mean image", largest)
         self._note("mean distance to the mean image", mean)
         if "landmarks" in self.judges:
-            self._judge_landmarks(pair, images)
+            self._judge_landmarks(pair, real, parts)
         if "maps" in self.judges:
-            self._judge_maps(pair, images)
+            self._judge_maps(pair, real, parts)
         if "embedding" in self.judges:
-            self._judge_variety(real, images)
+            self._judge_variety(real, parts)
 
     def _require_judged(self, pair: Pair) -> None:
         found = pair.condition.shape[2]
@@ -82,46 +84,59 @@ class ImageScores:
                     f"{found} {'landmarks' if pair.landmarks is not None else 'maps'}; give a judge of this data set"
                 )
 
-    def _judge_landmarks(self, pair: Pair, images: Tensor) -> None:
+    def _judge_landmarks(self, pair: Pair, real: Tensor, parts: Sequence[Tensor]) -> None:
         """The sum over landmarks of distances to the true ones, in widths of the image (table 5.2)."""
         assert pair.landmarks is not None
         # As ``places`` has them, from the edge of the first pixel.
-        wanted = (torch.from_numpy(pair.landmarks).to(images.device)[None] + 0.5) / images.shape[-1]
-        found: Tensor = self.judges["landmarks"].landmarks(images / 255)  # type: ignore[operator]
-        self._add("landmarks", (found - wanted).norm(dim=2).sum(1))
-        real: Tensor = self.judges["landmarks"].landmarks(
-            _planes(own_image(pair)).to(images.device)[None] / 255
-        )  # type: ignore[operator]
-        self._note("landmarks of the real image", float((real - wanted).norm(dim=2).sum()))
+        wanted = (torch.from_numpy(pair.landmarks).to(real.device)[None] + 0.5) / real.shape[-1]
+        judge: Any = self.judges["landmarks"]
+        *errors, of_real = (
+            (judge.landmarks(part / 255) - wanted).norm(dim=2).sum(1) for part in (*parts, real)
+        )
+        self._add("landmarks", torch.cat(errors))
+        self._note("landmarks of the real image", float(of_real))
 
-    def _judge_maps(self, pair: Pair, images: Tensor) -> None:
+    def _judge_maps(self, pair: Pair, real: Tensor, parts: Sequence[Tensor]) -> None:
         """What is read in a sample, against the condition; of normals, the angles of the best sample are kept."""
-        wanted = _planes(pair.condition).to(images.device)
+        wanted = _planes(pair.condition).to(real.device)
         kind = _kind_of_map(wanted)
         shown = wanted.norm(dim=0) > 0.5 if kind != "edges" else torch.ones_like(wanted[0], dtype=torch.bool)
         if not shown.any():
             raise InputError(f"{pair.id}: its {kind} are empty; leave it, or the judge of maps, out")
         judge = self.judges["maps"]
-        real = _planes(own_image(pair)).to(images.device)[None].float()
-        found = [
-            _map_errors(kind, each, wanted, shown) for each in judge(torch.cat([images, real]) / 255).float()
-        ]
-        means = torch.stack([each.mean() for each in found])
-        self._add(kind, means[:-1])
-        self._note(f"{kind} of the real image", float(means[-1]))
-        if kind == "normals":
-            self.angles.append(found[int(means[:-1].argmin())].cpu())
 
-    def _judge_variety(self, real: Tensor, images: Tensor) -> None:
+        def errors(images: Tensor) -> Iterator[Tensor]:
+            return (_map_errors(kind, each, wanted, shown) for each in judge(images / 255).float())
+
+        means: list[Tensor] = []
+        best = None
+        for found in (found for part in parts for found in errors(part)):
+            if best is None or found.mean() < min(means):
+                best = found
+            means.append(found.mean())
+        self._add(kind, torch.stack(means))
+        self._note(f"{kind} of the real image", float(next(errors(real)).mean()))
+        if kind == "normals" and best is not None:
+            self.angles.append(best.cpu())
+
+    def _judge_variety(self, real: Tensor, parts: Sequence[Tensor]) -> None:
         judge: Any = self.judges["embedding"]
-        sampled, of_real = judge.represent(images / 255), judge.represent(real / 255)
-        for number, values in enumerate(sampled, 1):
-            name = f"layer {number}" if number < len(sampled) else "embedding"
-            varied = len(images) > 1  # a single image has no variety
-            self._note(name, feature_deviation(values.float().flatten(1)) if varied else 0.0)
-        self._note("pairwise distance", pairwise_distance(sampled[-1]) if varied else 0.0)
+        of_real = judge.represent(real / 255)
+        deviations = [FeatureDeviation() for _ in of_real]
+        embeddings, sampled = [], of_real
+        for part in parts:
+            sampled = judge.represent(part / 255)
+            for deviation, values in zip(deviations, sampled, strict=True):
+                deviation.update(values.float().flatten(1))
+            embeddings.append(sampled[-1])
+        embedding = torch.cat(embeddings)
+        varied = len(embedding) > 1  # a single image has no variety
+        for number, deviation in enumerate(deviations, 1):
+            name = f"layer {number}" if number < len(deviations) else "embedding"
+            self._note(name, deviation.compute() if varied else 0.0)
+        self._note("pairwise distance", pairwise_distance(embedding) if varied else 0.0)
         self.real.append(_pooled(of_real).cpu())
-        self.sampled.append(_pooled(sampled).cpu())
+        self.sampled.append(_pooled(sampled)[-1:].cpu())
 
     def _add(self, name: str, values: Tensor) -> None:
         self.errors.setdefault(name, []).append(values.float().cpu())
@@ -158,7 +173,7 @@ class ImageScores:
 
     def _distribution(self) -> dict[str, float]:
         """Of pooled features; one sample a condition, the last, so that as many are compared as there are real."""
-        real, sampled = torch.cat(self.real), torch.stack([values[-1] for values in self.sampled])
+        real, sampled = torch.cat(self.real), torch.cat(self.sampled)
         manifold = precision_recall_density_coverage(real, sampled, k=min(5, len(real) - 1))
         return {
             "fid": round(frechet_distance(real, sampled), 4),
@@ -168,8 +183,19 @@ class ImageScores:
 
 
 def _kind_of_map(condition: Tensor) -> str:
-    """Of [C, H, W]: directions have negative parts, a label map has a channel for each class."""
-    return "normals" if condition.min() < 0 else "labels" if len(condition) > 1 else "edges"
+    """Of [C, H, W]: a label map has a channel of zeros and ones for each class; normals may have no negative part.
+
+    Raises InputError for anything else.
+    """
+    if len(condition) == 1:
+        return "edges"
+    if ((condition == 0) | (condition == 1)).all():
+        return "labels"
+    if len(condition) == 3:
+        return "normals"
+    raise InputError(
+        f"judges: of maps, edges, label maps and normals are judged, not {len(condition)} channels of other values"
+    )
 
 
 def _map_errors(kind: str, found: Tensor, wanted: Tensor, shown: Tensor) -> Tensor:
