@@ -58,6 +58,27 @@ def test_rates_that_drop_nothing_or_all(rate):
         require_rate(rate)
 
 
+@pytest.mark.parametrize("shape", [(3, 1), (1, 5), (3, 4), (3,), (3, 1, 4, 6), (3, 5, 4)])
+def test_codes_of_another_width_are_not_spread(shape):
+    with pytest.raises(InputError, match=r"codes have shape .*: give \[3, 5\]"):
+        drop(torch.ones(3, 5, 4, 6), torch.rand(shape), 0.5)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, -1.0, float("nan")])
+def test_dropping_at_a_rate_outside(rate):
+    with pytest.raises(InputError, match=f"rate is {rate}"):
+        drop(torch.ones(2, 3, 4, 6), torch.rand(2, 3), rate)
+
+
+def test_what_no_code_lies_between():
+    for other in (1, 4):
+        with pytest.raises(InputError, match=r"codes have shapes \[3\] and \[.\]"):
+            interpolate(torch.rand(3), torch.rand(other), 0.5)
+    for value in (-0.1, 1.5, float("nan")):
+        with pytest.raises(InputError, match="numbers outside of 0 to 1"):
+            interpolate(torch.rand(3), torch.tensor([0.5, value, 0.5]), 0.5)
+
+
 @pytest.mark.parametrize("share", [0.02, 0.25, 0.5, 0.7, 0.99])
 def test_interpolated_codes_are_uniform(share):
     chance = torch.Generator().manual_seed(3)

@@ -261,6 +261,46 @@ def test_unusable_input(kind):
         generator.encode(torch.randn(1, 3, 16, 16))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_shapes_that_make_no_generator(kind):
+    for widths in (Widths((6, 0), 4, 5), Widths((6, 8), 0, 5), Widths((6, 8), 4, -1)):
+        with pytest.raises(InputError, match="give at least 1 of each"):
+            kind(2, widths=widths)
+    with pytest.raises(InputError, match="0 channels of the condition"):
+        kind(0, widths=TINY)
+    with pytest.raises(InputError, match=r"shape \[2, 16, 16\], the generator takes \[B, 2, H, W\]"):
+        kind(2, branches=2, widths=TINY).encode(torch.randn(2, 16, 16))
+
+
+@pytest.mark.parametrize("size", [(0, 3), (8, -1), (8,)])
+def test_codes_for_no_place(size):
+    with pytest.raises(InputError, match="element_size is"):
+        Shared(2, widths=TINY, element_size=size)
+
+
+@pytest.mark.parametrize("kind", [LateSplit, Separate])
+@pytest.mark.parametrize("codes", [[3], [-1], [0, 7], [0.5], [[1]], []])
+def test_codes_that_are_no_branches(kind, codes):
+    """A negative one would be a branch counted from the end, without a word."""
+    generator = kind(2, branches=3, widths=TINY)
+    with pytest.raises(InputError, match=f"codes are .*{kind.__name__} (takes numbers of|has the) branches"):
+        generator(torch.randn(1, 2, 16, 16), torch.tensor(codes))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_less_than_one_code(kind):
+    for number in (0, -1):
+        with pytest.raises(InputError, match=f"{number} codes: give at least 1"):
+            kind(2, branches=3, widths=TINY).draw(number)
+
+
+def test_codes_that_are_not_finite():
+    generator = Shared(2, branches=2, widths=TINY)
+    for codes in (torch.full((1, 8), torch.nan), torch.rand(0, 8)):
+        with pytest.raises(InputError, match="no numbers, or some that are not finite"):
+            generator(torch.randn(1, 2, 16, 16), codes)
+
+
 @pytest.mark.parametrize("rate", [0.0, 1.0, 1.2, -1.0])
 def test_rates_outside(rate):
     with pytest.raises(InputError, match=f"rate is {rate}"):

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from tessella.adversarial.losses import least_squares
+from tessella.errors import InputError
 from tessella.image_generation import ImageBicycleGAN, Pix2Pix, Translator
 from tessella.image_generation.translation import ConditionalDiscriminator
 
@@ -62,7 +63,7 @@ def test_the_discriminator_sees_the_condition():
     assert (one - other).abs().max() > 1e-4
 
 
-def test_pix2pix_losses_are_the_published_ones():
+def test_pix2pix_losses_are_least_squares_and_l1():
     torch.manual_seed(0)
     gan = Pix2Pix(2, width=4)
     conditions, images = torch.randn(2, 2, 64, 64), torch.rand(2, 3, 64, 64)
@@ -106,3 +107,20 @@ def test_small_and_odd_images(kind, size):
     found = gan(torch.randn(1, 2, *size), torch.rand(1, 3, *size))
     assert found.total.isfinite()
     found.total.backward()
+
+
+@pytest.mark.parametrize("kind", [Pix2Pix, ImageBicycleGAN])
+def test_images_that_are_too_small(kind):
+    with pytest.raises(InputError, match="images are 40x16: the adversarial generators take at least 32"):
+        kind(2, width=2)(torch.randn(1, 2, 16, 40), torch.rand(1, 3, 16, 40))
+
+
+def test_codes_and_conditions_of_others():
+    generator = Translator(2, widths=WIDTHS)
+    encoded, items = generator.encode(torch.randn(1, 2, 16, 16)), torch.zeros(1, dtype=torch.long)
+    with pytest.raises(InputError, match=r"the code has the shape \(5,\), the generator takes \(8,\)"):
+        generator.decode(encoded, items, torch.randn(1, 5))
+    with pytest.raises(InputError, match=r"the generator takes \[B, 2, H, W\]"):
+        generator.encode(torch.randn(1, 3, 16, 16))
+    with pytest.raises(InputError, match="0 codes: give at least 1"):
+        generator.draw(0)

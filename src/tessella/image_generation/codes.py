@@ -18,7 +18,15 @@ def drop(x: Float[Tensor, "batch channels height width"], codes: Tensor, rate: f
 
     codes: [B, C] uniform on [0, 1], the same at all places (what nn.Dropout2d does too, but anew at each call and not
     at inference); or [B, C, H, W] for element-wise dropout, resized by nearest neighbours where x has another size.
+
+    Raises InputError where the rate is not within (0, 1), and for codes of another batch or width.
     """
+    require_rate(rate)
+    if codes.dim() not in (2, 4) or codes.shape[:2] != x.shape[:2]:
+        raise InputError(
+            f"codes have shape {list(codes.shape)}: give {list(x.shape[:2])}, a number for each item and channel, or "
+            "also for each place"
+        )
     if codes.dim() == 2:
         codes = codes[:, :, None, None]
     elif codes.shape[-2:] != x.shape[-2:]:
@@ -33,10 +41,17 @@ def interpolate(start: Tensor, end: Tensor, share: float) -> Tensor:
     channels instead of 33%, where the scale 1 / (1 - rate) is wrong. So the mixture goes through its own distribution
     function; at both ends that changes nothing.
 
-    Raises InputError where ``share`` is not within [0, 1].
+    Raises InputError where ``share`` or a code is not within [0, 1], and for codes of different widths.
     """
     if not 0 <= share <= 1:
         raise InputError(f"share is {share}: a code between two others lies from 0 to 1 of the way")
+    if start.shape != end.shape:
+        raise InputError(
+            f"codes have shapes {list(start.shape)} and {list(end.shape)}: give two of one width"
+        )
+    for code in (start, end):
+        if not ((code >= 0) & (code <= 1)).all():
+            raise InputError("a code holds numbers outside of 0 to 1: it is none of this generator's")
     return _distribution((1 - share) * start + share * end, share)
 
 

@@ -76,6 +76,11 @@ class Refinement(nn.Module, ABC):
             raise InputError(f"branches is {branches}: give at least 1")
         if not widths.trunk:
             raise InputError("the widths have no trunk: give the channels of at least one stage")
+        if min(condition_channels, *widths.trunk, widths.path, widths.last) < 1:
+            raise InputError(
+                f"{condition_channels} channels of the condition and widths {widths.trunk}, {widths.path}, "
+                f"{widths.last}: give at least 1 of each"
+            )
         before = (0, *widths.trunk)
         self.trunk = nn.ModuleList(Stage(a + condition_channels, b, b) for a, b in pairwise(before))
         self.channels = widths.trunk[-1] + condition_channels
@@ -83,6 +88,11 @@ class Refinement(nn.Module, ABC):
 
     def features(self, conditions: Float[Tensor, "batch channels height width"]) -> tuple[Tensor, Tensor]:
         """What the stage at half the resolution is given, and the conditions at full resolution."""
+        if conditions.dim() != 4:
+            raise InputError(
+                f"conditions have shape {list(conditions.shape)}, the generator takes [B, "
+                f"{self.condition_channels}, H, W]"
+            )
         if conditions.shape[1] != self.condition_channels:
             raise InputError(
                 f"the condition has {conditions.shape[1]} channels, the generator takes {self.condition_channels}"
@@ -109,28 +119,54 @@ class Refinement(nn.Module, ABC):
     def draw(self, number: int, chance: torch.Generator | None = None) -> Tensor:
         """The training codes, then new ones, ``number`` in all.
 
-        Raises InputError where the generator has no more images than branches.
+        Raises InputError for less than one, and where the generator has no more images than branches.
         """
+        require_number(number)
         if number > self.branches:
             raise InputError(
                 f"{number} codes: {type(self).__name__} makes {self.branches} images of a condition, one by each branch"
             )
         return self.training_codes[:number]
 
+    def require_codes(self, codes: Tensor) -> None:
+        """Raises InputError unless codes are [K], each the number of a branch."""
+        if codes.dim() != 1 or codes.is_floating_point() or not len(codes):
+            raise InputError(
+                f"codes are {codes.dtype} of shape {list(codes.shape)}: {type(self).__name__} takes numbers of "
+                f"branches, 0 to {self.branches - 1}"
+            )
+        if codes.is_meta:  # operations are counted on such; they have no values
+            return
+        if codes.min() < 0 or codes.max() >= self.branches:
+            raise InputError(
+                f"codes are from {int(codes.min())} to {int(codes.max())}: {type(self).__name__} has the branches 0 to "
+                f"{self.branches - 1}"
+            )
+
     def forward(
         self, conditions: Tensor, codes: Tensor, at_once: int = 64
     ) -> Float[Tensor, "batch codes 3 h w"]:
-        """An image of each condition for each code; ``at_once`` of them at a time."""
+        """An image of each condition for each code; ``at_once`` of them at a time.
+
+        Raises InputError for conditions of other channels, and codes that are none of this generator's.
+        """
         encoded = self.encode(conditions)
         images = torch.cat(list(self.stream(encoded, len(conditions), codes, at_once)))
         return images.unflatten(0, (len(conditions), len(codes)))
 
     def stream(self, encoded: Encoded, number: int, codes: Tensor, at_once: int = 64) -> Iterator[Tensor]:
         """Images [at_once, 3, H, W] of encoded conditions, all codes of the first, then all of the second, ..."""
+        self.require_codes(codes)
         items = torch.arange(number, device=encoded[0].device).repeat_interleave(len(codes))
         places = torch.arange(len(codes), device=codes.device).repeat(number)
         for chosen, place in zip(items.split(at_once), places.split(at_once), strict=True):
             yield self.decode(encoded, chosen, codes[place])
+
+
+def require_number(number: int) -> None:
+    """Raises InputError for less than one code."""
+    if number < 1:
+        raise InputError(f"{number} codes: give at least 1")
 
 
 def _joined(x: Tensor | None, conditions: Tensor, stride: int) -> Tensor:
@@ -239,7 +275,7 @@ class Shared(Refinement):
         element_size: (height, width) of codes for each place at half the resolution, for classic dropout (figure 5.9);
             None for a code for each channel.
 
-    Raises InputError where the rate is not within (0, 1).
+    Raises InputError where the rate is not within (0, 1), or there are codes for no place.
     """
 
     codes: Tensor
@@ -255,6 +291,8 @@ class Shared(Refinement):
     ) -> None:
         super().__init__(condition_channels, branches=branches, widths=widths)
         require_rate(rate)
+        if element_size is not None and (len(element_size) != 2 or min(element_size) < 1):
+            raise InputError(f"element_size is {element_size}: give height and width, at least 1 each")
         self.rate = rate
         self.head = Head(self.channels, condition_channels, widths)
         self.code_shape = (2 * widths.path, *(element_size or ()))
@@ -265,6 +303,7 @@ class Shared(Refinement):
         return self.codes
 
     def draw(self, number: int, chance: torch.Generator | None = None) -> Tensor:
+        require_number(number)
         known = self.training_codes[:number]
         new = torch.rand(number - len(known), *self.code_shape, generator=chance)
         return torch.cat([known, new.to(known.device)])
@@ -272,9 +311,18 @@ class Shared(Refinement):
     def encode(self, conditions: Tensor) -> Encoded:
         return self.head.encode(*self.features(conditions))
 
-    def decode(self, encoded: Encoded, items: Tensor, codes: Tensor) -> Tensor:
+    def require_codes(self, codes: Tensor) -> None:
+        """Raises InputError unless codes are [K, ...] of this generator's shape, and finite."""
+        self._require_shape(codes)
+        if not len(codes) or not (codes.is_meta or codes.isfinite().all()):
+            raise InputError("codes hold no numbers, or some that are not finite: take those of draw")
+
+    def _require_shape(self, codes: Tensor) -> None:
         if codes.shape[1:] != self.code_shape:
             raise InputError(
                 f"the code has the shape {tuple(codes.shape[1:])}, the generator takes {self.code_shape}"
             )
+
+    def decode(self, encoded: Encoded, items: Tensor, codes: Tensor) -> Tensor:
+        self._require_shape(codes)
         return self.head.decode(encoded, items, codes, self.rate)

@@ -9,6 +9,11 @@ from torch.nn import functional as F
 from tessella.adversarial import BicycleGAN, CodeEncoder, GanLosses, PatchDiscriminator, UNet
 from tessella.adversarial.bicycle import play
 from tessella.adversarial.layers import full_precision
+from tessella.errors import InputError
+from tessella.image_generation.refinement import require_number
+
+SMALLEST = 32
+"""Height and width of which the coarsest of six stages is one pixel."""
 
 
 class Translator(nn.Module):
@@ -47,13 +52,25 @@ class Translator(nn.Module):
         return images * 2 - 1
 
     def draw(self, number: int, chance: torch.Generator | None = None) -> Tensor:
+        """Raises InputError for less than one."""
+        require_number(number)
         return torch.randn(number, self.code_channels, generator=chance)
 
     def encode(self, conditions: Tensor) -> tuple[Tensor, ...]:
+        """Raises InputError for conditions of other channels."""
+        if conditions.dim() != 4 or conditions.shape[1] != self.condition_channels:
+            raise InputError(
+                f"conditions have shape {list(conditions.shape)}, the generator takes [B, "
+                f"{self.condition_channels}, H, W]"
+            )
         return (conditions,)
 
     def decode(self, encoded: tuple[Tensor, ...], items: Tensor, codes: Tensor) -> Tensor:
-        """[K, 3, H, W], 0 to 1."""
+        """[K, 3, H, W], 0 to 1. Raises InputError for codes of another width."""
+        if codes.shape[1:] != (self.code_channels,):
+            raise InputError(
+                f"the code has the shape {tuple(codes.shape[1:])}, the generator takes ({self.code_channels},)"
+            )
         return (full_precision(self.from_encoded(encoded[0][items], codes.to(items.device))) + 1) / 2
 
 
@@ -73,6 +90,9 @@ class ConditionalDiscriminator(PatchDiscriminator):
 class Pix2Pix(nn.Module):
     """One discriminator at one scale and L1, times 100; in the same form as ``BicycleGAN``.
 
+    Other than published: the adversarial loss is least squares, and of the U-Net's decoder only the coarsest stage has
+    dropout, not three.
+
     Args:
         condition_channels: of the condition.
         width: channels of the first layers; 64 as published.
@@ -86,6 +106,8 @@ class Pix2Pix(nn.Module):
         )
 
     def forward(self, conditions: Tensor, images: Tensor) -> GanLosses:
+        """Raises InputError for images that the U-Net has no pixel of at its coarsest."""
+        _require_size(images)
         real = self.generator.standardise(images)
         fake = self.generator.from_encoded(conditions, conditions.new_zeros(len(conditions), 0))
         adversarial, discrimination = play(self.discriminator, conditions, real, fake)
@@ -113,6 +135,19 @@ class ImageBicycleGAN(BicycleGAN):
             CodeEncoder(3, 8, widths[:4]),
             discriminator(),
             discriminator(),
+        )
+
+    def forward(self, conditions: Tensor, targets: Tensor) -> GanLosses:
+        """Raises InputError for images that the U-Net has no pixel of at its coarsest."""
+        _require_size(targets)
+        return super().forward(conditions, targets)
+
+
+def _require_size(images: Tensor) -> None:
+    if min(images.shape[-2:]) < SMALLEST:
+        raise InputError(
+            f"images are {images.shape[-1]}x{images.shape[-2]}: the adversarial generators take at least {SMALLEST} "
+            "pixels each way; give a larger dataset.size"
         )
 
 
