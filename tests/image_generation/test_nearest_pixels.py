@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from tessella.errors import InputError
 from tessella.image_generation import VGGFeatures, nearest_pixels
 from tessella.image_generation.judges import small_vgg
 from tessella.image_generation.nearest_pixels import closest_examples
@@ -78,3 +79,12 @@ def test_closest_examples():
     places = np.array([[0, 0], [1, 0], [5, 5], [0, 1], [2, 2]], np.float32)
     assert closest_examples(np.zeros(2, np.float32), places, 4).tolist() == [0, 1, 3, 4]
     assert closest_examples(np.full(2, 5, np.float32), places, 9).tolist() == [2, 4, 1, 3, 0]
+
+
+def test_examples_that_do_not_fit(features):
+    image = torch.rand(3, 16, 16)
+    for shape in ((2, 3, 16, 18), (0, 3, 16, 16), (2, 1, 16, 16)):
+        with pytest.raises(InputError, match="give some of its size"):
+            nearest_pixels(image, torch.rand(shape), features)
+    with pytest.raises(InputError, match="window is -1"):
+        nearest_pixels(image, torch.rand(2, 3, 16, 16), features, window=-1)

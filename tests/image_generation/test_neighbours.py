@@ -156,6 +156,12 @@ def test_unusable_options():
             Neighbours(places, histograms, 2, quantile=quantile)
 
 
+@pytest.mark.parametrize(("places", "histograms"), [(0, 0), (4, 3), (3, 4)])
+def test_one_histogram_of_each_item(places, histograms):
+    with pytest.raises(InputError, match=f"{places} places and {histograms} histograms"):
+        Neighbours(np.zeros((places, 2), np.float32), np.zeros((histograms, 2), np.float32), 1)
+
+
 @pytest.mark.slow
 def test_ten_thousand_faces_in_seconds():
     places = np.random.default_rng(0).random((10_000, 136)).astype(np.float32)

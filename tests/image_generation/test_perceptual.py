@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from tessella.errors import InputError
 from tessella.image_generation import PerceptualDistance, VGGFeatures
 from tessella.image_generation.judges import small_vgg
-from tessella.networks import VGG16
+from tessella.networks import VGG16, VGG19
 
 
 @pytest.fixture
@@ -63,11 +63,49 @@ def test_the_published_network_has_these_layers():
     [
         nn.Sequential(nn.Conv2d(3, 4, 3)),
         nn.Sequential(*(nn.Conv2d(3, 3, 1) if i % 4 else nn.ReLU() for i in range(30))),
+        nn.Sequential(
+            *(layer for number in range(30) for layer in (small_vgg(2)[number], nn.BatchNorm2d(2)))
+        ),
+        small_vgg(2)[:20],
     ],
 )
 def test_another_network(layers):
-    with pytest.raises(InputError, match="no VGG-16 without normalisation"):
+    with pytest.raises(InputError, match="no VGG-16 or VGG-19 without normalisation"):
         VGGFeatures(layers)
+
+
+def test_of_a_vgg_19_the_second_convolutions_too():
+    """The authors of CRN take conv1_2, ..., conv5_2 of it, layers 2, 7, 12, 21 and 30 of torchvision's."""
+    features = VGGFeatures(VGG19(width=2).features)
+    assert features.taps == (2, 7, 12, 21, 30)
+    seen = []
+    for tap in features.taps:
+        features.layers[tap].register_forward_hook(lambda module, given, found: seen.append(found))
+    maps = features(torch.rand(1, 3, 32, 32))
+    assert len(maps) == 5
+    assert all(torch.equal(one, other) for one, other in zip(maps, seen, strict=True))
+
+
+def test_images_of_other_channels(features):
+    """A grey one would be spread over the colours' means without a word."""
+    for shape in ((2, 1, 16, 16), (2, 4, 16, 16), (3, 16, 16)):
+        with pytest.raises(InputError, match="features are seen in"):
+            features(torch.rand(shape))
+
+
+def test_unlike_shapes(features):
+    distance = PerceptualDistance(features)
+    for shape in ((1, 3, 16, 16), (2, 3, 32, 32)):
+        with pytest.raises(InputError, match=r"images have shape \[2, 3, 16, 16\], their targets"):
+            distance(torch.rand(2, 3, 16, 16), torch.rand(shape))
+
+
+@pytest.mark.parametrize(
+    "weights", [(-1.0, 1, 1, 1, 1, 1), (float("nan"),) * 6, (float("inf"),) * 6, (0.0,) * 6]
+)
+def test_weights_that_weigh_nothing(features, weights):
+    with pytest.raises(InputError, match=r"weights are .*: give finite ones of at least 0"):
+        PerceptualDistance(features, weights)
 
 
 def test_distance_is_a_weighted_sum(features):
@@ -136,6 +174,9 @@ def test_as_many_weights_as_maps(features, weights):
     distance = PerceptualDistance(features, weights)
     with pytest.raises(InputError, match=rf"{len(weights)} weights for the image and 5 maps: give 6"):
         distance(*torch.rand(2, 1, 3, 16, 16))
+    maps = distance.represent(torch.rand(2, 3, 16, 16))
+    with pytest.raises(InputError, match=r"for the image and 5 maps: give 6"):
+        distance.pairwise(maps, maps, 1)
 
 
 def test_balance_needs_images_that_differ(features):

@@ -27,6 +27,7 @@ from tessella.image_generation import (
     Shared,
     Widths,
 )
+from tessella.networks import VGG16, VGG19
 from tessella.runs.image_sampling import condition_picture, find_conditions, sample_images
 from tessella.runs.image_scores import ImageScores
 from tessella.runs.image_training import train_images
@@ -38,6 +39,7 @@ from tessella.runs.images import (
     holds_images,
     load_images,
     load_judge,
+    perceptual_features,
 )
 from tessella.training.fit import Machine
 
@@ -483,12 +485,57 @@ def test_unusable_training(folder, tmp_path):
     refuse("neighbours: 2 of 1 candidates", candidates=1)
     refuse("quantile is 2", quantile=2.0)
     refuse("rate is 1", generator=partial(Shared, rate=1.0, widths=TINY))
-    with pytest.raises(InputError, match="2 weights for the image and 5 maps"):
-        learn(regression(folder, weights=(1.0, 1.0)), folder, tmp_path / "run")
+    for number, warm_up in enumerate((0, 1)):
+        with pytest.raises(InputError, match="2 weights for the image and 5 maps"):
+            learn(
+                regression(folder, weights=(1.0, 1.0), warm_up=warm_up), folder, tmp_path / f"weights{number}"
+            )
     with pytest.raises(InputError, match="holds a run already"):
         learn(regression(folder), folder, "shared")
     with pytest.raises(InputError, match="no checkpoint"):
         learn(regression(folder), folder, tmp_path / "none", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *((name, 0) for name in ("steps", "batch_size", "validate_every", "learning_rate")),
+        *(
+            (name, -1)
+            for name in ("validation_images", "workers", "neighbours", "warm_up", "neighbours_from")
+        ),
+        *(("ema", value) for value in (-0.1, 1.0, float("nan"))),
+        *(("learning_rate", value) for value in (-1.0, float("nan"), float("inf"))),
+    ],
+)
+def test_fields_that_nothing_can_be_trained_with(folder, field, value):
+    with pytest.raises(InputError, match=f"{field} is {value}: "):
+        regression(folder, **{field: value})
+
+
+def test_neighbours_of_a_single_condition(folder, tmp_path):
+    write_spheres(tmp_path / "data", 1)
+    given = regression(folder, weights=(1.0,) * 6)
+    with pytest.raises(InputError, match="neighbours is 2, but none of 1 conditions has one"):
+        train_images(given, "spheres", tmp_path / "data", tmp_path / "run", machine=MACHINE)
+
+
+def test_a_judge_of_landmarks_that_there_are_not(folder, tmp_path):
+    config = ImageJudge(NORMALS, kind="landmarks", width=2, steps=1, **FEW)
+    with pytest.raises(InputError, match="kind is landmarks, but train/000 has none: give maps or embedding"):
+        learn(config, folder, tmp_path / "run")
+
+
+@pytest.mark.parametrize(("network", "layers"), [(VGG16, 27), (VGG19, 31)])
+def test_weights_of_either_vgg_compare_images(folder, tmp_path, network, layers):
+    """The file says which of them it is of."""
+    with torch.device("meta"):
+        deep = network()
+    state = {name: torch.full(value.shape, 1e-3) for name, value in deep.state_dict().items()}
+    torch.save(state, tmp_path / "vgg.pth")
+    found = perceptual_features(regression(folder, perceptual=str(tmp_path / "vgg.pth")))
+    assert len(found.layers) == layers
+    assert all((value == 1e-3).all() for value in found.layers.state_dict().values())
 
 
 def test_an_image_without_a_condition(folder, tmp_path):

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from tessella.errors import InputError
 from tessella.image_generation.perceptual import Features
 
 
@@ -25,7 +26,15 @@ def nearest_pixels(
     Alike are pixels with a small angle between their descriptors, which are the chosen ``maps`` of ``features``, each
     brought to full resolution and to unit length. Sought is at most ``window`` pixels away. The authors take the
     examples from the whole training set by a global descriptor; several outputs are several examples.
+
+    Raises InputError where the examples have another size than the image, or there are none, and for a negative window.
     """
+    if not len(examples) or examples.shape[1:] != regressed.shape:
+        raise InputError(
+            f"the image has shape {list(regressed.shape)}, its examples {list(examples.shape)}: give some of its size"
+        )
+    if window < 0:
+        raise InputError(f"window is {window}: give at least 0 pixels")
     with torch.no_grad():
         wanted = _descriptors(regressed[None], features, maps)
         known = _descriptors(examples, features, maps)

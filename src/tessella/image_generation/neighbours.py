@@ -114,6 +114,10 @@ class Neighbours:
             )
         if not 0 < quantile <= 1:
             raise InputError(f"quantile is {quantile}: a share of all distances lies between 0 and 1")
+        if not 0 < len(places) == len(histograms):
+            raise InputError(
+                f"there are {len(places)} places and {len(histograms)} histograms: give one of each item"
+            )
         self.number = number
         self.near = nearest(places, candidates, _quantile(places, quantile))
         self.histograms = histograms

@@ -10,13 +10,14 @@ from tessella.networks.pspnet import PSPNet
 from tessella.networks.resnet import ResNet
 from tessella.networks.two_stream_fcn import TwoStreamFCN
 from tessella.networks.upernet import UPerNet
-from tessella.networks.vgg import VGG16
+from tessella.networks.vgg import VGG16, VGG19
 from tessella.networks.xception import Xception
 
 __all__ = [
     "DPC",
     "FCN",
     "VGG16",
+    "VGG19",
     "DeepLabLargeFOV",
     "DeepLabV2",
     "DeepLabV3Plus",

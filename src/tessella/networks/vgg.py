@@ -1,6 +1,7 @@
-"""VGG-16 backbone (Simonyan & Zisserman, ICLR 2015), with two of its dense layers if asked."""
+"""VGG-16 and VGG-19 backbones (Simonyan & Zisserman, ICLR 2015), with two of their dense layers if asked."""
 
 from itertools import pairwise
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -8,8 +9,6 @@ from torch.nn import functional as F
 
 from tessella.errors import InputError
 from tessella.networks.backbone import ChainBackbone, initialise_convolutions, stage_strides
-
-CONVOLUTIONS_PER_STAGE = (2, 2, 3, 3, 3)
 
 
 class VGG16(ChainBackbone):
@@ -34,6 +33,9 @@ class VGG16(ChainBackbone):
         InputError: the pooling size is not 2 or 3, or the output stride is unknown.
     """
 
+    convolutions: ClassVar[tuple[int, ...]] = (2, 2, 3, 3, 3)
+    """Of each stage."""
+
     def __init__(
         self,
         in_channels: int = 3,
@@ -53,7 +55,7 @@ class VGG16(ChainBackbone):
         stage_channels, self.stage_ends = [], []
         channels, dilation = in_channels, 1
         strides = (2, 2, *stage_strides(output_stride))
-        for stage, (num_convolutions, stride) in enumerate(zip(CONVOLUTIONS_PER_STAGE, strides, strict=True)):
+        for stage, (num_convolutions, stride) in enumerate(zip(self.convolutions, strides, strict=True)):
             stage_width = width * min(2**stage, 8)
             for _ in range(num_convolutions):
                 layers.append(nn.Conv2d(channels, stage_width, 3, padding=dilation, dilation=dilation))
@@ -87,6 +89,12 @@ class VGG16(ChainBackbone):
         if self.classifier is not None:
             stages[-1] = [*stages[-1], self.classifier]
         return stages
+
+
+class VGG19(VGG16):
+    """VGG-19, in all else as ``VGG16``."""
+
+    convolutions = (2, 2, 4, 4, 4)
 
 
 def max_pool(size: int, stride: int) -> nn.Module:

@@ -13,12 +13,13 @@ from torch.utils.data import DataLoader, Subset
 
 from tessella.datasets.loading import SampleStream, stream_loader
 from tessella.datasets.pairs import PairedDataset, own_image
+from tessella.errors import InputError
 from tessella.image_generation import Neighbours
 from tessella.image_generation.neighbours import color_histogram
 from tessella.image_generation.stream import Draw, Numbered, Unvaried, gather
 from tessella.runs.configuration import to_json
 from tessella.runs.environment import describe_run
-from tessella.runs.images import ImageRegression, Images, ImageTranslation, build
+from tessella.runs.images import ImageJudge, ImageRegression, Images, ImageTranslation, build
 from tessella.training.fit import Machine, Outcome, fit, require_no_run, resolve_precision
 from tessella.training.images import ImageTask
 from tessella.training.schedules import poly
@@ -40,13 +41,15 @@ def train_images(
 
     Raises:
         InputError: nothing to compare images by; an existing run without ``resume``; NaN loss; more neighbours than
-            branches.
+            branches; neighbours, and no condition has any; a judge of landmarks for conditions without.
     """
     if not resume:
         require_no_run(run)
     torch.manual_seed(config.seed)
     train_set, val_set = (config.dataset(data, split) for split in (config.train_split, config.val_split))
     channels = train_set.condition_channels
+    if isinstance(config, ImageJudge) and config.kind == "landmarks" and train_set[0].landmarks is None:
+        raise InputError(f"kind is landmarks, but {train_set.ids[0]} has none: give maps or embedding")
     draw = _draw(config, train_set)
     stream: Any = SampleStream(Numbered(train_set), draw, config.seed)  # type: ignore[arg-type]
 
@@ -97,6 +100,11 @@ def _draw(config: Images, train_set: PairedDataset) -> Draw:
     neighbours = Neighbours(
         np.stack(places), histograms, config.neighbours, config.candidates, config.quantile
     )
+    if not any(len(near) for near in neighbours.near):
+        raise InputError(
+            f"neighbours is {config.neighbours}, but none of {len(images)} conditions has one: give more images, or a "
+            "larger quantile"
+        )
     return Draw(mirror, neighbours, images)
 
 

@@ -1,6 +1,7 @@
 """The configurations of generators of images and of what judges them; building and loading what they describe."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from tessella.image_generation import (
 )
 from tessella.image_generation.judges import Kind
 from tessella.image_generation.matching import Assignment
-from tessella.networks import VGG16
+from tessella.networks import VGG16, VGG19
+from tessella.networks.weight_files import read_weights
 from tessella.networks.weights import load_weights
 from tessella.runs.configuration import from_json
 from tessella.training.checkpoints import read_checkpoint
@@ -61,14 +63,30 @@ class Images:
     seed: int = 0
     workers: int = 1
 
+    def __post_init__(self) -> None:
+        """Raises InputError for a field that no training can be done with."""
+        least = {"steps": 1, "batch_size": 1, "validate_every": 1, "validation_images": 0, "workers": 0}
+        require_least(self, least)
+        if not 0 < self.learning_rate < math.inf:
+            raise InputError(f"learning_rate is {self.learning_rate}: give a finite one above 0")
+        if not 0 <= self.ema < 1:
+            raise InputError(f"ema is {self.ema}: a decay lies between 0, for no average, and 1")
+
+
+def require_least(config: Any, least: Mapping[str, int]) -> None:
+    """Raises InputError for a field of less than so much."""
+    for name, value in least.items():
+        if getattr(config, name) < value:
+            raise InputError(f"{name} is {getattr(config, name)}: give at least {value}")
+
 
 @dataclass(frozen=True)
 class ImageRegression(Images):
     """Everything that decides the result of training a generator by refinement.
 
     generator: ``Shared``, ``Separate`` or ``LateSplit``, with its arguments but condition_channels
-    perceptual: what images are compared by: the run of a judge (tessella train helen_landmarks), or a file of VGG-16
-        weights in torchvision's names
+    perceptual: what images are compared by: the run of a judge (tessella train helen_embedding), or a file of
+        weights of VGG-16 or VGG-19 in torchvision's names
     weights: of the distances of images themselves and of five maps; none to let each count alike. The authors' are 1,
         1, 1/2.3, 1/1.8, 1/2.8, 12.5, for colours from 0 to 255 and their VGG
     assignment: of neighbours to branches, greedy as in the thesis, or hungarian
@@ -88,6 +106,10 @@ class ImageRegression(Images):
     quantile: float = 0.1
     warm_up: int = 300
     neighbours_from: int = 1000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_least(self, {"neighbours": 0, "warm_up": 0, "neighbours_from": 0})
 
 
 @dataclass(frozen=True)
@@ -144,13 +166,14 @@ def perceptual_features(config: ImageRegression, trusted: Sequence[str] = ("tess
     """Of the judge or the weights that ``config`` names. Raises InputError where it names none."""
     if not config.perceptual:
         raise InputError(
-            "give --perceptual RUN, what images are compared by: train it with tessella train objects_normals (or "
-            "helen_landmarks) on the same data, or name a file of VGG-16 weights"
+            "give --perceptual RUN, what images are compared by: train it with tessella train objects_embedding (or "
+            "helen_embedding) on the same data, or name a file of VGG-16 or VGG-19 weights"
         )
     path = Path(config.perceptual)
     if path.is_dir() or path.suffix == ".ckpt":
         return load_judge(config.perceptual, trusted).features
-    network = VGG16()
+    is_deeper = any(name.endswith("features.34.weight") for name in read_weights(config.perceptual))
+    network = VGG19() if is_deeper else VGG16()
     load_weights(network, config.perceptual, strict=False)
     return VGGFeatures(network.features)
 
