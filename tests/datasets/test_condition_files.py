@@ -39,6 +39,9 @@ def test_landmarks(tmp_path):
 def test_what_cannot_be_read(tmp_path):
     with pytest.raises(InputError, match="edges are made of images"):
         ConditionFiles(tmp_path, condition="edges")
+    for condition in ("trimap", "depth"):
+        with pytest.raises(InputError, match=f"no files of {condition} alone"):
+            ConditionFiles(tmp_path, condition=condition)
     with pytest.raises(InputError, match=r"train with dataset\.size"):
         ConditionFiles(tmp_path, condition="landmarks")
     with pytest.raises(InputError, match="files of conditions"):

@@ -67,6 +67,23 @@ def test_normals_by_the_published_code(tmp_path: Path) -> None:
     np.testing.assert_allclose(normals[1:], picture[1:] / 255 * 2 - 1, atol=1e-6)
 
 
+@pytest.mark.parametrize("color", [(90, 110, 100), (240, 240, 250), (128, 128, 160)])
+def test_a_photo_in_place_of_normals(tmp_path: Path, color: tuple[int, int, int]) -> None:
+    picture = np.zeros((10, 10, 3), np.uint8)
+    picture[:6] = color  # the black rest could be without normals
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"a\.png: 100% of its pixels are no normals"):
+        read_normals(tmp_path / "a.png")
+
+
+def test_a_few_lengths_are_forgiven(tmp_path: Path) -> None:
+    """As at the borders of objects in pictures that were made smaller."""
+    picture = encode_normals(np.broadcast_to(np.array([0.6, 0, 0.8]), (10, 10, 3)))
+    picture[:4] = (140, 128, 140)
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    assert np.linalg.norm(read_normals(tmp_path / "a.png")[0, 0]) < 0.2
+
+
 def test_normals_survive_the_file(tmp_path: Path) -> None:
     normals = np.random.default_rng(0).normal(size=(20, 30, 3))
     normals /= np.linalg.norm(normals, axis=2, keepdims=True)

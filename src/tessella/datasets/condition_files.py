@@ -34,9 +34,13 @@ class ConditionFiles:
         sigma: float = 0.0,
         first: float = 1.0,
     ) -> None:
-        if condition not in ENDINGS:
+        if condition == "edges":
             raise InputError(
                 f"{path}: {condition} are made of images; give a split of the data set as PATH:SPLIT"
+            )
+        if condition not in ENDINGS:
+            raise InputError(
+                f"{path}: there are no files of {condition} alone; give a split of the data set as PATH:SPLIT"
             )
         if condition == "landmarks" and size is None:
             raise InputError(

@@ -15,6 +15,8 @@ CANNY_THRESHOLDS = (100, 200)
 """Of the gradient of 8-bit grey by 3 x 3 Sobel filters: no edge is below the first, edges start above the second."""
 NORMALS_MIRRORED = (-1.0, 1.0, 1.0)
 """What a mirror does to the channels of normals."""
+LENGTHS = (0.5, 1.1)
+"""Of what may be a unit vector in 8 bits, or a mean of several."""
 
 
 def require_condition(condition: str, known: Sequence[str]) -> None:
@@ -35,7 +37,7 @@ def heat_maps(landmarks: np.ndarray, size: tuple[int, int], *, sigma: float, pat
     if not 0 <= sigma < np.inf:
         raise InputError(f"sigma: is {sigma}; give pixels, or 0 for one pixel a landmark")
     height, width = size
-    pixels = np.floor(landmarks + 0.5).astype(int)
+    pixels = np.floor(landmarks + 0.5)
     outside = ((pixels < 0) | (pixels >= [width, height])).any(axis=1)
     if outside.any():
         which = int(outside.argmax())
@@ -44,6 +46,7 @@ def heat_maps(landmarks: np.ndarray, size: tuple[int, int], *, sigma: float, pat
             f"{path}: landmark {which} at ({x:.1f}, {y:.1f}) lies outside the {width}x{height} image; enlarge the crop"
         )
     if sigma == 0:
+        pixels = pixels.astype(int)
         # Channel by channel in memory, as tensors are: exchanging the axes of so many zeros would cost the most.
         maps = np.zeros((len(landmarks), height, width), np.float32)
         maps[np.arange(len(landmarks)), pixels[:, 1], pixels[:, 0]] = 1
@@ -59,6 +62,8 @@ def read_normals(path: Path) -> np.ndarray:
     """Surface normals [H, W, 3] float32 in [-1, 1] of an 8-bit PNG, red, green, blue = (n + 1) / 2 * 255.
 
     Pixels that are exactly black or middle grey (127 or 128) have no normal: 0. No unit vector is stored as either.
+
+    InputError where it is another picture: most of its vectors are no unit vectors, by a wide margin.
     """
     picture = read_channels(path)
     if picture.dtype != np.uint8 or picture.shape[2] != 3:
@@ -68,6 +73,14 @@ def read_normals(path: Path) -> np.ndarray:
     normals = picture.astype(np.float32) / np.float32(127.5) - 1
     is_grey = (picture == picture[:, :, :1]).all(axis=2)
     normals[is_grey & np.isin(picture[:, :, 0], (0, 127, 128))] = 0
+    lengths = np.linalg.norm(normals, axis=2)
+    lengths = lengths[lengths > 0]
+    others = float(((lengths < LENGTHS[0]) | (lengths > LENGTHS[1])).mean()) if len(lengths) else 0.0
+    if others > 0.5:
+        raise InputError(
+            f"{path}: {others:.0%} of its pixels are no normals, red, green, blue = (n + 1) / 2 * 255 of unit "
+            "vectors; is it another picture?"
+        )
     return normals
 
 
