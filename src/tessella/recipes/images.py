@@ -1,14 +1,14 @@
-"""Generators of images of a condition: tables 5.1 to 5.3 of the thesis, and small ones for two CPU cores.
+"""Generators of images of a condition, small ones for two CPU cores; at the authors' widths: ``heads``, ``lfw``.
 
-Each needs something to compare images by: a judge of conditions, trained first on the same data (``..._landmarks``,
-``..._normals``), or VGG-16 weights: ``--perceptual``. A second judge with another ``--seed``, and an ``..._embedding``,
-score what is sampled.
+Each needs something to compare images by, ``--perceptual``: an ``..._embedding``, trained first on the same data, or
+VGG-16 weights. A second one with another ``--seed``, and a judge of conditions (``..._landmarks``, ``..._normals``),
+score what is sampled. ``--generator.branches 1`` of a CRN is a regression.
 """
 
 from dataclasses import replace
 from functools import partial
 
-from tessella.datasets import LFW, HelenFaces, OxfordPetHeads, PairedFolders
+from tessella.datasets import HelenFaces, PairedFolders
 from tessella.image_generation import ImageBicycleGAN, LateSplit, Pix2Pix, Separate, Shared, Widths
 from tessella.runs.images import ImageJudge, ImageRegression, ImageTranslation
 
@@ -52,6 +52,24 @@ def objects_images() -> ImageRegression:
     )
 
 
+def objects_crn() -> ImageRegression:
+    """Pictures of rendered objects by a last layer for each image (CRN).
+
+    Command: tessella train objects_crn --data OBJECTS --perceptual runs/objects_embedding
+    Citation: Chen and Koltun, Photographic image synthesis with cascaded refinement networks, ICCV 2017
+    """
+    return replace(objects_images(), generator=partial(LateSplit, branches=12, widths=OF_64))
+
+
+def objects_bicycle() -> ImageTranslation:
+    """Pictures of rendered objects by BicycleGAN.
+
+    Command: tessella train objects_bicycle --data OBJECTS
+    Citation: Zhu et al., Toward multimodal image-to-image translation, NeurIPS 2017
+    """
+    return ImageTranslation(_OBJECTS, gan=partial(ImageBicycleGAN, width=16))
+
+
 def helen_landmarks() -> ImageJudge:
     """68 landmarks from faces of 128 pixels: compares images in training, and judges them.
 
@@ -91,7 +109,7 @@ def helen_images() -> ImageRegression:
 def helen_separate() -> ImageRegression:
     """Faces from landmarks by branches with parameters of their own: "Ours (Separate)" of tables 5.2 and 5.3.
 
-    Literature: LFW: RMSE 9.034 / 5.768 with neighbours, summed diversity 4.23
+    Literature: LFW: RMSE 9.034 / 5.768 with neighbours, summed diversity 4.03
     Command: tessella train helen_separate --data HELEN --perceptual runs/helen_embedding
     Citation: He, Schiele and Fritz, Diverse conditional image generation by stochastic regression with latent drop-out
         codes, ECCV 2018
@@ -127,49 +145,3 @@ def helen_bicycle() -> ImageTranslation:
     Citation: Zhu et al., Toward multimodal image-to-image translation, NeurIPS 2017
     """
     return replace(helen_pix2pix(), gan=partial(ImageBicycleGAN, width=16))
-
-
-def lfw_landmarks() -> ImageJudge:
-    """68 landmarks from faces of LFW; landmark files are yours (``landmarks/NAME/NAME_0001.pts``).
-
-    Command: tessella train lfw_landmarks --data LFW
-    Citation: Sun et al., Integral human pose regression, ECCV 2018 (places as means of heat maps)
-    """
-    return replace(helen_landmarks(), dataset=LFW)
-
-
-def lfw_images() -> ImageRegression:
-    """Faces of LFW at the authors' widths, 10 branches: "Ours (Shared)" of tables 5.2 and 5.3.
-
-    Literature: RMSE 8.956 / 5.679 (mean / best of 10), SSIM 0.686 / 0.764, FSIM 0.753 / 0.779; summed diversity 3.88
-    Command: tessella train lfw_images --data LFW --perceptual vgg16.pth
-    Citation: He, Schiele and Fritz, Diverse conditional image generation by stochastic regression with latent drop-out
-        codes, ECCV 2018
-    """
-    return ImageRegression(
-        LFW,
-        generator=partial(Shared, branches=10, rate=0.667),
-        neighbours=6,
-        steps=90_000,
-        batch_size=1,
-        validate_every=5000,
-        neighbours_from=4000,
-        workers=4,
-    )
-
-
-def heads_images() -> ImageRegression:
-    """Heads of cats and dogs from normals at the authors' widths, 20 branches: "Ours-20" of table 5.1.
-
-    Literature: normals of the best of 72: mean 12.0, median 10.5, RMSE 14.1 degrees
-    Command: tessella train heads_images --data PETS --perceptual vgg16.pth
-    Citation: He, Schiele and Fritz, Diverse conditional image generation by stochastic regression with latent drop-out
-        codes, ECCV 2018
-    """
-    return replace(
-        lfw_images(),
-        dataset=OxfordPetHeads,
-        generator=partial(Shared, branches=20),
-        neighbours=0,
-        steps=110_000,
-    )
