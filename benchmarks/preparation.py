@@ -1,10 +1,10 @@
 """What it takes to prepare a video for pooling, and how exact HHA is, beside what correspondences.py measures.
 
-    python benchmarks/preparation.py --data FOLDER [--parts speed hha]
+    python benchmarks/preparation.py --data FOLDER [--parts speed hha scaling]
 
 FOLDER (or TESSELLA_DATA) holds nyudv2_dining_room_0036, the NYUDv2 sequence of 101 frames that the authors of STD2P
-published. Speed is processor time of one thread at 640x480, medians: other work on the machine counts, if less than it
-would in wall time. The whole sequence goes through ``tessella data prepare`` with one worker.
+published. Speed, but for scaling, is processor time of one thread at 640x480, medians: other work on the machine
+counts, if less than it would in wall time. The whole sequence goes through ``tessella data prepare`` with one worker.
 """
 
 import os
@@ -44,13 +44,28 @@ def speed(folder: Path) -> Table:
         "flow both ways": timed(partial(Motion.between, *pair) for pair in pairs),
         "matching 100 frames": timed(partial(again.find, trees) for again in anew),
     }
+    wall, used = whole_sequence(folder, "--workers", "1"), resource.getrusage(resource.RUSAGE_CHILDREN)
+    whole = {"processor": used.ru_utime + used.ru_stime, "wall": wall, "load": os.getloadavg()[1]}
+    return {"processor seconds": seconds, "the whole sequence": whole}
+
+
+def whole_sequence(folder: Path, *arguments: str) -> float:
+    """Seconds of the wall that ``tessella data prepare`` takes, its start included."""
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, "-m", "tessella.cli", "data", "prepare", "NYUDv2Frames", str(folder)]
         start = perf_counter()
-        subprocess.run([*command, "--out", out, "--workers", "1"], check=True, stdout=subprocess.DEVNULL)
-        wall, used = perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    whole = {"processor": used.ru_utime + used.ru_stime, "wall": wall, "load": os.getloadavg()[1]}
-    return {"processor seconds": seconds, "the whole sequence": whole}
+        subprocess.run([*command, "--out", out, *arguments], check=True, stdout=subprocess.DEVNULL)
+        return perf_counter() - start
+
+
+def scaling(folder: Path) -> Table:
+    """On a machine of two cores that does nothing else; the cluster's start is not counted."""
+    from distributed import LocalCluster
+
+    one, two = (whole_sequence(folder, "--workers", number) for number in "12")
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        dask = whole_sequence(folder, "--scheduler", cluster.scheduler_address)
+    return {"wall seconds": {"one process": one, "two processes": two, "two Dask workers": dask}}
 
 
 def hha_in_rooms(folder: Path) -> Table:
@@ -86,4 +101,4 @@ def timed(runs: Iterable[Callable[[], object]]) -> float:
 
 
 if __name__ == "__main__":
-    run({"speed": speed, "hha": hha_in_rooms})
+    run({"speed": speed, "hha": hha_in_rooms, "scaling": scaling})

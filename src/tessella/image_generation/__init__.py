@@ -7,7 +7,8 @@ from tessella.image_generation.nearest_pixels import nearest_pixels
 from tessella.image_generation.neighbours import Neighbours
 from tessella.image_generation.objective import NeighboursLoss
 from tessella.image_generation.perceptual import PerceptualDistance, VGGFeatures
-from tessella.image_generation.refinement import LateSplit, Refinement, Separate, Shared, Widths
+from tessella.image_generation.refinement import Refinement, Widths
+from tessella.image_generation.splits import LateSplit, Separate, Shared
 from tessella.image_generation.translation import ImageBicycleGAN, Pix2Pix, Translator
 
 __all__ = [
