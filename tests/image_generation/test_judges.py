@@ -83,15 +83,15 @@ def test_an_estimator_learns_maps():
 
 
 def test_an_embedding_tells_images_apart():
-    torch.manual_seed(0)
+    torch.manual_seed(3)
     images = F.interpolate(torch.rand(8, 3, 4, 4), (32, 32), mode="bilinear")
     network = Embedding(width=4, channels=8)
     before = network.loss(images, images).item()
-    learn(network, images, images, 60)
+    learn(network, images, images, 150)
     with torch.no_grad():
         found, mirrored = network(images), network(images.flip(3))
-        losses = [network.loss(images, images).item() for _ in range(5)]
-    assert sum(losses) / 5 < 0.75 * before
+        losses = [network.loss(images, images).item() for _ in range(20)]
+    assert sum(losses) / 20 < 0.6 * before
     torch.testing.assert_close(found.norm(dim=1), torch.ones(8))
     assert ((found @ mirrored.T).argmax(1) == torch.arange(8)).sum() >= 5
 
