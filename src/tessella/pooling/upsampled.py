@@ -5,12 +5,14 @@ A (U x) = (A U) x. The matrix A U, one row for each region, has few entries and 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.sparse import csr_array, kron
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
@@ -64,8 +66,8 @@ def region_matrix(
         )
     regions = signed(regions)
     require_ids(regions, num_regions)
-    rows, columns = (_taps(n, m, align_corners) for n, m in zip(regions.shape[1:], size, strict=True))
-    views = [_weigh(ids, num_regions, size, rows, columns) for ids in regions.cpu().numpy()]
+    upsampling = _upsampling(regions.shape[1:], size, align_corners)
+    views = [_weigh(ids, num_regions, upsampling) for ids in regions.cpu().numpy()]
     counts, readers, weights = (
         torch.from_numpy(np.concatenate(parts)).to(regions.device) for parts in zip(*views, strict=True)
     )
@@ -73,24 +75,39 @@ def region_matrix(
 
 
 def _weigh(
-    ids: np.ndarray, num_regions: int, size: tuple[int, int], rows: Any, columns: Any
+    ids: np.ndarray, num_regions: int, upsampling: csr_array
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How many regions read each small pixel, which, and their weights, for one view."""
-    inside = ids >= 0
-    region = ids[inside].astype(np.int64)
-    dense = np.zeros(size[0] * size[1] * num_regions)
-    y, x = (
-        axis[inside]
-        for axis in np.broadcast_arrays(np.arange(ids.shape[0])[:, None], np.arange(ids.shape[1]))
-    )
-    for row, weight_y in ((rows[0], 1 - rows[2]), (rows[1], rows[2])):
-        for column, weight_x in ((columns[0], 1 - columns[2]), (columns[1], columns[2])):
-            place = (row[y] * size[1] + column[x]) * num_regions + region
-            dense += np.bincount(place, weight_y[y] * weight_x[x], len(dense))
-    pixels = np.bincount(ids[inside], minlength=num_regions)
-    matrix = dense.reshape(-1, num_regions) / np.maximum(pixels, 1)
-    filled = matrix != 0
-    return filled.sum(1), np.nonzero(filled)[1].astype(np.int32), matrix[filled].astype(np.float32)
+    inside = ids.ravel() >= 0
+    region = ids.ravel()[inside]
+    bounds = np.concatenate([[0], inside.cumsum()])
+    matrix = upsampling @ csr_array((np.ones(len(region)), region, bounds), shape=(ids.size, num_regions))
+    matrix.sort_indices()
+    pixels = np.bincount(region, minlength=num_regions)
+    weights = matrix.data / pixels[matrix.indices]
+    return np.diff(matrix.indptr), matrix.indices.astype(np.int32), weights.astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def _upsampling(large: tuple[int, int], small: tuple[int, int], align_corners: bool) -> csr_array:
+    """How much each pixel takes of each small one, [small pixels, pixels]."""
+    vertical, horizontal = (_axis(n, m, align_corners) for n, m in zip(large, small, strict=True))
+    return csr_array(kron(vertical, horizontal, format="csr"))
+
+
+def _axis(length: int, small: int, align_corners: bool) -> csr_array:
+    """The same of one axis, [small, length]."""
+    if align_corners:
+        at = np.linspace(0, small - 1, length) if length > 1 else np.zeros(1)
+    else:
+        at = np.maximum((np.arange(length) + 0.5) * (small / length) - 0.5, 0)
+    first = np.minimum(at.astype(np.int64), small - 1)
+    share = at - first
+    taps = np.concatenate([first, np.minimum(first + 1, small - 1)])
+    pixels = np.tile(np.arange(length), 2)
+    axis = csr_array((np.concatenate([1 - share, share]), (taps, pixels)), shape=(small, length))
+    axis.eliminate_zeros()
+    return axis
 
 
 def pool_upsampled(
@@ -139,13 +156,3 @@ def _multiply(matrix: RegionMatrix, features: Tensor, rows: int, transposed: boo
     output = padded.new_zeros(len(padded), rows, padded.shape[2])
     multiply(*matrix.arrays(), padded.numpy(), output.numpy(), transposed)
     return output[..., :channels]
-
-
-def _taps(length: int, small: int, align_corners: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """First and second small pixel that each of ``length`` pixels reads, and the share of the second."""
-    if align_corners:
-        at = np.linspace(0, small - 1, length) if length > 1 else np.zeros(1)
-    else:
-        at = np.maximum((np.arange(length) + 0.5) * (small / length) - 0.5, 0)
-    first = np.minimum(at.astype(np.int64), small - 1)
-    return first, np.minimum(first + 1, small - 1), at - first
