@@ -45,3 +45,10 @@ def test_a_shadow_of_one_side():
     maps, members, nonmembers = answers(0.5, images=20)
     with pytest.raises(InputError, match="shadow 1: its images are all on one side"):
         train_attacker(Attacker(2, width=8), [maps, maps], [members, members], [nonmembers, []], crop=(8, 8))
+
+
+def test_answers_that_are_no_numbers():
+    maps, members, nonmembers = answers(0.5, images=20)
+    maps[:] = np.nan
+    with pytest.raises(InputError, match="learned attack: its loss is nan at step 0"):
+        train_attacker(Attacker(2, width=8), [maps], [members], [nonmembers], crop=(8, 8))

@@ -1,5 +1,6 @@
 """Trains the network that tells members from non-members by maps of a shadow model's answers."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,7 +29,7 @@ def train_attacker(
     maps: of each shadow model, [images, channels, height, width]; may be on disk. members, nonmembers: of each, which
     of its images it was trained on, and which it was not. crop: (height, width) of a patch.
 
-    Raises InputError where a shadow has one side alone.
+    Raises InputError where a shadow has one side alone, and where the loss is not finite.
     """
     sides = list(zip(nonmembers, members, strict=True))
     for number, (outside, inside) in enumerate(sides):
@@ -41,10 +42,15 @@ def train_attacker(
     optimizer = torch.optim.AdamW(attacker.parameters(), learning_rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, steps)
     attacker.train()
-    for _ in range(steps):
+    for step in range(steps):
         truth = rng.integers(0, 2, batch_size)
         batch = torch.stack([_patch(maps, sides, int(side), crop, rng) for side in truth])
         loss = F.binary_cross_entropy_with_logits(attacker(batch), torch.from_numpy(truth).float())
+        if not math.isfinite(loss.item()):
+            raise InputError(
+                f"the learned attack: its loss is {loss.item()} at step {step}; look at the shadows' answers, which may "
+                "hold numbers that are not finite, or leave it out with --attacker-steps 0"
+            )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
