@@ -63,17 +63,40 @@ def draw_best(axes: Axes, rows: dict[str, list[Result]]) -> None:
     axes.minorticks_off()
     axes.set_xlabel("Samples")
     axes.set_ylabel("RMSE of the best sample")
-    axes.legend(fontsize=SMALL, frameon=False, labelcolor=INK)
+    axes.legend(fontsize=SMALL, facecolor="white", framealpha=0.9, edgecolor="none", labelcolor=INK)
 
 
 def draw_tradeoff(axes: Axes, rows: dict[str, list[Result]]) -> None:
-    for row, results in rows.items():
+    places = {
+        row: np.array([mean(found, "diversity"), mean(found, "errors", "rmse", "best of first")[-1]])
+        for row, found in rows.items()
+    }
+    for row, place in places.items():
         style = style_of(row)
-        place = float(mean(results, "diversity")), float(mean(results, "errors", "rmse", "best of first")[-1])
         axes.plot(*place, "o", color=style["color"], mfc="none" if style["plain"] else style["color"], ms=6)
-        axes.annotate(row, place, (6, 5), textcoords="offset points", fontsize=SMALL, color=INK)
     axes.invert_yaxis()  # better is higher
-    axes.margins(x=0.25, y=0.15)
+    axes.margins(0.1)
+    low, high = sorted(axes.get_ylim())
+    names = sorted(places, key=lambda row: places[row][1])
+    rooms = np.linspace(low, high, len(names) + 2)[1:-1]  # names in a column, so that none covers another
+    for row, room in zip(names, rooms, strict=True):
+        axes.annotate(
+            row,
+            tuple(places[row]),
+            (1.03, room),
+            textcoords=axes.get_yaxis_transform(),
+            fontsize=SMALL,
+            color=INK,
+            va="center",
+            arrowprops={
+                "arrowstyle": "-",
+                "color": "0.75",
+                "linewidth": 0.6,
+                "shrinkA": 0,
+                "shrinkB": 4,
+                "relpos": (0, 0.5),
+            },
+        )
     axes.set_xlabel("Diversity")
     axes.set_ylabel("RMSE of the best sample")
 

@@ -48,8 +48,8 @@ def train_attacker(
         loss = F.binary_cross_entropy_with_logits(attacker(batch), torch.from_numpy(truth).float())
         if not math.isfinite(loss.item()):
             raise InputError(
-                f"the learned attack: its loss is {loss.item()} at step {step}; look at the shadows' answers, which may "
-                "hold numbers that are not finite, or leave it out with --attacker-steps 0"
+                f"the learned attack: its loss is {loss.item()} at step {step}; look at the shadows' answers, which "
+                "may hold numbers that are not finite, or leave it out with --attacker-steps 0"
             )
         optimizer.zero_grad()
         loss.backward()
