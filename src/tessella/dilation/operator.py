@@ -188,7 +188,10 @@ def _memory_format(image: Tensor) -> torch.memory_format:
 
 
 def _chunk(taps: int, size: Any, element_size: int, multiple: int = 1) -> tuple[int, int]:
-    """Rows of the output that are worked on at once, and how many numbers each tap of them has room for."""
+    """Rows of the output that are worked on at once, and how many numbers each tap of them has room for.
+
+    multiple: of which the number of chunks is one, if rows allow, so that threads have as many each.
+    """
     whole = taps * size[0] * size[1] * element_size
     chunks = multiple * math.ceil(whole / CHUNK_BYTES / multiple)
     rows = math.ceil(size[0] / max(1, chunks))
