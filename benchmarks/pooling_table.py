@@ -108,6 +108,7 @@ PAIRS = [
     ("full", "single images in training, views in test"),
     ("full", "average, then largest view"),
     ("full", "largest pixel, then average"),
+    ("full", "largest pixel, largest view"),
     ("three levels", "full"),
 ]
 SCORES = ("pixel_accuracy", "class_accuracy", "mean_iou", "frequency_weighted_iou")
