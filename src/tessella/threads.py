@@ -42,10 +42,12 @@ def in_threads(work: Callable[[], None], threads: int) -> None:
     else:
         before = torch.get_num_threads()
         others = [_helpers().submit(guarded) for _ in range(threads - 1)]
-        torch.set_num_threads(1)
-        guarded()
-        wait(others)
-        torch.set_num_threads(before)
+        try:
+            torch.set_num_threads(1)
+            guarded()
+            wait(others)
+        finally:
+            torch.set_num_threads(before)
     if errors:
         raise errors[0]
 

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from rich.progress import MofNCompleteColumn, Progress
 
@@ -20,7 +21,8 @@ def run(options: argparse.Namespace, reader: type[FileDataset]) -> None:
     # The labelled frames of NYUDv2 lie in raw video at 30 frames a second; its authors' window takes every third.
     usual = 3 if reader is NYUDv2 else 1
     step = usual if options.step is None else options.step
-    settings = Settings(options.regions, options.window, step, options.match, options.flow)
+    flow = str(Path(options.flow).absolute()) if ".py:" in options.flow else options.flow
+    settings = Settings(options.regions, options.window, step, options.match, flow)
     try:
         with (
             executor(options.workers, options.scheduler) as pool,

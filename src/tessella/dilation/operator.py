@@ -7,6 +7,7 @@ gradients do not meet. Chunks do not depend on the number of threads, nor does t
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -122,35 +123,30 @@ def _compiled_backward(
     rows, length = _chunk(min(BLOCK_TAPS, weight[0].numel() * groups), size, pixels.element_size())
     onednn = _suits_onednn(weight, groups)
     blocks = list(_blocks(groups, weight.shape[1], kernel.numel()))
+
+    def work(n: int, chunks: list[tuple[int, int, Tensor]], left: Iterator[tuple[slice, slice]]) -> None:
+        for (some, here), (first, count, grad_rows) in ((block, chunk) for block in left for chunk in chunks):
+            columns = _product(transposed[some, here], grad_rows[some], onednn).to(pixels.dtype)
+            scatter_columns(
+                pixels[n].numpy(),
+                how,
+                some.start * weight.shape[1] + here.start // kernel.numel(),
+                first,
+                count,
+                columns.view(-1, *kernel, length).numpy(),
+                grad_pixels[n].numpy(),
+                grad_h.numpy(),
+                grad_w.numpy(),
+            )
+            grad_matrix[some, :, here] += _product(grad_rows[some], columns.to(weight.dtype).mT, onednn)
+
     for n in range(image.shape[0]):
         chunks = []
         for first in range(0, size[0], rows):
-            part = _rows(grad[n], first, min(rows, size[0] - first), groups)
-            chunks.append((first, nn.functional.pad(part, (0, length - part.shape[2])).contiguous()))
-        left = iter(blocks)
-
-        def work(n: int = n, chunks: Any = chunks, left: Any = left) -> None:
-            for some, here in left:
-                first_channel = some.start * weight.shape[1] + here.start // kernel.numel()
-                for first, grad_rows in chunks:
-                    product = _product(transposed[some, here], grad_rows[some], onednn)
-                    columns = product.to(pixels.dtype)
-                    scatter_columns(
-                        pixels[n].numpy(),
-                        how,
-                        first_channel,
-                        first,
-                        min(rows, size[0] - first),
-                        columns.view(-1, *kernel, length).numpy(),
-                        grad_pixels[n].numpy(),
-                        grad_h.numpy(),
-                        grad_w.numpy(),
-                    )
-                    grad_matrix[some, :, here] += _product(
-                        grad_rows[some], columns.to(weight.dtype).mT, onednn
-                    )
-
-        in_threads(work, min(torch.get_num_threads(), len(blocks)))
+            count = min(rows, size[0] - first)
+            part = nn.functional.pad(_rows(grad[n], first, count, groups), (0, length - count * size[1]))
+            chunks.append((first, count, part.contiguous()))
+        in_threads(partial(work, n, chunks, iter(blocks)), min(torch.get_num_threads(), len(blocks)))
     return (
         grad_pixels.to(image.dtype, memory_format=_memory_format(image)),
         grad_matrix.reshape(weight.shape).to(weight.dtype),

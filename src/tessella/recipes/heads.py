@@ -9,8 +9,8 @@ from dataclasses import replace
 from functools import partial
 
 from tessella.datasets import OxfordPetHeads
-from tessella.image_generation import ImageBicycleGAN, LateSplit, Pix2Pix, Separate, Shared
-from tessella.recipes.lfw import lfw_images
+from tessella.image_generation import ImageBicycleGAN, LateSplit, Separate, Shared
+from tessella.recipes.lfw import lfw_images, lfw_pix2pix
 from tessella.runs.images import ImageJudge, ImageRegression, ImageTranslation
 
 
@@ -76,7 +76,7 @@ def heads_pix2pix() -> ImageTranslation:
     Command: tessella train heads_pix2pix --data PETS
     Citation: Isola et al., Image-to-image translation with conditional adversarial networks, CVPR 2017
     """
-    return ImageTranslation(OxfordPetHeads, gan=Pix2Pix, steps=110_000, batch_size=1, validate_every=5000)
+    return replace(lfw_pix2pix(), dataset=OxfordPetHeads, steps=110_000)
 
 
 def heads_bicycle() -> ImageTranslation:

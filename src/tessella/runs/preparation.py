@@ -133,6 +133,7 @@ def _check_settings(
         write_bytes(path, (json.dumps(wanted, indent=2) + "\n").encode())
         return
     try:
+        # What was prepared before there was a choice is of the default.
         found = {"flow": "dis"} | dict(json.loads(path.read_text()))
     except (ValueError, TypeError):
         raise InputError(f"{path}: is damaged; remove the folder or choose another one") from None
