@@ -222,7 +222,9 @@ def test_pixels_are_followed_one_by_one(rooms: Path, prepared: Path, tmp_path: P
         assert np.array_equal(own[pixels.regions[..., 0][known]], regions.regions[..., 1][known])
 
 
-def test_flow_of_the_users(rooms: Path, prepared: Path, tmp_path: Path) -> None:
+def test_flow_of_the_users(
+    rooms: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In processes of their own; a folder of before there was a choice was made with DIS."""
     (tmp_path / "still.py").write_text(
         "import numpy as np\ndef flow(a, b):\n    return np.ones((*a.shape[:2], 2))\n"
@@ -236,6 +238,11 @@ def test_flow_of_the_users(rooms: Path, prepared: Path, tmp_path: Path) -> None:
     assert flows
     assert all(path.read_bytes() == flows[0].read_bytes() for path in flows)
     np.testing.assert_array_equal(read_flow(flows[0]), np.ones((48, 64, 2)))
+    monkeypatch.chdir(tmp_path)
+    command = ["data", "prepare", "NYUDv2Frames", str(rooms / "frames"), "--window", "1", "--workers", "1"]
+    assert main([*command, "--flow", "still.py:flow", "--out", str(tmp_path / "named")]) == 0
+    named = json.loads((tmp_path / "named" / "settings.json").read_text())
+    assert named["flow"] == f"{tmp_path}/still.py:flow"  # workers may stand in another folder
     with pytest.raises(
         InputError, match=r"color\.png: .*narrow: gave uint8 \[48, 64, 3\] for frames of \[48, 64\]"
     ):
