@@ -48,6 +48,19 @@ def test_pix2pix_draws_by_dropout_at_inference_too():
     assert (images[0][0] - images[0][1]).abs().max() > 1e-4
 
 
+def test_pix2pix_drops_half_behind_the_three_coarsest_stages_of_the_decoder():
+    torch.manual_seed(0)
+    generator = Translator(2, code_channels=0, widths=(4, 8, 16, 16, 16, 16))
+    zeros = []
+    for stage in generator.unet.up:
+        stage.register_forward_hook(lambda _, __, x: zeros.append((x == 0).double().mean().item()))
+    generator.decode(
+        generator.encode(torch.randn(4, 2, 64, 64)), torch.zeros(4, dtype=torch.long), torch.zeros(4, 0)
+    )
+    assert zeros[:3] == pytest.approx([0.5] * 3, abs=0.1)
+    assert zeros[3:] == pytest.approx([0.0] * 2, abs=0.05)
+
+
 def test_units_are_brought_there_and_back():
     images = torch.rand(2, 3, 4, 4)
     standard = Translator.standardise(images)

@@ -24,7 +24,8 @@ class Translator(nn.Module):
     Args:
         condition_channels: of the condition.
         widths: of the U-Net, from full resolution on.
-        code_channels: 8 for BicycleGAN; 0 for pix2pix, whose only chance is dropout, which stays on at inference.
+        code_channels: 8 for BicycleGAN; 0 for pix2pix, whose only chance is dropout behind the three coarsest
+            stages of the decoder, which stays on at inference.
     """
 
     def __init__(
@@ -38,7 +39,8 @@ class Translator(nn.Module):
         self.condition_channels, self.code_channels = condition_channels, code_channels
         self.unet = UNet(condition_channels, 3, widths, code_channels)
         if not code_channels:
-            self.unet.up[0].register_forward_hook(lambda _, __, x: F.dropout(x, 0.5))
+            for coarse in self.unet.up[:3]:
+                coarse.register_forward_hook(lambda _, __, x: F.dropout(x, 0.5))
 
     def encode_condition(self, conditions: Tensor, size: tuple[int, int]) -> Tensor:
         return conditions
@@ -90,8 +92,7 @@ class ConditionalDiscriminator(PatchDiscriminator):
 class Pix2Pix(nn.Module):
     """One discriminator at one scale and L1, times 100; in the same form as ``BicycleGAN``.
 
-    Other than published: the adversarial loss is least squares, and of the U-Net's decoder only the coarsest stage has
-    dropout, not three.
+    Other than published: the adversarial loss is least squares.
 
     Args:
         condition_channels: of the condition.
