@@ -1,7 +1,7 @@
 """Fixed against learned dilation: the same small network, the same steps, paired by seed.
 
     python benchmarks/dilation_table.py camvid --data CAMVID --seeds 1 2 3 4 5 [--rows fixed learned]
-    python benchmarks/dilation_table.py camvid_half --data CAMVID --seeds 10 11 12 13 14 --rows fixed learned
+    python benchmarks/dilation_table.py camvid_half --data CAMVID --seeds 10 11 12 13 --rows fixed learned
     python benchmarks/dilation_table.py camvid            # the table of what is there
 
 A row and a seed is one training and one evaluation on the validation and test images; its result is a file of its own

@@ -151,6 +151,7 @@ def measure(options: argparse.Namespace, row: str, seed: int) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(options.sheets / f"{file.stem}.jpg"), sheet)
     result = {
+        **scores,
         "row": row,
         "task": options.task,
         "seed": seed,
@@ -158,7 +159,6 @@ def measure(options: argparse.Namespace, row: str, seed: int) -> None:
         "batch_size": config.batch_size,
         "training_seconds": round(outcome.seconds, 1),
         "parameters": sum(p.numel() for p in trained.generator.parameters()),
-        **scores,
         **environment(),
     }
     write_json(file, result)

@@ -12,7 +12,7 @@ from tessella.runs.segmentation import Segmentation
 def streets() -> Segmentation:
     """A small PSPNet-18 on rendered streets, trained on two CPU cores in two minutes: the demo.
 
-    Measured: 41.4 mean IoU on val, 19 classes, in bf16; 45.7 in fp32 after 1400 steps
+    Measured: 42.1 mean IoU on val, 19 classes, in bf16; 45.7 in fp32 after 1400 steps
     Command: tessella scenes render street --out streets && tessella train streets --data streets
     Citation: Zhao et al., Pyramid scene parsing network, CVPR 2017
     """
