@@ -23,6 +23,13 @@ def test_copies_differ_from_the_image_and_each_other_in_one_number():
     assert float((asked[-1] - floats).abs().sum()) == pytest.approx(1 / 255)
 
 
+def test_copies_of_images_whose_channels_lie_last_in_memory():
+    asked = []
+    images = IMAGES.contiguous(memory_format=torch.channels_last)
+    Averaged(lambda images: asked.append(images.clone()) or POSTERIORS, copies=3)(images)
+    assert [(copy.int() - images.int()).abs().sum() for copy in asked] == [0, 2, 2]
+
+
 def test_noise_is_averaged_away():
     """Asked again about one image nothing is learned; of sixteen copies the noise is a quarter."""
     noisy = Gaussian(lambda images: POSTERIORS, variance=0.01, secret=b"a secret")

@@ -103,6 +103,17 @@ def test_rmia_counts_what_an_image_dominates():
         assert found[n] == pytest.approx(np.mean([ratio[n] / ratio[z] >= 1.1 for z in range(12) if z != n]))
 
 
+def test_images_without_a_signal_do_not_narrow_the_spread():
+    values, members = game(images=400)
+    missing = values.copy()
+    missing[:, 200:] = np.nan
+    for online in (True, False):
+        alone = lira(values[:, :200], members[:, :200], 0, online=online)
+        found = lira(missing, members, 0, online=online)
+        np.testing.assert_allclose(found[:200], alone)
+        assert np.isnan(found[200:]).all()
+
+
 def test_images_without_references():
     values, members = game(images=5)
     members[:, 2] = True

@@ -92,6 +92,14 @@ def test_without_labels_all_pixels_count():
     assert found.isnan().sum() == 3 * (len(SIGNALS) - len(alone))
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_posteriors_of_little_precision_are_summed_in_full(kind):
+    """A sum of 160,000 of them is beyond float16, and has three digits in bfloat16."""
+    posteriors = torch.tensor([0.9, 0.1], dtype=kind)[None, :, None, None].expand(1, 2, 400, 400)
+    found = signals(posteriors, torch.zeros(1, 400, 400, dtype=torch.long))
+    assert float(found[0, SIGNALS.index("confidence")]) == pytest.approx(float(posteriors[0, 0, 0, 0]))
+
+
 def test_certainty_stays_finite():
     posteriors = torch.zeros(1, 2, 4, 4)
     posteriors[:, 0] = 1

@@ -178,3 +178,9 @@ def test_a_share_of_blocks_that_are_all_alike():
     assert found.high == pytest.approx(few.high, abs=0.02)
     assert share_of_blocks(np.array([30.0]), np.array([300.0]), 1) == (0.1, 0.0, 1.0)
     assert np.isnan(share_of_blocks(np.zeros(2), np.zeros(2), 4).value)
+
+
+def test_a_share_of_fewer_images_than_blocks():
+    """Those that are counted lie in as many blocks at most as there are of them."""
+    assert share_of_blocks(np.full(4, 3.0), np.full(4, 3.0), 50) == pytest.approx(proportion(3, 3))
+    assert share_of_blocks(np.ones(4), np.ones(4), 50) == (1.0, 0.0, 1.0)

@@ -17,6 +17,7 @@ from tessella.errors import InputError
 from tessella.membership_inference.answers import STEADINESS
 from tessella.membership_inference.defences import Argmax
 from tessella.reports.audit import write_audit
+from tessella.runs.asking import Kept, ask_all
 from tessella.runs.audit import Victim, audit
 from tessella.runs.judging import blocks_of
 
@@ -251,6 +252,8 @@ def test_blocks():
     assert len(set(found[10:12])) == 1
     assert len(set(found)) == 4
     assert blocks_of(ids[::-1]) == found[::-1]
+    unpadded = blocks_of([f"a_{n}" for n in range(1, 31)])
+    assert [len(set(unpadded[start : start + 10])) for start in (0, 10, 20)] == [1, 1, 1]
     every_other = [f"drive_{n:05}" for n in range(0, 202, 2)]
     assert len(set(blocks_of(every_other))) == 11
     assert len(set(blocks_of(every_other, 300))) == 1  # of video time
@@ -344,3 +347,21 @@ def test_another_exported_file_of_the_same_name(tmp_path, capsys):
         assert run("export", model / seed, "--out", file, "--height", "24", "--width", "32") == 0
         assert run(*command) == code
     assert "is of another audit" in capsys.readouterr().err
+
+
+def test_maps_follow_their_images_into_another_order(tmp_path):
+    """Another audit into the same folder, with as many images in another order, is not shown the old one's maps."""
+    pictures, again = Pictures(range(2)), Pictures((1, 0))
+    victim = Victim_(pictures)
+    for number, dataset in enumerate((pictures, again)):
+        kept = Kept(tmp_path / "answers", {})
+        ask_all(victim, dataset, kept, side="", label_only=False, maps=tmp_path / "maps.npy")
+        found = np.load(tmp_path / "maps.npy")
+        fresh = tmp_path / f"fresh_{number}"
+        fresh.mkdir()
+        ask_all(victim, dataset, Kept(fresh / "answers", {}), side="", label_only=False, maps=fresh / "m.npy")
+        np.testing.assert_array_equal(found, np.load(fresh / "m.npy"))
+    asked = victim.asked
+    kept = Kept(tmp_path / "answers", {})
+    ask_all(victim, again, kept, side="", label_only=False, maps=tmp_path / "maps.npy")
+    assert victim.asked == asked

@@ -1,18 +1,20 @@
 """Configurations: fields by name, parsing, saving, and refusing what is not trusted."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
+from tessella.datasets import CamVid, Cityscapes
 from tessella.errors import InputError
 from tessella.inference import InferencePlan
 from tessella.networks import PSPNet, ResNet
 from tessella.recipes.streets import streets
-from tessella.runs.configuration import fields, from_json, override, parse, saved_values, to_json
+from tessella.recipes.synthetic import camvid_synthetic
+from tessella.runs.configuration import fields, from_json, override, parse, restored, to_json
 from tessella.runs.privacy import Privacy
 
 
@@ -72,7 +74,7 @@ def test_fields_of_what_is_none_can_be_given_one_by_one() -> None:
     assert after.privacy == Privacy(noise=0.5)
     assert "privacy" not in values(after)
     saved = json.loads(json.dumps(to_json(after)))
-    assert override(before, saved_values(saved)).privacy == from_json(saved).privacy == after.privacy
+    assert restored(before, saved).privacy == from_json(saved).privacy == after.privacy
 
 
 def test_what_has_no_default_has_no_fields_before_it_is_given() -> None:
@@ -128,10 +130,41 @@ def test_saved_configuration_holds_the_defaults_of_its_time() -> None:
     }
 
 
-def test_saved_values_are_changes_of_the_recipe() -> None:
+def test_a_run_gives_its_recipe_all_values_back() -> None:
     config = override(streets(), {"network.backbone.width": 8, "scale": (0.5, 0.7), "weights": "x.pth"})
     saved = json.loads(json.dumps(to_json(config)))
-    assert values(override(streets(), saved_values(saved))) == values(config)
+    assert values(restored(streets(), saved)) == values(config)
+    saved["with"]["stepz"] = 3
+    with pytest.raises(InputError, match="no field stepz: did you mean steps"):
+        restored(streets(), saved)
+
+
+def test_a_run_gives_back_what_its_recipe_leaves_empty() -> None:
+    recipe = camvid_synthetic()
+    assert recipe.synthetic.masks is None
+    config = override(recipe, {"synthetic.masks": CamVid, "synthetic.masks_data": "there"})
+    saved = json.loads(json.dumps(to_json(config)))
+    again = restored(recipe, saved)
+    assert again.synthetic.masks.func is CamVid
+    # and it can be given anew
+    assert override(again, {"synthetic.masks": Cityscapes}).synthetic.masks is Cityscapes
+
+
+def test_what_a_recipe_builds_itself_needs_no_trust() -> None:
+    class Own(PSPNet):
+        pass
+
+    recipe = replace(streets(), network=partial(Own, backbone=partial(ResNet, depth=18)))
+    config = override(recipe, {"network.backbone.depth": 34})
+    again = restored(recipe, json.loads(json.dumps(to_json(config))), trusted=("elsewhere",))
+    assert again.network.func is Own
+    assert again.network.keywords["backbone"].keywords["depth"] == 34
+
+
+@pytest.mark.parametrize("name", ["tessella.runs.environment:Path", "tessella.runs.learned:BytesIO"])
+def test_a_module_of_ours_names_no_class_that_it_only_imports(name: str) -> None:
+    with pytest.raises(InputError, match=r"which is not a class of tessella"):
+        from_json({"call": name, "with": {}})
 
 
 def test_a_trusted_package_may_give_functions_of_its_own(

@@ -98,6 +98,17 @@ def test_predict_images_folders_and_video(trained: Path, data: Path, tmp_path: P
     assert len(list((out / "labels").glob("*.png"))) == 1 + len(list((data / "test").iterdir()))
 
 
+def test_pictures_of_one_name_are_refused(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before any is segmented: the second would overwrite what is known of the first."""
+    for name in ("a.png", "a.jpg"):
+        cv2.imwrite(str(tmp_path / name), np.zeros((40, 64, 3), np.uint8))
+    assert run("predict", trained, tmp_path, "--out", tmp_path / "out") == 2
+    assert "2 inputs are named a, as their results would be: rename all but one" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("options", [["--window", "32x32"], ["--scales", "0.5,1", "--flip"], ["--crf"]])
 def test_ways_of_inference(trained: Path, data: Path, tmp_path: Path, options: list[str]) -> None:
     image = next(iter((data / "test").iterdir()))

@@ -25,7 +25,7 @@ from tessella.runs.defended import defended
 from tessella.runs.evaluation import palette_of
 from tessella.runs.feature_gan import FeatureGAN, load_generator, train_generator
 from tessella.runs.model import load_model
-from tessella.runs.sampling import Layout
+from tessella.runs.sampling import Layout, find_layouts
 from tessella.runs.synthetic import Synthetic
 from tessella.runs.training import train
 from tessella.training.feature_gan import FeatureGanTask
@@ -73,6 +73,26 @@ def test_the_network_reads_its_layouts_in_sampled_features(folder, tmp_path, cap
     of_maps = json.loads((tmp_path / "maps" / "scores.json").read_text())
     assert of_maps["real"] is None
     assert of_maps["synthetic"]["mean_iou"] > 0.7 * scores["real"]["mean_iou"]
+
+
+def test_layouts_are_brought_to_the_size_of_the_network(folder):
+    trained = load_generator(str(folder / "generator"))
+    smaller = replace(trained, of_network=replace(trained.of_network, resize=(24, 32)))
+    data = folder / "data"
+    of_split, of_files = (
+        list(find_layouts([text], smaller)) for text in (f"{data}:test", str(data / "test" / "labels"))
+    )
+    assert [layout.labels.shape for layout in of_split + of_files] == [(24, 32)] * 12
+    for one, other in zip(of_split, of_files, strict=True):
+        np.testing.assert_array_equal(one.labels, other.labels)
+    assert of_split[0].image is not None
+    assert of_files[0].image is None
+
+
+def test_two_layouts_of_one_name(folder, tmp_path, capsys):
+    (one, other) = (folder / "data" / split / "labels" / "0.png" for split in ("train", "test"))
+    assert main(["sample", str(folder / "generator"), str(one), str(other), "--out", str(tmp_path)]) == 2
+    assert "two layouts are named 0: sample them into separate folders" in capsys.readouterr().err
 
 
 def test_training_shows_scores(folder):

@@ -304,6 +304,20 @@ def test_one_condition_one_image(folder, tmp_path, codes):
     assert (scores["diversity"] == 0) == (codes == "1")
 
 
+def test_dropout_draws_the_same_for_every_condition(folder, tmp_path):
+    """So the images of a condition do not depend on what was sampled before it."""
+    trained = load_images(str(folder / "pix2pix"))
+    first, second, *_ = (NORMALS(folder / "data", "test")[number] for number in range(3))
+    found = []
+    for name, pairs in (("both", [first, second]), ("one", [second])):
+        sample_images(trained, pairs, tmp_path / name, codes=2, judges=(), device=torch.device("cpu"))
+        found.append(
+            [cv2.imread(str(path)) for path in sorted((tmp_path / name / "images" / second.id).glob("*"))]
+        )
+    assert len(found[0]) == 2
+    np.testing.assert_array_equal(*found)
+
+
 def test_how_many_images_at_once_does_not_matter(folder, tmp_path):
     trained = load_images(str(folder / "shared"))
     pairs = [NORMALS(folder / "data", "test")[0]]

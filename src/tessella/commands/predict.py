@@ -1,7 +1,6 @@
 """tessella predict: label maps and overlays of images, folders and videos."""
 
 import argparse
-from collections import Counter
 from functools import partial
 
 from rich.progress import track
@@ -10,7 +9,7 @@ from tessella.commands.model import open_model
 from tessella.errors import InputError
 from tessella.inference import DenseCRF
 from tessella.runs.flows import load_flow
-from tessella.runs.prediction import Segmenter, find_pictures, predict_pictures
+from tessella.runs.prediction import Segmenter, find_pictures, predict_pictures, require_distinct
 from tessella.runs.video import is_video, predict_steady_video, predict_video
 from tessella.runs.video_frames import FrameSequence
 
@@ -26,6 +25,7 @@ def run(options: argparse.Namespace) -> None:
 def _run_frame_by_frame(options: argparse.Namespace) -> None:
     videos = [path for path in options.inputs if is_video(path)]
     pictures = find_pictures([path for path in options.inputs if path not in videos])
+    require_distinct(video.stem for video in videos)
     if videos and options.sure is not None:
         raise InputError(f"--sure is for pictures; {videos[0]} is a video")
     segmenter, _ = _segmenter(options)
@@ -46,9 +46,7 @@ def _run_steady(options: argparse.Namespace) -> None:
     if options.views < 0:
         raise InputError(f"--views {options.views}: give the number of frames to either side, 0 or more")
     videos = [FrameSequence(path) for path in options.inputs]
-    (name, count), *_ = Counter(video.name for video in videos).most_common()
-    if count > 1:
-        raise InputError(f"{count} inputs are named {name}, as their results would be: rename all but one")
+    require_distinct(video.name for video in videos)
     segmenter, channels = _segmenter(options)
     for video in videos:
         before, after = predict_steady_video(

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from tessella.errors import InputError
 from tessella.recipes import Configuration, find_recipe
-from tessella.runs.configuration import check_names, fields, override, parse, saved_values
+from tessella.runs.configuration import check_names, fields, override, parse, restored
 from tessella.runs.feature_gan import FeatureGAN, train_generator
 from tessella.runs.image_training import train_images
 from tessella.runs.images import ImageJudge, Images
@@ -24,9 +24,10 @@ def run(options: argparse.Namespace) -> None:
     recipe = find_recipe(options.recipe)
     out = options.out or Path("runs") / recipe.name
     config, data = recipe.configuration(), options.data
+    trusted = ("tessella", *options.trust)
     if options.resume:
         saved = _read_saved(out / "config.json")
-        config = override(config, saved_values(saved["config"]))
+        config = restored(config, saved["config"], trusted)
         data = data or Path(saved["data"])
     config = override(config, changes(config, options.changes))
     if options.fields:
@@ -37,7 +38,6 @@ def run(options: argparse.Namespace) -> None:
     machine = Machine(
         options.devices, options.nodes, options.accelerator, options.precision, not options.no_progress
     )
-    trusted = ("tessella", *options.trust)
     arguments: dict[str, Any] = {"machine": machine, "resume": options.resume, "trusted": trusted}
     if isinstance(config, FeatureGAN):
         outcome = train_generator(config, options.recipe, data, out, **arguments)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import torch
+
 from tessella.errors import InputError
 from tessella.membership_inference.black_box import BlackBox, Images, Posteriors
 
@@ -28,7 +30,7 @@ class Averaged:
         return answers / self.copies
 
     def _changed(self, images: Images, number: int) -> Images:
-        changed = images.clone()
+        changed = images.clone(memory_format=torch.contiguous_format)
         numbers = changed.flatten(1)  # a view
         place = number * numbers.shape[1] // self.copies
         step = 1 / 255 if changed.is_floating_point() else 1

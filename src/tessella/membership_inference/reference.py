@@ -103,9 +103,10 @@ def _mean(values: np.ndarray, which: np.ndarray) -> np.ndarray:
 def _normal(signals: np.ndarray, which: np.ndarray, spread: Spread) -> tuple[np.ndarray, np.ndarray]:
     """Mean [images, signals] and covariance [images, signals, signals] over the models in ``which``."""
     mean = _mean(signals, which)
-    apart = np.where(which[..., None] & np.isfinite(mean), signals - mean, 0)
+    known = np.isfinite(mean).all(1)  # an image without a signal tells nothing of how signals vary
+    apart = np.where((which & known)[..., None], signals - mean, 0)
     products = np.einsum("mni,mnj->nij", apart, apart)
-    freedom = np.maximum(which.sum(0) - 1, 0)
+    freedom = np.where(known, np.maximum(which.sum(0) - 1, 0), 0)
     if spread == "own":
         covariance = products / np.where(freedom > 0, freedom, np.nan)[:, None, None]
     else:

@@ -60,7 +60,7 @@ def signals(
     logit = true.logit(FLOOR)
     loss = true.clamp(min=FLOOR).log()
     entropy, modified = _entropies(posteriors, labels, true, loss)
-    means = [_mean(row, counted) for row in (loss, posteriors.amax(1), -entropy, -modified, logit)]
+    means = [_mean(row, counted) for row in (loss, posteriors.amax(1).float(), -entropy, -modified, logit)]
     edges = _mean(logit, counted & boundaries(labels))
     few = _mean(loss, points(counted))
     right = _mean((predicted_labels(posteriors) == labels).float(), counted)

@@ -104,21 +104,22 @@ def share_of_blocks(
     The first draw is what was observed, the others are of blocks drawn anew. So many independent images are counted
     as would vary as much as the draws do, and fewer where blocks are few (Korn and Graubard, Survey Methodology 1998).
     A share of 0 or 1 does not vary: it counts as of one image for each block. nan, 0 and 1 without trials; 0 to 1 of
-    one block.
+    one block, or one image.
     """
     images = float(trials[0])
     if not images:
         return Estimate(float("nan"), 0.0, 1.0)
     share = float(successes[0] / images)
-    if blocks < 2:
+    if min(blocks, images) < 2:
         return Estimate(share, 0.0, 1.0)
+    blocks = min(blocks, int(images))  # each holds one at least
     independent = float(blocks)
     if 0 < share < 1:
         with np.errstate(invalid="ignore"):
             variance = float(np.nanvar(successes[1:] / trials[1:])) * blocks / (blocks - 1)
         independent = min(images, share * (1 - share) / variance) if variance else images
     tail = (1 - confidence) / 2
-    independent *= (t.ppf(tail, images - 1) / t.ppf(tail, blocks - 1)) ** 2
+    independent = min(independent * (t.ppf(tail, images - 1) / t.ppf(tail, blocks - 1)) ** 2, images)
     found, missed = independent * share, independent * (1 - share)
     low = float(beta.ppf(tail, found, missed + 1)) if found else 0.0
     high = float(beta.ppf(1 - tail, found + 1, missed)) if missed else 1.0

@@ -94,13 +94,15 @@ def ask_all(
             "labels": _digest(batch["labels"]) if "labels" in batch else "",
         }
         row = kept.find(key)
-        undrawn = drawn is not None and not drawn[place].any()
+        # The maps of an earlier data set, in another order, are not those of this one.
+        undrawn = drawn is not None and row and (row.get("map") != place or not drawn[place].any())
         if row is None or undrawn or (label_only and STEADINESS not in row["scores"]):
             answer, posteriors = _answer(black_box, batch, label_only, classes)
             if drawn is not None:
                 labels = batch.get("labels", torch.full(posteriors[:, 0].shape, IGNORE_INDEX))
                 labels = labels.to(posteriors.device)
                 drawn[place] = describe(posteriors, labels, drawn.shape[2:])[0].half().cpu().numpy()
+                answer["map"] = place
             row = kept.add(key | answer)
         rows.append(row)
     return rows

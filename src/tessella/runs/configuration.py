@@ -39,6 +39,8 @@ def fields(config: Any, prefix: str = "") -> Iterator[Field]:
     help_of = _help(_owner(config))
     for name, (hint, value) in _parameters(config).items():
         if _is_nested(value):
+            if _may_be_empty(hint):
+                yield Field(prefix + name, hint, value, help_of.get(name, ""))
             yield from fields(value, f"{prefix}{name}.")
         else:
             yield Field(prefix + name, hint, value, help_of.get(name, ""))
@@ -80,8 +82,8 @@ def parse(name: str, text: str, hint: Any) -> Any:
 
     if text.lower() == "none" and type(None) in get_args(hint):
         return None
-    if Callable in [get_origin(kind) for kind in get_args(hint)] and (found := getattr(datasets, text, None)):
-        return found  # a field that may be empty, and else builds a data set
+    if _may_be_empty(hint) and (found := getattr(datasets, text, None)):
+        return found
     if hint is not str and re.fullmatch(r"[-+.\de]+([x,][-+.\de]+)+", text):
         text = f"[{text.replace('x', ',')}]"
     parser = ArgumentParser(exit_on_error=False)
@@ -97,23 +99,29 @@ def parse(name: str, text: str, hint: Any) -> Any:
 def to_json(config: Any) -> Any:
     """The configuration as plain values for a JSON file, every default written out."""
     if _is_nested(config):
-        owner = _owner(config)
         values = {name: to_json(value) for name, (_, value) in _parameters(config).items()}
-        return {"call": f"{owner.__module__}:{owner.__qualname__}", "with": values}
+        return {"call": _call(config), "with": values}
     if isinstance(config, (list, tuple)):
         return [to_json(item) for item in config]
     return str(config) if isinstance(config, Path) else config
 
 
-def saved_values(data: Any, prefix: str = "") -> dict[str, Any]:
-    """Dotted name to value of every field in what ``to_json`` wrote: changes for ``override``."""
-    found: dict[str, Any] = {}
-    for name, value in data["with"].items():
-        if isinstance(value, dict):
-            found |= saved_values(value, f"{prefix}{name}.")
-        else:
-            found[prefix + name] = from_json(value)
-    return found
+def restored(recipe: Config, saved: Any, trusted: Sequence[str] = ("tessella",)) -> Config:
+    """The recipe with all values of a run of it, which ``to_json`` wrote.
+
+    trusted: as of ``from_json``; what the recipe itself builds needs no trust.
+
+    Raises:
+        InputError: the run has a field that the recipe has not, or names a class outside the trusted packages.
+    """
+    own, values = _parameters(recipe), {}
+    if dataclasses.is_dataclass(recipe):
+        check_names(recipe, [name for name in saved["with"] if name not in own])
+    for name, value in saved["with"].items():
+        nested = own[name][1] if name in own else None
+        same = _is_nested(nested) and isinstance(value, dict) and value["call"] == _call(nested)
+        values[name] = restored(nested, value, trusted) if same else from_json(value, trusted)
+    return _replaced(recipe, values)
 
 
 def from_json(data: Any, trusted: Sequence[str] = ("tessella",)) -> Any:
@@ -143,8 +151,11 @@ def from_json(data: Any, trusted: Sequence[str] = ("tessella",)) -> Any:
         ) from error
     # A package that the user trusts may give functions too. Ours write and remove files, others' that it imports may.
     is_function = inspect.isfunction(target) and target.__module__ == module
-    if not inspect.isclass(target) and (not is_function or module.split(".")[0] == "tessella"):
-        raise InputError(f"the configuration names {data['call']}, which is not a class")
+    is_class = inspect.isclass(target) and target.__module__.split(".")[0] in trusted
+    if not is_class and (not is_function or module.split(".")[0] == "tessella"):
+        raise InputError(
+            f"the configuration names {data['call']}, which is not a class of {', '.join(trusted)}"
+        )
     values = {key: from_json(value, trusted) for key, value in data["with"].items()}
     built = partial(target, **values)
     return built() if dataclasses.is_dataclass(target) else built
@@ -152,6 +163,11 @@ def from_json(data: Any, trusted: Sequence[str] = ("tessella",)) -> Any:
 
 def _is_nested(value: Any) -> bool:
     return isinstance(value, (partial, type)) or dataclasses.is_dataclass(value)
+
+
+def _may_be_empty(hint: Any) -> bool:
+    """Of a field that is None, or else builds something."""
+    return Callable in [get_origin(kind) for kind in get_args(hint)]
 
 
 def _absent(hint: Any) -> Any:
@@ -169,6 +185,11 @@ def _owner(config: Any) -> Any:
     if isinstance(config, partial):
         return config.func
     return config if isinstance(config, type) else type(config)
+
+
+def _call(config: Any) -> str:
+    owner = _owner(config)
+    return f"{owner.__module__}:{owner.__qualname__}"
 
 
 def _parameters(config: Any) -> dict[str, tuple[Any, Any]]:
@@ -191,9 +212,13 @@ def _with(config: Any, path: list[str], value: Any) -> Any:
     if rest:
         hint, nested = _parameters(config)[name]
         value = _with(_absent(hint) if nested is None else nested, rest, value)
+    return _replaced(config, {name: value})
+
+
+def _replaced(config: Any, values: dict[str, Any]) -> Any:
     if isinstance(config, (partial, type)):
-        return partial(config, **{name: value})
-    return dataclasses.replace(config, **{name: value})
+        return partial(config, **values)
+    return dataclasses.replace(config, **values)
 
 
 def _help(owner: Any) -> dict[str, str]:

@@ -88,7 +88,6 @@ def sample_images(
     """
     generator = trained.generator.to(device)
     drawn = generator.draw(codes, torch.Generator().manual_seed(seed)).to(device)
-    torch.manual_seed(seed)  # pix2pix draws by dropout
     scores = ImageScores([judge.to(device) for judge in judges], at_once)
     rows: list[list[np.ndarray | None]] = []
     strips: list[list[np.ndarray]] = []
@@ -101,6 +100,7 @@ def sample_images(
         condition = torch.from_numpy(np.ascontiguousarray(pair.condition.transpose(2, 0, 1)))[None].to(device)
         kept: list[Tensor] = []
         done = 0
+        torch.manual_seed(seed)  # pix2pix draws by dropout
         for images in _images(generator, condition, drawn, at_once):
             if pair.image is not None or done < ON_SHEET:
                 kept.append(images)

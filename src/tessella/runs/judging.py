@@ -194,7 +194,7 @@ def blocks_of(ids: Sequence[str], length: float | None = None) -> list[str]:
     if length is not None:
         return [str(block) for block in blocks([frame_of(id_) for id_ in ids], length, buffer=0)]
     videos: dict[str, list[str]] = {}
-    for id_ in sorted(ids):
+    for id_ in sorted(ids, key=frame_of):
         videos.setdefault(id_.rstrip("0123456789"), []).append(id_)
     found = {
         id_: f"{video}{place // FRAMES}"

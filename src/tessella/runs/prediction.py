@@ -1,6 +1,7 @@
 """Segments images into files."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +105,7 @@ def find_pictures(inputs: Iterable[Path]) -> list[Picture]:
     """The pictures that ``inputs`` name: image files, and all images below folders, in natural order.
 
     Raises:
-        InputError: an input does not exist, or a folder holds no image.
+        InputError: an input does not exist, a folder holds no image, or two images have one name.
     """
     found = []
     for path in inputs:
@@ -118,7 +119,17 @@ def find_pictures(inputs: Iterable[Path]) -> list[Picture]:
             found.append(Picture(path.stem, path))
         else:
             raise InputError(f"{path} does not exist: give images, folders of images, or videos")
+    require_distinct(picture.name for picture in found)
     return found
+
+
+def require_distinct(names: Iterable[str]) -> None:
+    """InputError where results of two inputs would be written to the same file."""
+    for name, count in Counter(names).most_common(1):
+        if count > 1:
+            raise InputError(
+                f"{count} inputs are named {name}, as their results would be: rename all but one"
+            )
 
 
 def output_file(folder: Path, name: str, ending: str) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tessella.datasets import LabelClass
+from tessella.datasets import LabelClass, Sample
 from tessella.datasets.files import read_map
 from tessella.datasets.transforms import Resize
 from tessella.errors import InputError
@@ -62,13 +62,21 @@ def find_layouts(inputs: Iterable[str], trained: TrainedGenerator) -> Iterator[L
                 sample = dataset[index]
                 if sample.labels is None:
                     raise InputError(f"{text}: {sample.id} has no labels, so it is no layout")
-                if trained.of_network.resize:
-                    sample = Resize(trained.of_network.resize)(sample, np.random.default_rng(0))
-                assert sample.labels is not None
-                yield Layout(sample.id, sample.labels, sample.image)
+                yield _at_size_of_network(Layout(sample.id, sample.labels, sample.image), trained)
         else:
             for picture in find_pictures([Path(text)]):
-                yield Layout(picture.name, read_map(picture.file))
+                yield _at_size_of_network(Layout(picture.name, read_map(picture.file)), trained)
+
+
+def _at_size_of_network(layout: Layout, trained: TrainedGenerator) -> Layout:
+    """As large as what the network was trained on, if its recipe resizes images."""
+    size = trained.of_network.resize
+    if size is None:
+        return layout
+    image = layout.image if layout.image is not None else layout.labels[..., None]
+    sample = Resize(size)(Sample(layout.name, image, layout.labels), np.random.default_rng(0))
+    assert sample.labels is not None
+    return Layout(layout.name, sample.labels, None if layout.image is None else sample.image)
 
 
 @torch.no_grad()
@@ -88,7 +96,7 @@ def sample_features(
     codes: features of each layout. seed: of the codes. save: also write ``features/NAME_CODE.npz``, [C, h, w] float16.
     pictures: so many of the first layouts are on the sheet.
 
-    Raises InputError for a label that the generator does not know, and where there is no layout.
+    Raises InputError for a label that the generator does not know, two layouts of one name, and where there is none.
     """
     trained.network.to(device)
     palette = palette_of(trained.classes)
@@ -96,8 +104,12 @@ def sample_features(
     chance = torch.Generator().manual_seed(seed)
     rows: list[_Row] = []
     count = 0
+    seen: set[str] = set()
     for layout in layouts:
         count += 1
+        if layout.name in seen:
+            raise InputError(f"two layouts are named {layout.name}: sample them into separate folders")
+        seen.add(layout.name)
         labels = torch.from_numpy(layout.labels.astype(np.int64))[None].to(device)
         size = (labels.shape[1], labels.shape[2])
         of_image = None
