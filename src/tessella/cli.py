@@ -198,6 +198,9 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("inputs", nargs="+", type=Path, help="images, folders of images, videos")
     predict.add_argument("--out", type=Path, required=True, help="folder for label PNGs and overlays")
     predict.add_argument(
+        "--crf", action="store_true", help="refine with a dense CRF (Krähenbühl and Koltun 2011)"
+    )
+    predict.add_argument(
         "--posteriors", action="store_true", help="also write the class probabilities (npz, float16)"
     )
     predict.add_argument(

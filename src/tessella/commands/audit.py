@@ -29,8 +29,6 @@ from tessella.runs.shadows import ShadowModel
 
 
 def run(options: argparse.Namespace) -> None:
-    if options.crf:
-        raise InputError("--crf: the audit is of the network's own answers; leave it out")
     model, device = open_model(options)
     open_ = partial(_open, model=model, device=device, options=options)
     out, members = options.out, open_(options.members)
