@@ -183,7 +183,10 @@ def _parser() -> argparse.ArgumentParser:
         "where not given",
     )
     evaluate.add_argument(
-        "--out", type=Path, help="folder for the results; evaluation/ in the run's folder where not given"
+        "--out",
+        type=Path,
+        help="folder for the results; evaluation/ in the run's folder where not given, which is for its best "
+        "checkpoint on its own data set, asked as configured",
     )
 
     audit = add("audit", "find out whether a model gives away which images it was trained on")

@@ -73,6 +73,28 @@ def test_evaluate_again_gives_the_same_numbers(trained: Path, tmp_path: Path) ->
     assert a["confusion"] == b["confusion"]
 
 
+@pytest.mark.parametrize(
+    ("of", "options", "named"),
+    [
+        ("checkpoints/last.ckpt", [], "last.ckpt"),
+        ("", ["--dataset", "CamVid", "--data", "{data}", "--split", "test"], "--dataset"),
+        ("", ["--views", "1"], "--views"),
+        ("", ["--scales", "0.5,1", "--window", "32x32"], "--scales, --window"),
+        ("checkpoints/best.ckpt", ["--no-flip"], "--flip"),
+    ],
+)
+def test_nothing_replaces_the_results_of_the_run_itself(
+    of: str, options: list[str], named: str, trained: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("evaluate", trained / "checkpoints" / "best.ckpt") == 0
+    result = trained / "evaluation" / "test" / "result.json"
+    before = result.read_bytes()
+    capsys.readouterr()
+    assert run("evaluate", trained / of, *(option.format(data=data) for option in options)) == 2
+    assert f"evaluate needs --out FOLDER with {named}: " in capsys.readouterr().err
+    assert result.read_bytes() == before
+
+
 def test_predict_images_folders_and_video(trained: Path, data: Path, tmp_path: Path) -> None:
     frames = [np.full((40, 64, 3), value, np.uint8) for value in (0, 100, 200)]
     video = cv2.VideoWriter(str(tmp_path / "drive.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 5, (64, 40))
