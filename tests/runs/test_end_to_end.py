@@ -95,6 +95,16 @@ def test_nothing_replaces_the_results_of_the_run_itself(
     assert result.read_bytes() == before
 
 
+def test_a_model_of_others_is_named_by_where_it_is(data: Path, tmp_path: Path) -> None:
+    code = tmp_path / "mine.py"
+    code.write_text("import torch\ndef network(): return torch.nn.Conv2d(3, 11, 1)\n")
+    where = ("--dataset", "CamVid", "--data", data, "--split", "test", "--out", tmp_path / "out")
+    assert run("evaluate", f"{code}:network", *where) == 0
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["network"] == f"{code}:network"
+    assert result["dataset"] == "CamVid"
+
+
 def test_predict_images_folders_and_video(trained: Path, data: Path, tmp_path: Path) -> None:
     frames = [np.full((40, 64, 3), value, np.uint8) for value in (0, 100, 200)]
     video = cv2.VideoWriter(str(tmp_path / "drive.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 5, (64, 40))

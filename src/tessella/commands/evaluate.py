@@ -41,7 +41,8 @@ def run(options: argparse.Namespace) -> None:
         description={
             "dataset": options.dataset or _name(model.config.dataset if model.config else dataset),
             "split": split,
-            "network": _name(model.config.network if model.config else model.network),
+            # Of a model of others no more is known than where it is: classes around it are ours.
+            "network": _name(model.config.network) if model.config else options.model,
             "checkpoint": Path(options.model).name,
         },
         boundaries=options.boundaries,
