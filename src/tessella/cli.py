@@ -270,7 +270,14 @@ def _parser() -> argparse.ArgumentParser:
     export = add(
         "export", "write a file that runs without Tessella", "tessella export runs/camvid --out model.onnx"
     )
-    export.add_argument("model", help="a run's folder or a checkpoint")
+    export.add_argument("model", help="a run's folder, a checkpoint, or file.py:callable")
+    export.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="a package of yours that the checkpoint names",
+    )
     export.add_argument("--out", type=Path, required=True, help="a .onnx or .pt2 file")
     export.add_argument("--height", type=int, default=240, help="height of the example image")
     export.add_argument("--width", type=int, default=320, help="width of the example image")

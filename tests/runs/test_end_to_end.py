@@ -167,6 +167,36 @@ def test_exported_file_is_a_model_like_any_other(
     assert own["metrics"]["mean_iou"] == pytest.approx(exported["metrics"]["mean_iou"], abs=1e-3)
 
 
+@pytest.mark.parametrize("model", ["model.pt2", "model.onnx", "http://127.0.0.1:1"])
+def test_what_is_exported_already_is_not_exported_again(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("export", model, "--out", tmp_path / "again.pt2") == 2
+    assert f"{model}: export takes a run's folder, a checkpoint or" in capsys.readouterr().err
+
+
+def test_export_of_a_class_that_the_user_trusts(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = torch.load(trained / "checkpoints" / "best.ckpt", weights_only=True)
+    network = checkpoint["tessella"]["config"]["with"]["network"]
+    module, _, name = network["call"].partition(":")
+    (tmp_path / "their_networks.py").write_text(f"from {module} import {name}\nclass Theirs({name}): pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    network["call"] = "their_networks:Theirs"
+    torch.save(checkpoint, tmp_path / "x.ckpt")
+    written: list[str] = []
+    monkeypatch.setattr(
+        "tessella.commands.export.export",
+        lambda network, path, **_: written.append(type(network.network).__name__),
+    )
+    command = ("export", tmp_path / "x.ckpt", "--out", tmp_path / "x.pt2")
+    assert run(*command) == 2
+    assert "--trust their_networks" in capsys.readouterr().err
+    assert run(*command, "--trust", "their_networks") == 0
+    assert written == ["Theirs"]
+
+
 def test_compare_two_runs(
     trained: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
