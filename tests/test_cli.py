@@ -61,3 +61,25 @@ def test_unknown_option_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
         main(["evaluate", "x", "--speed", "3"])
     assert exit_.value.code == 2
     assert "unknown argument --speed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["evaluate", "x"],
+        ["serve", "x"],
+        ["audit", "run", "x", "--members", "a:b", "--nonmembers", "a:c", "--out", "o"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_only_predict_refines_with_a_crf(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main([*command, "--crf"])
+    assert exit_.value.code == 2
+    assert "unknown argument --crf" in capsys.readouterr().err
+
+
+def test_a_shadow_has_no_crf_either(capsys: pytest.CaptureFixture[str]) -> None:
+    shadow = ["audit", "shadow", "camvid_game", "x", "--queries", "a:b", "--out", "o"]
+    assert main([*shadow, "--crf", "true"]) == 2
+    assert "no field crf" in capsys.readouterr().err

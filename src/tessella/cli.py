@@ -183,7 +183,10 @@ def _parser() -> argparse.ArgumentParser:
         "where not given",
     )
     evaluate.add_argument(
-        "--out", type=Path, help="folder for the results; evaluation/ in the run's folder where not given"
+        "--out",
+        type=Path,
+        help="folder for the results; evaluation/ in the run's folder where not given, which is for its best "
+        "checkpoint on its own data set, asked as configured",
     )
 
     audit = add("audit", "find out whether a model gives away which images it was trained on")
@@ -197,6 +200,9 @@ def _parser() -> argparse.ArgumentParser:
     add_model(predict)
     predict.add_argument("inputs", nargs="+", type=Path, help="images, folders of images, videos")
     predict.add_argument("--out", type=Path, required=True, help="folder for label PNGs and overlays")
+    predict.add_argument(
+        "--crf", action="store_true", help="refine with a dense CRF (Krähenbühl and Koltun 2011)"
+    )
     predict.add_argument(
         "--posteriors", action="store_true", help="also write the class probabilities (npz, float16)"
     )
@@ -264,7 +270,14 @@ def _parser() -> argparse.ArgumentParser:
     export = add(
         "export", "write a file that runs without Tessella", "tessella export runs/camvid --out model.onnx"
     )
-    export.add_argument("model", help="a run's folder or a checkpoint")
+    export.add_argument("model", help="a run's folder, a checkpoint, or file.py:callable")
+    export.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="a package of yours that the checkpoint names",
+    )
     export.add_argument("--out", type=Path, required=True, help="a .onnx or .pt2 file")
     export.add_argument("--height", type=int, default=240, help="height of the example image")
     export.add_argument("--width", type=int, default=320, help="width of the example image")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tessella.errors import InputError
-from tessella.membership_inference.blocks import DROPPED, Frame, blocks, coin_flips
+from tessella.membership_inference.blocks import DROPPED, Frame, blocks, coin_flips, frame_of
 
 
 def video(name, times):
@@ -27,6 +27,21 @@ def test_blocks_are_cut_in_time_and_kept_apart():
     assert sorted(set(kept)) == list(range(6))  # four of a, two of b
     assert (found[: len(range(0, 100, 3))] == DROPPED).sum() == 3 * 2  # before each of three cuts
     assert found[-1] != DROPPED  # nothing follows it
+
+
+@pytest.mark.parametrize(
+    ("name", "frame"),
+    [
+        ("0016E5_00390", ("0016E5_", 390)),
+        ("a/12", ("a/", 12)),
+        ("frame_12_left", ("frame_", 12)),
+        ("a1/frame_12_right", ("a1/frame_", 12)),
+        ("room7/left", ("room7/left", 0)),
+        ("portrait", ("portrait", 0)),
+    ],
+)
+def test_the_last_number_of_a_name(name, frame):
+    assert frame_of(name) == frame
 
 
 def test_order_of_images_does_not_matter():

@@ -1,5 +1,9 @@
 """What each defence does to posteriors that are known."""
 
+import hashlib
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -16,6 +20,7 @@ from tessella.membership_inference.defences import (
     SynFeat,
     Temperature,
     TopK,
+    noise_of,
 )
 
 IMAGES = torch.randint(0, 256, (2, 3, 12, 16), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
@@ -34,6 +39,7 @@ DEFENCES = [
     Gaussian(box, 1.0, b"secret"),
     Rounded(box, 1),
     Rounded(box, 0),
+    Rounded(box, 7),
     TopK(box, 2),
     Temperature(box, 3.0),
     Rounded(Gaussian(Temperature(box, 2.0)), 2),
@@ -71,6 +77,19 @@ def test_noise_on_the_predicted_class():
     ).amax(1, keepdim=True)
     assert float(unnormalised.min()) >= FLOOR * 0.99 or float(POSTERIORS.min()) < FLOOR
     assert not torch.equal(Gaussian(box, 0.01, b"other")(IMAGES), answer)
+
+
+def test_secrets_of_any_length():
+    """Up to 64 bytes noise is BLAKE2b's own keyed hash of the image; every byte of a longer one counts."""
+    image = IMAGES[0]
+    for secret in (b"", b"secret", b"s" * 64):
+        digest = hashlib.blake2b(image.numpy().tobytes(), digest_size=8, key=secret).digest()
+        assert noise_of(secret, image).initial_seed() == int.from_bytes(digest, "little") >> 1
+    seeds = {
+        noise_of(secret, image).initial_seed()
+        for secret in (b"s" * 64, b"s" * 65, b"s" * 64 + b"t", b"s" * 1000)
+    }
+    assert len(seeds) == 4
 
 
 def test_rounding():
@@ -123,6 +142,38 @@ def test_dropout_at_test():
         Dropout(network, nn.Conv2d(3, 5, 1))
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_dropout_leaves_the_chance_of_the_networks_device_alone(device):
+    """Images may lie elsewhere; and the answer is the same whatever was drawn before."""
+    network = Net().eval().to(device)
+
+    def predict(images):
+        return network(images.to(device)).cpu()
+
+    chance = torch.cuda.get_rng_state if device == "cuda" else torch.get_rng_state
+    before = chance()
+    answer = Dropout(predict, network, 0.5)(IMAGES)
+    assert torch.equal(chance(), before)
+    torch.rand(5, device=device)
+    assert torch.equal(Dropout(predict, network, 0.5)(IMAGES), answer)
+
+
+def test_dropout_forks_every_device_of_the_network(monkeypatch):
+    forked = []
+
+    class OnTwo(Net):
+        def parameters(self):
+            for device in ("cpu", "cuda:0", "cuda:1", "cuda:1"):
+                yield SimpleNamespace(device=torch.device(device), is_cuda=device != "cpu")
+
+    monkeypatch.setattr(
+        torch.random, "fork_rng", lambda devices: forked.append(set(devices)) or nullcontext()
+    )
+    network = OnTwo().eval()
+    Dropout(network, network, 0.5)(IMAGES[:1])
+    assert forked == [{torch.device("cuda:0"), torch.device("cuda:1")}]
+
+
 @pytest.mark.parametrize("strength", [0.0, 0.75, 1.0])
 def test_synthetic_features(strength):
     """Equation 7.1, with the mask where labels differ."""
@@ -147,6 +198,8 @@ def test_synthetic_features(strength):
     ("build", "message"),
     [
         (lambda: Gaussian(box, -1), "variance: -1"),
+        (lambda: Rounded(box, -1), "digits: -1; give 0 to 7"),
+        (lambda: Rounded(box, 50), "digits: 50; give 0 to 7"),
         (lambda: TopK(box, 0), "k: 0"),
         (lambda: Temperature(box, 0), "temperature: 0"),
         (lambda: Dropout(box, nn.Dropout(), 1), "ratio: 1"),

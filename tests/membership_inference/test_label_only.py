@@ -50,6 +50,18 @@ def test_shifts_are_undone(shift):
     assert torch.equal(_common(moved, *shift, 1), _common(truth, *shift, -1))
 
 
+@pytest.mark.parametrize("shift", SHIFTS)
+@pytest.mark.parametrize("size", [(1, 1), (2, 9), (3, 3), (4, 4), (9, 4), (5, 5)])
+def test_images_smaller_than_a_shift(size, shift):
+    """Of a shift that leaves nothing of the image, nothing counts."""
+    images = torch.randint(0, 256, (2, 3, *size), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    answer, truth = _common(_shifted(images, *shift)[:, 0], *shift, 1), _common(images[:, 0], *shift, -1)
+    left = [max(side - abs(by), 0) for side, by in zip(size, shift, strict=True)]
+    assert answer.shape[1:] == truth.shape[1:] == tuple(left)
+    assert torch.equal(answer, truth)
+    assert torch.equal(steadiness(lambda images: images[:, 0] * 0, images), torch.ones(2))
+
+
 def test_a_black_box_says_no_more_than_labels():
     posteriors = torch.randn(4, 5, 24, 32).softmax(1)
     assert torch.equal(labels_of(lambda images: posteriors)(some_images()), posteriors.argmax(1))

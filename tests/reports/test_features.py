@@ -67,5 +67,19 @@ def test_a_line_for_each_class_and_a_panel_for_each_channel():
 
 def test_damaged(sampled):
     (sampled / "scores.json").write_text("{")
-    with pytest.raises(InputError, match=r"scores.json: is missing or damaged"):
+    with pytest.raises(InputError, match=r"scores\.json is not valid JSON .*; sample again"):
+        write_samples(sampled)
+
+
+@pytest.mark.parametrize("kept", [0, 30, 2000])
+def test_damaged_histograms(sampled, kept):
+    file = sampled / "histograms.npz"
+    file.write_bytes(file.read_bytes()[:kept])
+    with pytest.raises(InputError, match=r"histograms\.npz cannot be read .*; sample again"):
+        write_samples(sampled)
+
+
+def test_histograms_of_other_channels(sampled):
+    np.savez(sampled / "histograms.npz", counts=np.ones(3), low=0, high=1, channels=np.arange(3))
+    with pytest.raises(InputError, match=r"scores\.json, or histograms\.npz beside it: is damaged"):
         write_samples(sampled)

@@ -66,5 +66,5 @@ def test_new_codes_are_marked():
 
 def test_damaged(sampled):
     (sampled / "scores.json").write_text("{}")
-    with pytest.raises(InputError, match=r"scores.json: is missing or damaged"):
+    with pytest.raises(InputError, match=r"scores\.json: is damaged"):
         write_image_samples(sampled)

@@ -289,7 +289,6 @@ def test_the_command(tmp_path, capsys):
     assert run(*command, "--out", tmp_path / "plain", "--no-label-only", "--scales", "0.5") == 2
     assert "is of another audit" in capsys.readouterr().err
     for wrong, said in (
-        (("--crf",), "leave it out"),
         (("--defence", "averaged=4", "--defence", "argmax"), "give it last"),
         (("--defence", "magic"), "choose argmax"),
         (("--defence", "topk=many"), "'many' is no strength"),

@@ -73,6 +73,38 @@ def test_evaluate_again_gives_the_same_numbers(trained: Path, tmp_path: Path) ->
     assert a["confusion"] == b["confusion"]
 
 
+@pytest.mark.parametrize(
+    ("of", "options", "named"),
+    [
+        ("checkpoints/last.ckpt", [], "last.ckpt"),
+        ("", ["--dataset", "CamVid", "--data", "{data}", "--split", "test"], "--dataset"),
+        ("", ["--views", "1"], "--views"),
+        ("", ["--scales", "0.5,1", "--window", "32x32"], "--scales, --window"),
+        ("checkpoints/best.ckpt", ["--no-flip"], "--flip"),
+    ],
+)
+def test_nothing_replaces_the_results_of_the_run_itself(
+    of: str, options: list[str], named: str, trained: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("evaluate", trained / "checkpoints" / "best.ckpt") == 0
+    result = trained / "evaluation" / "test" / "result.json"
+    before = result.read_bytes()
+    capsys.readouterr()
+    assert run("evaluate", trained / of, *(option.format(data=data) for option in options)) == 2
+    assert f"evaluate needs --out FOLDER with {named}: " in capsys.readouterr().err
+    assert result.read_bytes() == before
+
+
+def test_a_model_of_others_is_named_by_where_it_is(data: Path, tmp_path: Path) -> None:
+    code = tmp_path / "mine.py"
+    code.write_text("import torch\ndef network(): return torch.nn.Conv2d(3, 11, 1)\n")
+    where = ("--dataset", "CamVid", "--data", data, "--split", "test", "--out", tmp_path / "out")
+    assert run("evaluate", f"{code}:network", *where) == 0
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["network"] == f"{code}:network"
+    assert result["dataset"] == "CamVid"
+
+
 def test_predict_images_folders_and_video(trained: Path, data: Path, tmp_path: Path) -> None:
     frames = [np.full((40, 64, 3), value, np.uint8) for value in (0, 100, 200)]
     video = cv2.VideoWriter(str(tmp_path / "drive.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 5, (64, 40))
@@ -144,6 +176,36 @@ def test_exported_file_is_a_model_like_any_other(
         json.loads((tmp_path / folder / "result.json").read_text()) for folder in ("own", "exported")
     )
     assert own["metrics"]["mean_iou"] == pytest.approx(exported["metrics"]["mean_iou"], abs=1e-3)
+
+
+@pytest.mark.parametrize("model", ["model.pt2", "model.onnx", "http://127.0.0.1:1"])
+def test_what_is_exported_already_is_not_exported_again(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("export", model, "--out", tmp_path / "again.pt2") == 2
+    assert f"{model}: export takes a run's folder, a checkpoint or" in capsys.readouterr().err
+
+
+def test_export_of_a_class_that_the_user_trusts(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = torch.load(trained / "checkpoints" / "best.ckpt", weights_only=True)
+    network = checkpoint["tessella"]["config"]["with"]["network"]
+    module, _, name = network["call"].partition(":")
+    (tmp_path / "their_networks.py").write_text(f"from {module} import {name}\nclass Theirs({name}): pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    network["call"] = "their_networks:Theirs"
+    torch.save(checkpoint, tmp_path / "x.ckpt")
+    written: list[str] = []
+    monkeypatch.setattr(
+        "tessella.commands.export.export",
+        lambda network, path, **_: written.append(type(network.network).__name__),
+    )
+    command = ("export", tmp_path / "x.ckpt", "--out", tmp_path / "x.pt2")
+    assert run(*command) == 2
+    assert "--trust their_networks" in capsys.readouterr().err
+    assert run(*command, "--trust", "their_networks") == 0
+    assert written == ["Theirs"]
 
 
 def test_compare_two_runs(

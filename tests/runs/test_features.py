@@ -25,7 +25,7 @@ from tessella.runs.defended import defended
 from tessella.runs.evaluation import palette_of
 from tessella.runs.feature_gan import FeatureGAN, load_generator, train_generator
 from tessella.runs.model import load_model
-from tessella.runs.sampling import Layout, find_layouts
+from tessella.runs.sampling import Layout, find_layouts, sample_features
 from tessella.runs.synthetic import Synthetic
 from tessella.runs.training import train
 from tessella.training.feature_gan import FeatureGanTask
@@ -512,6 +512,8 @@ def test_bad_words_on_the_command_line(folder, tmp_path, capsys):
     ):
         assert main(["sample", *arguments, "--out", str(tmp_path / "out")]) == 2
         assert message in capsys.readouterr().err
+    with pytest.raises(InputError, match="codes: 0; give at least 1"):
+        sample_features(None, [], tmp_path / "out", codes=0, device=torch.device("cpu"))
     features = ("train", "features", "--data", str(data), "--network", str(folder / "network"))
     for name, value, message in (
         ("layout_stride", "0", "layout_stride 0: give 1 or more"),

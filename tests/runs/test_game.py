@@ -243,6 +243,14 @@ def test_an_attacker_who_may_ask_trains_on_what_the_model_is_sure_of(played, dat
     helped = ("--shadow", out, f"{data}:members", f"{data}:nonmembers", "--attacker-steps", "2")
     assert run("audit", "run", played / "model_00", *sides, *helped, "--out", tmp_path / "audit") == 0
     assert "learned, loss" in json.loads((tmp_path / "audit" / "audit.json").read_text())["attacks"]
+    # The named data set is read for the victim; the shadow's lists are of its own.
+    sides = f"--members={data}:train", f"--nonmembers={data}:val", "--no-label-only"
+    of_victim = ("audit", "run", played / "model_00", *sides, *helped)
+    assert run(*of_victim, "--out", tmp_path / "no") == 2
+    assert run(*of_victim, "--dataset", "CamVid", "--out", tmp_path / "named") == 0
+    images = json.loads((tmp_path / "named" / "audit.json").read_text())["images"]
+    counts = [len(list((data / split).iterdir())) for split in ("train", "val")]
+    assert [images["members"], images["nonmembers"]] == counts
     assert run(*command[:-1], tmp_path / "none", *OVERFITTED, "--share", "0.01") == 2
     assert "share: 0.01 of 12 images" in capsys.readouterr().err
 

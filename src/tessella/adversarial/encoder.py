@@ -13,7 +13,7 @@ class CodeEncoder(nn.Module):
     Args:
         in_channels: C.
         code_channels: Z.
-        widths: channels of the layers, each of which halves the resolution.
+        widths: channels of the layers, each of which halves the resolution, with ``code_stride`` only the first do.
         code_stride: a power of two; [B, Z, H / stride, W / stride], rounded up, without the mean. 0 for one code.
     """
 

@@ -12,9 +12,9 @@ class PatchDiscriminator(nn.Module):
 
     Args:
         in_channels: of what is judged, its condition included.
-        widths: channels of the layers; the first halves the resolution, the others too where ``strided`` says so.
+        widths: channels of the layers.
         scales: how many.
-        strided: how many of the layers halve the resolution.
+        strided: so many of the layers, from the first on, halve the resolution.
     """
 
     def __init__(

@@ -29,8 +29,6 @@ from tessella.runs.shadows import ShadowModel
 
 
 def run(options: argparse.Namespace) -> None:
-    if options.crf:
-        raise InputError("--crf: the audit is of the network's own answers; leave it out")
     model, device = open_model(options)
     open_ = partial(_open, model=model, device=device, options=options)
     out, members = options.out, open_(options.members)
@@ -103,7 +101,9 @@ def _shadow(
     if Path(source).suffix == ".onnx":
         of_shadow.classes = options.classes
     model, device = open_model(of_shadow)
-    own = _open(members, model, device, options)
+    if model.config is not None:
+        of_shadow.dataset = None  # one that was trained here has splits of its own, as PATH:members
+    own = _open(members, model, device, of_shadow)
     if model.classes:
         require_same_classes(members, _names(own.classes), _names(model.classes))
     shadow = victim_of(of_shadow, model, device, own.classes, f"of shadow {number}".encode())
@@ -112,7 +112,7 @@ def _shadow(
         shadow.description,
         shadow.fingerprint,
         own,
-        _open(nonmembers, model, device, options),
+        _open(nonmembers, model, device, of_shadow),
     )
 
 
@@ -130,11 +130,11 @@ def _open(where: str, model: Model, device: torch.device, options: argparse.Name
             f"{where}: give a data set's folder and a split of it, as {where}:train; or, for a folder of images "
             "alone, --unlabelled"
         )
-    if model.config is not None:
-        found = open_split(model.config, Path(path), split)
-    elif options.dataset is not None:
+    if options.dataset is not None:
         reader: Callable[..., FileDataset] = find_dataset(options.dataset)
-        found = reader(Path(path), split)
+        found: SegmentationDataset = reader(Path(path), split)
+    elif model.config is not None:
+        found = open_split(model.config, Path(path), split)
     else:
         raise InputError("audit needs --dataset NAME for a model that was not trained here")
     return Transformed(found, _without_labels) if options.unlabelled else found

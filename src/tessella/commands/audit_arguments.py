@@ -76,7 +76,11 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help="frames of a video are taken together that lie in one block of this length, by the last number in an "
         "image's name; ten frames where not given",
     )
-    parser.add_argument("--dataset", help="name of the data set, for a model that was not trained here")
+    parser.add_argument(
+        "--dataset",
+        help="name of the data set of --members, --nonmembers and --owner, where it is not the one that the model was "
+        "trained on here; also of a --shadow that was not trained here",
+    )
     parser.add_argument(
         "--unlabelled",
         action="store_true",

@@ -33,9 +33,7 @@ def run(options: argparse.Namespace) -> None:
         model = model.with_views(options.views)
     run_folder = _run_folder(Path(options.model))
     dataset, split = _dataset(options, model, run_folder)
-    out = options.out or (run_folder / "evaluation" / split if run_folder else None)
-    if out is None:
-        raise InputError("evaluate needs --out FOLDER for a model that is not in a run's folder")
+    out = options.out or _own_results(options, run_folder) / split
     scores = evaluate(
         _predict(model, dataset, device),
         dataset,
@@ -43,7 +41,8 @@ def run(options: argparse.Namespace) -> None:
         description={
             "dataset": options.dataset or _name(model.config.dataset if model.config else dataset),
             "split": split,
-            "network": _name(model.config.network if model.config else model.network),
+            # Of a model of others no more is known than where it is: classes around it are ours.
+            "network": _name(model.config.network) if model.config else options.model,
             "checkpoint": Path(options.model).name,
         },
         boundaries=options.boundaries,
@@ -71,6 +70,25 @@ def _run_folder(model: Path) -> Path | None:
         if (folder / "config.json").is_file() and (folder / "checkpoints").is_dir():
             return folder
     return None
+
+
+def _own_results(options: argparse.Namespace, run_folder: Path | None) -> Path:
+    """Where a run keeps what its best checkpoint does as it was configured; InputError for what would replace that."""
+    if run_folder is None:
+        raise InputError("evaluate needs --out FOLDER for a model that is not in a run's folder")
+    model = Path(options.model)
+    other = [] if model in (run_folder, run_folder / "checkpoints" / "best.ckpt") else [model.name]
+    other += [
+        f"--{way}"
+        for way in ("dataset", "views", "scales", "window", "flip")
+        if getattr(options, way) is not None
+    ]
+    if other:
+        raise InputError(
+            f"evaluate needs --out FOLDER with {', '.join(other)}: {run_folder / 'evaluation'} is for the run's best "
+            "checkpoint on its own data set, asked as configured"
+        )
+    return run_folder / "evaluation"
 
 
 def _dataset(

@@ -13,11 +13,16 @@ from tessella.dilation import as_plain_convolutions, dilation_parameters, fold_d
 from tessella.errors import InputError
 from tessella.networks.export import export
 from tessella.runs.evaluation import evaluate
-from tessella.runs.model import Model, load_model
+from tessella.runs.model import Model, is_url, load_model
 
 
 def run(options: argparse.Namespace) -> None:
-    model = load_model(options.model)
+    if is_url(options.model) or Path(options.model).suffix in (".onnx", ".pt2"):
+        raise InputError(
+            f"{options.model}: export takes a run's folder, a checkpoint or file.py:callable, no server and no "
+            "exported file"
+        )
+    model = load_model(options.model, ("tessella", *options.trust))
     if model.resize is not None:
         raise InputError(
             f"this model was trained on images resized to {model.resize[0]}x{model.resize[1]}: export takes models "

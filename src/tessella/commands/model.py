@@ -1,4 +1,4 @@
-"""What evaluate and predict have in common: the model that the options name."""
+"""What the commands that use a model have in common: the one that the options name."""
 
 import argparse
 import os

@@ -27,9 +27,6 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--flip", action=argparse.BooleanOptionalAction, help="average with the mirrored image"
     )
     parser.add_argument(
-        "--crf", action="store_true", help="refine with a dense CRF (Krähenbühl and Koltun 2011)"
-    )
-    parser.add_argument(
         "--device", default="auto", help="cpu, cuda, cuda:1; auto takes a GPU where there is one"
     )
     _add_remote(parser)

@@ -20,8 +20,11 @@ class Frame(NamedTuple):
 
 
 def frame_of(name: str) -> Frame:
-    """The video is what is before the last number of a name, the time is that number; none: a video of one frame."""
-    found = re.fullmatch(r"(.*?)(\d+)", name)
+    """The video is what is before the last number of a name, the time is that number; none: a video of one frame.
+
+    What follows the number does not count: ``12_left`` and ``12_right`` are of one time. Folders' numbers are none.
+    """
+    found = re.fullmatch(r"(.*?)(\d+)[^\d/]*", name)
     return Frame(found[1], int(found[2])) if found else Frame(name, 0)
 
 

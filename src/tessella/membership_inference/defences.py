@@ -57,10 +57,16 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class Rounded:
-    """Posteriors with so many digits behind the point, divided by their sum."""
+    """Posteriors with so many digits behind the point, divided by their sum.
+
+    digits: 0 to 7, as many as a float32 has. Raises InputError for any other.
+    """
 
     black_box: BlackBox
     digits: int = 1
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.digits <= 7, f"digits: {self.digits}; give 0 to 7")
 
     def __call__(self, images: Images) -> Posteriors:
         posteriors = self.black_box(images)
@@ -125,7 +131,8 @@ class Dropout:
             return torch.cat([self._one(image[None]) for image in images])
 
     def _one(self, image: Images) -> Posteriors:
-        devices = [image.device] if image.is_cuda else []
+        # Where the network is, not the image: whatever predicts may bring it there.
+        devices = {parameter.device for parameter in self.network.parameters() if parameter.is_cuda}
         with torch.random.fork_rng(devices):
             torch.manual_seed(_seed(self.secret, image[0]))
             return self.predict(image)
@@ -194,6 +201,8 @@ def _normalised(posteriors: Tensor) -> Tensor:
 
 def _seed(secret: bytes, image: Tensor) -> int:
     content = image.detach().cpu().contiguous().numpy().tobytes()
+    if len(secret) > hashlib.blake2b.MAX_KEY_SIZE:
+        secret = hashlib.blake2b(secret).digest()
     return int.from_bytes(hashlib.blake2b(content, digest_size=8, key=secret).digest(), "little") >> 1
 
 

@@ -57,10 +57,11 @@ def steadiness(
 
 
 def _shifted(images: Tensor, down: int, right: int) -> Tensor:
-    """What comes in at an edge is the edge mirrored."""
+    """What comes in at an edge is the edge mirrored, of an image too small for that the edge itself."""
     reach = max(abs(down), abs(right))
-    wide = F.pad(images.float(), [reach] * 4, mode="reflect").to(images.dtype)
     height, width = images.shape[2:]
+    mode = "reflect" if min(height, width) > reach else "replicate"
+    wide = F.pad(images.float(), [reach] * 4, mode=mode).to(images.dtype)
     top, left = reach - down, reach - right
     return wide[:, :, top : top + height, left : left + width]
 
@@ -69,4 +70,5 @@ def _common(maps: Tensor, down: int, right: int, side: int) -> Tensor:
     """What a map and its shifted copy (side 1) have in common, of either (side -1: as it was)."""
     height, width = maps.shape[1:]
     down, right = down * side, right * side
-    return maps[:, max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)]
+    bottom, end = (max(size + min(by, 0), 0) for size, by in ((height, down), (width, right)))
+    return maps[:, max(down, 0) : bottom, max(right, 0) : end]

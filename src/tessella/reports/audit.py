@@ -1,6 +1,5 @@
 """The page of a privacy audit."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from matplotlib.figure import Figure
 from tessella.errors import InputError
 from tessella.reports.attack_curves import draw_curves
 from tessella.reports.embed import inline_svg
+from tessella.reports.files import OF_ANOTHER_SHAPE, read_object
 from tessella.reports.page import flatten, save_page
 from tessella.reports.style import PERCENT, SERIES, figure_and_axes
 
@@ -22,13 +22,13 @@ CURVES = "True against false positive rate, and precision against recall, of the
 def write_audit(folder: Path) -> Path:
     """``audit.html`` from ``audit.json`` in ``folder``. InputError where that is missing or damaged."""
     file = folder / "audit.json"
+    result = read_object(file, "run the audit again")
     try:
-        result = json.loads(file.read_text())
         attacks = sorted(result["attacks"].items(), key=_by_area, reverse=True)
         confidences = draw_confidences(*result["confidences"].values())
         share = result["images"]["members"] / (result["images"]["members"] + result["images"]["nonmembers"])
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{file}: is missing or damaged ({error}); run the audit again") from error
+    except OF_ANOTHER_SHAPE as error:
+        raise InputError(f"{file}: is damaged ({error}); run the audit again") from error
     drawn = [(name, attack) for name, attack in attacks if attack["auc"]][:SHOWN]
     shown = [(name, attack["roc"]) for name, attack in drawn]
     curves = inline_svg(draw_curves(shown, share), CURVES)

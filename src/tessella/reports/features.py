@@ -1,6 +1,5 @@
 """The page of features sampled from a generator."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ from matplotlib.figure import Figure
 
 from tessella.errors import InputError
 from tessella.reports.embed import inline_svg, thumbnail
+from tessella.reports.files import OF_ANOTHER_SHAPE, read_arrays, read_object
 from tessella.reports.page import save_page
 from tessella.reports.style import INK, SERIES, SMALL, plain, style_axes
 
@@ -18,15 +18,17 @@ CLASSES = 4
 def write_samples(folder: Path) -> Path:
     """``samples.html`` from what ``sample_features`` left in ``folder``; InputError where that is damaged."""
     file = folder / "scores.json"
+    result = read_object(file, "sample again")
+    kept = ("counts", "low", "high", "channels")
+    counts, low, high, channels = read_arrays(folder / "histograms.npz", *kept, otherwise="sample again")
     try:
-        result = json.loads(file.read_text())
-        with np.load(folder / "histograms.npz") as histograms:
-            counts, low, high, channels = (histograms[n] for n in ("counts", "low", "high", "channels"))
         names = [each["name"] for each in result["classes"]]
         shown = np.argsort(-counts[0, :, 0].sum(1), kind="stable")[:CLASSES]
         figure = draw_histograms(counts[:, shown], low, high, channels.tolist())
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{file}: is missing or damaged ({error}); sample again") from error
+    except OF_ANOTHER_SHAPE as error:
+        raise InputError(
+            f"{file}, or histograms.npz beside it: is damaged ({error}); sample again"
+        ) from error
     return save_page(
         "samples.html",
         folder / "samples.html",

@@ -1,6 +1,5 @@
 """The page of a membership game."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from tessella.errors import InputError
 from tessella.reports.attack_curves import draw_behind, draw_curves
 from tessella.reports.audit import CURVES, draw_confidences
 from tessella.reports.embed import inline_svg
+from tessella.reports.files import OF_ANOTHER_SHAPE, read_object
 from tessella.reports.page import flatten, save_page
 from tessella.reports.style import INK, MUTED, SERIES, SMALL, figure_and_axes
 from tessella.reports.tradeoff import Defended, draw_tradeoff
@@ -31,13 +31,13 @@ NAMES = {"last": "last step", "best": "best on validation"}
 def write_game(folder: Path) -> Path:
     """``game.html`` from ``game_result.json`` in ``folder``. InputError where that is missing or damaged."""
     file = folder / "game_result.json"
+    result = read_object(file, "play the game again")
     try:
-        result = json.loads(file.read_text())
         checkpoints = result["checkpoints"]
         attacks = sorted(checkpoints["last"]["attacks"].items(), key=_area, reverse=True)
         defences = _defences(result)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{file}: is missing or damaged ({error}); play the game again") from error
+    except OF_ANOTHER_SHAPE as error:
+        raise InputError(f"{file}: is damaged ({error}); play the game again") from error
     drawn = [(name, attack["curve"]) for name, attack in attacks if "curve" in attack][:SHOWN]
     behind = curves_behind(result)
     confidences = checkpoints["last"].get("confidences")

@@ -1,6 +1,5 @@
 """The page of images sampled from a generator."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tessella.errors import InputError
 from tessella.reports.embed import inline_svg, thumbnail
+from tessella.reports.files import OF_ANOTHER_SHAPE, read_object
 from tessella.reports.page import save_page
 from tessella.reports.style import INK, MUTED, SERIES, SMALL, style_axes
 
@@ -31,14 +31,14 @@ REAL = "of the real image"
 def write_image_samples(folder: Path) -> Path:
     """``samples.html`` from what ``sample_images`` left in ``folder``; InputError where that is damaged."""
     file = folder / "scores.json"
+    result = read_object(file, "sample again")
     try:
-        result = json.loads(file.read_text())
         figure = draw_best(result) if result["errors"] else None
         means = result["means"]
         judged = {name: value for name, value in means.items() if not name.endswith(REAL)}
         of_real = {name.removesuffix(" " + REAL): means[name] for name in means if name.endswith(REAL)}
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{file}: is missing or damaged ({error}); sample again") from error
+    except OF_ANOTHER_SHAPE as error:
+        raise InputError(f"{file}: is damaged ({error}); sample again") from error
     strips = folder / "interpolation.png"
     return save_page(
         "images.html",

@@ -1,9 +1,7 @@
 """The files of a run folder, read and checked (docs/architecture.md, "A run")."""
 
 import csv
-import json
 import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from jaxtyping import Float, Int
 
 from tessella.datasets.sample import LabelClass
 from tessella.errors import InputError
+from tessella.reports.files import read_arrays, read_object
 
 Series = tuple[np.ndarray, np.ndarray]
 """Steps and the values measured there, two float vectors of one length."""
@@ -137,9 +136,9 @@ def read_run(path: Path) -> Run:
     evaluations = [read_evaluation(result.parent) for result in results]
     return Run(
         path,
-        config=_read_object(files["config.json"]) if files["config.json"].is_file() else {},
-        environment=_read_object(files["environment.json"]) if files["environment.json"].is_file() else {},
-        privacy=_read_object(path / "privacy.json") if (path / "privacy.json").is_file() else {},
+        config=read_object(files["config.json"]) if files["config.json"].is_file() else {},
+        environment=read_object(files["environment.json"]) if files["environment.json"].is_file() else {},
+        privacy=read_object(path / "privacy.json") if (path / "privacy.json").is_file() else {},
         log=_read_log(files["log.csv"]) if files["log.csv"].is_file() else {},
         evaluations={evaluation.split: evaluation for evaluation in evaluations},
         dilation=_read_dilation(path / "dilation.json") if (path / "dilation.json").is_file() else (),
@@ -149,7 +148,7 @@ def read_run(path: Path) -> Run:
 def read_evaluation(folder: Path) -> Evaluation:
     """Reads ``evaluation/<split>``; raises InputError naming the file and field that cannot be used."""
     file = folder / "result.json"
-    result = _read_object(file)
+    result = read_object(file)
     classes = _read_classes(result, file)
     metrics = result.get("metrics")
     if not isinstance(metrics, dict):
@@ -172,16 +171,6 @@ def read_evaluation(folder: Path) -> Evaluation:
         boundaries=_read_boundaries(boundaries, file) if boundaries else None,
         per_image=_read_per_image(per_image, count) if per_image.is_file() else None,
     )
-
-
-def _read_object(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:  # also of text that is not UTF-8
-        raise InputError(f"{file} is not valid JSON ({error}); restore it or delete it") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{file} must hold a JSON object, not a {type(content).__name__}")
-    return content
 
 
 def _read_log(file: Path) -> dict[str, np.ndarray]:
@@ -208,7 +197,7 @@ def _read_log(file: Path) -> dict[str, np.ndarray]:
 def _read_dilation(file: Path) -> list[LearnedDilation]:
     try:
         layers = []
-        for layer in _read_object(file)["layers"]:
+        for layer in read_object(file)["layers"]:
             low, high = layer["range"]
             history = np.array(layer["factors"], dtype=float).reshape(len(layer["factors"]), -1)
             layers.append(
@@ -261,11 +250,7 @@ def _read_boundaries(fields: Mapping[str, Any], file: Path) -> Boundaries:
 
 
 def _read_per_image(file: Path, classes: int) -> PerImage:
-    try:
-        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
-            ids, confusion = arrays["ids"], arrays["confusion"]
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f"{file} cannot be read ({error}); evaluate the run again") from None
+    ids, confusion = read_arrays(file, "ids", "confusion", otherwise="evaluate the run again")
     if confusion.shape != (*ids.shape, classes, classes):
         raise InputError(
             f"{file}: 'confusion' has the shape {confusion.shape}, not {(*ids.shape, classes, classes)} "

@@ -2,17 +2,24 @@
 
 import importlib
 import importlib.util
+import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from tessella.errors import InputError
 
+_loaded: dict[str, ModuleType] = {}
+"""Those of files, by their names in ``sys.modules``."""
+
 
 def load_code(name: str) -> ModuleType:
     """Run ``file.py``, or import ``package.module``. InputError where there is none; what it raises itself passes."""
     path = Path(name)
     if path.suffix != ".py":
+        if not name or name.startswith("."):
+            raise InputError(f"{name or 'nothing'}: is neither a Python file, ending in .py, nor a module")
         try:
             return importlib.import_module(name)
         except ImportError as error:
@@ -21,8 +28,18 @@ def load_code(name: str) -> ModuleType:
     if not path.is_file() or spec is None or spec.loader is None:
         raise InputError(f"there is no Python file {path}")
     module = importlib.util.module_from_spec(spec)
+    if _is_free(path):
+        sys.modules[path.stem] = _loaded[path.stem] = module  # dataclasses, for one, look for it there
     spec.loader.exec_module(module)
     return module
+
+
+def _is_free(path: Path) -> bool:
+    """Whether a file may be the module of its name: no other is, unless it was a file's, too, and none could be."""
+    if path.stem in sys.modules:
+        return sys.modules[path.stem] is _loaded.get(path.stem)
+    spec = PathFinder.find_spec(path.stem)
+    return spec is None or spec.origin is None or Path(spec.origin).resolve() == path.resolve()
 
 
 def load_function(where: str) -> Any:
