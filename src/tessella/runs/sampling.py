@@ -96,11 +96,7 @@ def sample_features(
     codes: features of each layout. seed: of the codes. save: also write ``features/NAME_CODE.npz``, [C, h, w] float16.
     pictures: so many of the first layouts are on the sheet.
 
-<<<<<<< HEAD
-    Raises InputError for a label that the generator does not know, two layouts of one name, and where there is none.
-=======
-    Raises InputError for a label that the generator does not know, where there is no layout, and for codes below 1.
->>>>>>> wt-bad
+    Raises InputError for a label that the generator does not know, codes below 1, two layouts of one name, and none.
     """
     if codes < 1:
         raise InputError(f"codes: {codes}; give at least 1")
