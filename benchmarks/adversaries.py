@@ -31,6 +31,7 @@ import numpy as np
 import torch
 
 from tessella.datasets import Joined, Listed, SegmentationDataset
+from tessella.files import write_json
 from tessella.membership_inference.black_box import checked
 from tessella.membership_inference.blocks import DROPPED
 from tessella.membership_inference.game import assess_game
@@ -39,7 +40,7 @@ from tessella.recipes.camvid import camvid_game
 from tessella.runs.asking import Kept, ask_all, fingerprint, fingerprint_of
 from tessella.runs.audit import Victim
 from tessella.runs.defended import defended
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 from tessella.runs.game import Draw, maps_file
 from tessella.runs.game_attacks import read_game
 from tessella.runs.learned import Shadow, attacker_of, kept_attacker, scores_by, some

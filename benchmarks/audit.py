@@ -19,12 +19,13 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
+from tessella.files import write_json
 from tessella.inference import Predictor
 from tessella.membership_inference.answers import ask
 from tessella.networks import DeepLabV3Plus, ResNet
 from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD, Normalized, to_float
 from tessella.recipes.camvid import camvid_game
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 
 CLASSES, HEIGHT, WIDTH = 11, 360, 480
 QUERIES = {"one query": (1, False), "all attacks, ten queries": (10, True)}

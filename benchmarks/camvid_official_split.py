@@ -12,9 +12,10 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from tessella.files import write_json
 from tessella.recipes.camvid import camvid_game
 from tessella.runs.audit import Victim, audit
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import open_split
 from tessella.runs.training import train

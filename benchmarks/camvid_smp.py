@@ -17,9 +17,10 @@ import torch
 from tessella.datasets import CamVid
 from tessella.datasets.loading import evaluation_loader, training_loader
 from tessella.datasets.transforms import ColorJitter, Compose, RandomAffineCrop
+from tessella.files import write_json
 from tessella.metrics import ConfusionMatrix
 from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD, Normalized
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 from tessella.training.losses import SegmentationLoss
 
 RESULT = Path(__file__).parent / "results"

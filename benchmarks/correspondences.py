@@ -33,11 +33,12 @@ import numpy as np
 
 from tessella.datasets import NYUDv2Frames
 from tessella.datasets.nyudv2_classes import index_of_id40
+from tessella.files import write_json
 from tessella.pooling.correspondence import match
 from tessella.pooling.depth import fill_depth
 from tessella.pooling.flow import Motion, positions
 from tessella.pooling.superpixels import LEAVES, MATCHED, RegionHierarchy, region_hierarchy, superpixels
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 from tessella.scenes import Frame, sequence
 
 OUT = Path(__file__).with_name("results") / "correspondences.json"

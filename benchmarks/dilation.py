@@ -25,8 +25,9 @@ import torch
 from torch import Tensor, nn
 
 from tessella.dilation import LearnableDilatedConv2d, make_dilation_learnable
+from tessella.files import write_json
 from tessella.networks import DeepLabLargeFOV, PSPNet, ResNet
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 
 LAYERS = {"conv5": (512, 512, 2, (1, 4)), "fc6": (512, 1024, 12, (4, 20))}
 SIZE = 64

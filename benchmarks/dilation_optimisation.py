@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 from tessella.datasets.loading import training_loader
 from tessella.dilation import dilation_parameters
+from tessella.files import write_json
 from tessella.recipes.dilation import camvid_dilation
 from tessella.runs.configuration import override
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import Segmentation, open_split, training_transform
 from tessella.runs.training import train

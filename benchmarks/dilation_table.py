@@ -25,9 +25,10 @@ import numpy as np
 import torch
 from scipy.stats import t as student
 
+from tessella.files import write_json
 from tessella.recipes.dilation import camvid_dilation, streets_dilation
 from tessella.runs.configuration import override, to_json
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 from tessella.runs.evaluation import evaluate
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import Segmentation, open_split

@@ -27,9 +27,10 @@ from torch import Tensor
 
 from tessella.datasets.loading import training_loader
 from tessella.feature_synthesis.analysis import distribution
+from tessella.files import write_json
 from tessella.recipes.features import features, features_baseline, images_baseline
 from tessella.recipes.synthetic import camvid_synthetic
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 from tessella.runs.evaluation import evaluate
 from tessella.runs.feature_gan import FeatureGAN, halves_of, load_generator, train_generator
 from tessella.runs.model import load_model

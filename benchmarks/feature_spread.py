@@ -16,7 +16,8 @@ import torch
 from torch.nn import functional as F
 
 from tessella.datasets.loading import Transformed, evaluation_loader
-from tessella.runs.environment import environment, write_json
+from tessella.files import write_json
+from tessella.runs.environment import environment
 from tessella.runs.feature_gan import TrainedGenerator, load_generator
 from tessella.runs.segmentation import evaluation_transform, open_split
 

@@ -15,9 +15,10 @@ from statistics import median
 import numpy as np
 import torch
 
+from tessella.files import write_json
 from tessella.image_generation import Shared, match
 from tessella.image_generation.neighbours import nearest
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 
 OUT = Path(__file__).parent / "results" / "image_generation.json"
 BRANCHES = (1, 2, 5, 10, 20)

@@ -31,10 +31,11 @@ from scipy import stats
 
 from tessella.datasets import HelenFaces
 from tessella.datasets.pairs import PairedDataset
+from tessella.files import write_json
 from tessella.image_generation import ImageBicycleGAN, LateSplit, Pix2Pix, Separate, Shared
 from tessella.image_generation.nearest_pixels import closest_examples, nearest_pixels
 from tessella.recipes.images import OF_64, QUARTER, helen_images, objects_images
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 from tessella.runs.image_sampling import sample_images
 from tessella.runs.image_scores import ImageScores
 from tessella.runs.image_training import train_images

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 
 from tessella.datasets.loading import training_loader
+from tessella.files import write_json
 from tessella.recipes.streets import streets
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 from tessella.runs.segmentation import build_network, open_split, training_transform
 from tessella.scenes import render
 from tessella.training.losses import SegmentationLoss

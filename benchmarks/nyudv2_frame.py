@@ -15,9 +15,10 @@ from statistics import mean
 import torch
 
 from tessella.datasets.loading import collate
+from tessella.files import write_json
 from tessella.metrics import ConfusionMatrix
 from tessella.runs.configuration import override
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import open_test_split
 

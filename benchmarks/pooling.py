@@ -19,10 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tessella.files import write_json
 from tessella.pooling.hha import hha
 from tessella.pooling.layers import region_to_pixel, spatial_pool
 from tessella.pooling.upsampled import pool_upsampled, region_matrix
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 
 VIEWS, CHANNELS, HEIGHT, WIDTH, STRIDE = 11, 40, 425, 560, 8
 CELLS = (12, 16)

@@ -23,6 +23,7 @@ from PIL import Image
 from tessella.datasets import NYUDv2Frames
 from tessella.datasets.loading import collate
 from tessella.datasets.prepared_folder import PreparedFolder
+from tessella.files import write_json
 from tessella.metrics import BoundaryPrecisionRecall
 from tessella.metrics.boundary import label_boundaries
 from tessella.pictures import colorize, contact_sheet, legend
@@ -30,7 +31,7 @@ from tessella.pooling import fill_depth, region_hierarchy
 from tessella.reports.region_statistics import count_regions, draw_regions
 from tessella.reports.style import SERIES, figure_and_axes
 from tessella.runs.configuration import override
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import open_test_split
 

@@ -27,11 +27,12 @@ from dilation_table import difference, spread  # the other table, beside this fi
 from torch import Tensor
 
 from tessella.datasets.loading import Batch
+from tessella.files import write_json
 from tessella.inference import DenseCRF
 from tessella.pooling import SpatioTemporalPooling
 from tessella.recipes.pooling import rooms_pooling, rooms_views
 from tessella.runs.configuration import override
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 from tessella.runs.evaluation import evaluate
 from tessella.runs.model import Model, load_model
 from tessella.runs.segmentation import Segmentation, open_test_split

@@ -22,7 +22,8 @@ import httpx
 import numpy as np
 import torch
 
-from tessella.runs.environment import environment, write_json
+from tessella.files import write_json
+from tessella.runs.environment import environment
 from tessella.runs.model import load_model
 from tessella.serving.protocol import HEADER_LENGTH, NamedTensor, write_request
 

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from statistics import median
 
-from tessella.runs.environment import environment, write_json
+from tessella.files import write_json
+from tessella.runs.environment import environment
 
 COMMANDS = {
     "bare_python": ["-c", "pass"],

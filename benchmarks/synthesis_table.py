@@ -31,9 +31,10 @@ import torch
 from scipy import stats
 
 from tessella.datasets import Cityscapes
+from tessella.files import write_json
 from tessella.recipes.synthetic import camvid_synthetic
 from tessella.runs.configuration import to_json
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 from tessella.runs.evaluation import evaluate
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import Segmentation, open_split

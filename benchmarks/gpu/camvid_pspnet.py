@@ -22,9 +22,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tessella.files import write_json
 from tessella.recipes.dilation import camvid_pspnet_dilation
 from tessella.runs.configuration import override
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 from tessella.runs.evaluation import evaluate
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import Segmentation, open_split

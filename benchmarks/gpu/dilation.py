@@ -16,7 +16,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import dilation as benchmark
 from tessella.dilation import LearnableDilatedConv2d
-from tessella.runs.environment import environment, write_json
+from tessella.files import write_json
+from tessella.runs.environment import environment
 
 ROUNDS = 15
 SETTINGS = [

@@ -20,8 +20,9 @@ from typing import Any
 import torch
 from camvid_pspnet import recipe
 
+from tessella.files import write_json
 from tessella.recipes.features import cityscapes_features
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 from tessella.runs.evaluation import evaluate
 from tessella.runs.feature_gan import load_generator, train_generator
 from tessella.runs.model import load_model

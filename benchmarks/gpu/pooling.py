@@ -15,8 +15,9 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import pooling as benchmark
+from tessella.files import write_json
 from tessella.pooling import SpatioTemporalPooling, pool_upsampled, region_matrix, spatial_pool
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 
 ROUNDS = 20
 

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +29,11 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     save_label_png(path, LABELS, default_palette(19))
     before = path.read_bytes()
 
-    def fail_half_way(self: Image.Image, target: Path, **_: object) -> None:
-        Path(target).write_bytes(b"half")
-        raise OSError("No space left on device")
+    def no_space(*_: object) -> None:
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Image.Image, "save", fail_half_way)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr(os, "replace", no_space)
+    with pytest.raises(InputError, match=r"labels\.png: No space left"):
         save_label_png(path, LABELS * 0, default_palette(19))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

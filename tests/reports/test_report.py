@@ -180,7 +180,7 @@ def test_full_disk_leaves_the_earlier_report_and_no_other_file(make_run, monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", no_space)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match=r"report\.html: No space left"):
         write_report(run)
     assert (run / "report.html").read_text() == "earlier"
     assert sorted(os.listdir(run)) == files

@@ -15,6 +15,9 @@ Image = UInt8[np.ndarray, "height width 3"]
 GIVEN_AWAY = 0.55
 """No lower end of an interval may lie above it: two sides that chance has drawn are rarely that far apart."""
 
+DRAWS = 5
+"""Of folds: what one draw of them finds is partly chance."""
+
 
 def features(image: Image) -> Float[np.ndarray, " features"]:
     """A histogram of colours and an 8 x 8 picture: time of day, place, camera."""

@@ -1,7 +1,7 @@
 """The attack of the thesis: a network that looks at maps of what a model said, and was true (section 7.2)."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +13,7 @@ from tessella.membership_inference.signals import FLOOR
 from tessella.networks import ResNet
 
 Kind = Literal["posteriors", "posteriors alone", "loss"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Maps = Float[Tensor, "batch channels height width"]
 
 

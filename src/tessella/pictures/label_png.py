@@ -1,6 +1,7 @@
 """Label maps as palette PNGs: the ids are the pixel values, and any viewer shows the colours."""
 
 import os
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from jaxtyping import Integer
 from PIL import Image
 
 from tessella.errors import InputError
+from tessella.files import write_bytes
 from tessella.pictures.label_map import Color, Palette
 
 
@@ -34,10 +36,6 @@ def save_label_png(
     picture = Image.fromarray(labels.astype(np.uint8))
     picture.putpalette(colors.tobytes())
 
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        picture.save(unfinished, format="PNG")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    content = BytesIO()
+    picture.save(content, format="PNG")
+    write_bytes(Path(path), content.getvalue())

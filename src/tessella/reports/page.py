@@ -1,12 +1,13 @@
 """What every page shares: templates, how numbers are written, and saving."""
 
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tessella.files import write_text
 
 METRICS = {
     "mean_iou": "Mean IoU",
@@ -51,10 +52,5 @@ def save_page(template: str, out: Path, **content: Any) -> Path:
     )  # fmt: skip
     environment.filters.update(percent=percent, signed_percent=signed_percent)
     page = environment.get_template(template).render(metric_names=METRICS, **content)
-    beside = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        beside.write_text(page, encoding="utf-8")
-        os.replace(beside, out)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_text(out, page)
     return out

@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from tessella.datasets import IGNORE_INDEX, SegmentationDataset
 from tessella.datasets.loading import Batch, evaluation_loader
 from tessella.errors import InputError
+from tessella.files import write_text
 from tessella.membership_inference.answers import STEADINESS, ask
 from tessella.membership_inference.black_box import BlackBox, Posteriors
 from tessella.membership_inference.blind import features
 from tessella.membership_inference.learned import describe
 from tessella.metrics.labels import outside_classes_error
 from tessella.pictures import to_rgb8
-from tessella.scenes.files import write_bytes
+from tessella.training.checkpoints import checkpoint_file
 
 Progress = Callable[[Iterable[Batch], str, int], Iterable[Batch]]
 Row = dict[str, Any]
@@ -53,7 +54,7 @@ class Kept:
             raise InputError(f"{path}: is damaged; remove it and audit again") from error
         if first != head:
             raise InputError(f"{path}: is of another audit; give another --out")
-        write_bytes(path, "".join(json.dumps(row) + "\n" for row in (head, *self.known.values())).encode())
+        write_text(path, "".join(json.dumps(row) + "\n" for row in (head, *self.known.values())))
 
     def find(self, key: Row) -> Row | None:
         return self.known.get(tuple(key[name] for name in KEY))
@@ -138,8 +139,7 @@ def scores_of(rows: list[Row], name: str) -> np.ndarray:
 
 def fingerprint_of(path: str) -> str:
     """The same for the same file, or best checkpoint of a run's folder; of FILE.py:FUNCTION it is the file's."""
-    file = Path(path.split(":")[0])
-    file = file / "checkpoints" / "best.ckpt" if file.is_dir() else file
+    file = checkpoint_file(Path(path.split(":")[0]))
     return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest() if file.is_file() else ""
 
 

@@ -9,15 +9,14 @@ import numpy as np
 
 from tessella.datasets import Joined, SegmentationDataset
 from tessella.errors import InputError
+from tessella.files import write_json
 from tessella.membership_inference.black_box import BlackBox, checked
-from tessella.membership_inference.learned import Kind
+from tessella.membership_inference.learned import KINDS, Kind
 from tessella.runs.asking import Kept, Progress, Row, ask_all, is_labelled, require_apart, silent
-from tessella.runs.environment import write_json
 from tessella.runs.judging import judge
 from tessella.runs.label_spaces import require_same_classes
 from tessella.runs.shadows import (
     FEWEST,
-    KINDS,
     Scores,
     ShadowModel,
     ask_shadow,

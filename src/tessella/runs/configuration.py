@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hint
 
 from tessella import datasets
 from tessella.errors import InputError
+from tessella.runs.user_code import is_of_this_process
 
 Config = TypeVar("Config")
 
@@ -144,6 +145,8 @@ def from_json(data: Any, trusted: Sequence[str] = ("tessella",)) -> Any:
             f"say so with --trust {module.split('.')[0]}"
         )
     try:
+        if is_of_this_process(module):
+            raise ImportError(f"No module named {module!r}")  # where the run is read
         target: Any = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise InputError(

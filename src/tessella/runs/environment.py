@@ -1,7 +1,6 @@
 """Where and with what a run took place."""
 
 import datetime
-import json
 import os
 import platform
 import subprocess
@@ -12,6 +11,7 @@ from typing import Any
 
 import torch
 
+from tessella.files import write_json
 from tessella.runs.configuration import to_json
 
 PACKAGES = ("tessella", "torch", "lightning", "numpy", "opencv-contrib-python-headless")
@@ -33,14 +33,6 @@ def environment() -> dict[str, Any]:
 def command() -> list[str]:
     """The command line of this process, as the user would type it again."""
     return [Path(sys.argv[0]).name, *sys.argv[1:]]
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Write beside the file's place, then move there: a reader never sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(data, indent=1) + "\n")
-    os.replace(part, path)
 
 
 def _version(package: str) -> str | None:

@@ -1,12 +1,10 @@
 """Measures a model on labelled images and leaves the files that reports read."""
 
-import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,6 +12,7 @@ from torch import Tensor
 from tessella.datasets import LabelClass, Sample, SegmentationDataset
 from tessella.datasets.loading import Batch, collate, evaluation_loader
 from tessella.errors import InputError
+from tessella.files import npz, png, write_bytes, write_json
 from tessella.metrics import (
     BoundaryPrecisionRecall,
     BoundaryScores,
@@ -24,7 +23,6 @@ from tessella.metrics import (
     segmentation_scores,
 )
 from tessella.pictures import colorize, difference, to_rgb8
-from tessella.runs.environment import write_json
 
 BlackBox = Callable[[Tensor], Tensor]
 """Pictures [B, C, H, W] as they come from a file to posteriors [B, K, H, W]."""
@@ -95,7 +93,8 @@ def evaluate(
     shown = chosen_images([segmentation_scores(confusion).mean_iou for confusion in confusions], pictures)
     for index in shown:
         draw_sample(predict, dataset[index], palette_of(dataset.classes), out / "pictures")
-    _write_npz(out / "per_image.npz", ids=np.array(dataset.ids), confusion=confusions.numpy())
+    kept = {"ids": np.array(dataset.ids), "confusion": confusions.numpy()}
+    write_bytes(out / "per_image.npz", npz(kept.items()))
     write_json(
         out / "result.json",
         {
@@ -137,11 +136,8 @@ def draw_sample(predict: Predict, sample: Sample, palette: np.ndarray, folder: P
         "prediction": colorize(prediction, palette),
         "difference": difference(prediction, sample.labels),
     }
-    folder.mkdir(parents=True, exist_ok=True)
     for what, picture in drawings.items():
-        path = folder / f"{sample.id.replace('/', '__')}_{what}.png"
-        if not cv2.imwrite(str(path), picture[..., ::-1]):
-            raise InputError(f"cannot write {path}: is the disk full?")
+        write_bytes(folder / f"{sample.id.replace('/', '__')}_{what}.png", png(picture))
 
 
 def palette_of(classes: Iterable[LabelClass]) -> np.ndarray:
@@ -161,9 +157,3 @@ def _boundaries(scores: BoundaryScores) -> dict[str, Any]:
 def _number(value: float) -> float | None:
     """JSON has no nan: an undefined number is null."""
     return None if np.isnan(value) else round(float(value), 6)
-
-
-def _write_npz(path: Path, **arrays: np.ndarray) -> None:
-    part = path.with_name(path.stem + ".part.npz")
-    np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
-    os.replace(part, path)

@@ -31,7 +31,7 @@ from tessella.runs.environment import describe_run
 from tessella.runs.model import Model, load_model
 from tessella.runs.segmentation import Segmentation, bare_network, open_split, training_transform
 from tessella.runs.synthetic import names
-from tessella.training.checkpoints import read_checkpoint
+from tessella.training.checkpoints import checkpoint_file, read_checkpoint
 from tessella.training.feature_gan import FeatureGanTask, measure_channels
 from tessella.training.fit import Machine, Outcome, fit, require_no_run, resolve_precision
 
@@ -291,9 +291,7 @@ def load_generator(source: str, trusted: Sequence[str] = ("tessella",)) -> Train
 
     Raises InputError for a checkpoint of anything else.
     """
-    path = Path(source)
-    if path.is_dir():
-        path = path / "checkpoints" / "best.ckpt"
+    path = checkpoint_file(Path(source))
     checkpoint = read_checkpoint(path)
     content = checkpoint["tessella"]
     if "network" not in content:

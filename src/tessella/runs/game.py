@@ -18,13 +18,14 @@ import torch
 
 from tessella.datasets import Joined, Listed
 from tessella.errors import InputError
+from tessella.files import write_json, write_text
 from tessella.membership_inference.black_box import checked
+from tessella.membership_inference.blind import DRAWS, blind_scores
 from tessella.membership_inference.blocks import DROPPED, blocks, coin_flips, frame_of
 from tessella.networks.normalized import Normalized
 from tessella.runs.asking import Kept, Row, ask_all, fingerprint, fingerprint_of
 from tessella.runs.configuration import from_json, to_json
 from tessella.runs.defended import defended, is_code
-from tessella.runs.environment import write_json
 from tessella.runs.feature_gan import load_generator
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import Segmentation
@@ -90,6 +91,7 @@ def draw(game: Game, out: Path) -> Draw:
         raise InputError(
             f"game: {game.models} models and {len(set(block) - {DROPPED})} blocks; at least 3 and 4 are needed"
         )
+    _require_folds(found)
     description = {
         "recipe": game.recipe,
         "config": to_json(game.config),
@@ -105,11 +107,24 @@ def draw(game: Game, out: Path) -> Draw:
     for model, member in enumerate(found.members):
         lists = {"members": member, "nonmembers": ~member & (block != DROPPED), "dropped": block == DROPPED}
         for name, chosen in lists.items():
-            path = _folder(out, model) / "lists" / f"{name}.txt"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("".join(f"{found.ids[i]}\n" for i in np.flatnonzero(chosen)))
+            lines = "".join(f"{found.ids[i]}\n" for i in np.flatnonzero(chosen))
+            write_text(_folder(out, model) / "lists" / f"{name}.txt", lines)
     write_json(file, description)
     return found
+
+
+def _require_folds(draw: Draw) -> None:
+    """Before hours of training: InputError where the blind baseline, without a fifth of the blocks, lacks a side."""
+    kept = draw.block != DROPPED
+    for model, member in enumerate(draw.members):
+        for seed in range(DRAWS):
+            try:
+                blind_scores(np.zeros((kept.sum(), 1)), member[kept], draw.block[kept].tolist(), seed=seed)
+            except InputError as error:
+                raise InputError(
+                    f"game: {len(set(draw.block[kept]))} blocks are too few to judge model {model} by ({error}): give "
+                    "a shorter length of blocks, or another seed"
+                ) from error
 
 
 def play(

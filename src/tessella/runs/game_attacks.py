@@ -9,28 +9,25 @@ from pathlib import Path
 import numpy as np
 
 from tessella.errors import InputError
+from tessella.files import write_json
 from tessella.membership_inference.answers import STEADINESS, utility
-from tessella.membership_inference.blind import blind_scores
+from tessella.membership_inference.blind import DRAWS, blind_scores
 from tessella.membership_inference.blocks import DROPPED
 from tessella.membership_inference.game import GameAssessment, assess_game
-from tessella.membership_inference.learned import Kind
+from tessella.membership_inference.learned import KINDS, Kind
 from tessella.membership_inference.reference import SEVERAL, lira, rmia
 from tessella.membership_inference.signals import AT_POINTS, POINTS, SIGNALS
 from tessella.membership_inference.statistics import Estimate, histogram_similarity
 from tessella.membership_inference.verdict import OF_A_GAME, verdict
 from tessella.runs.asking import Row, scores_of
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 from tessella.runs.game import CHECKPOINTS, Checkpoint, Draw, answers_file
 from tessella.runs.game_learned import learned_scores
 from tessella.runs.game_worst import worst
 from tessella.runs.not_run import not_run_in_game
 
-KINDS: tuple[Kind, ...] = ("posteriors", "posteriors alone", "loss")
-
 KINDS_BEHIND: tuple[Kind, ...] = ("posteriors",)
 """Behind defences; each kind is another network to train."""
-
-BLIND_DRAWS = 5
 
 Answers = list[list[Row]]
 """By model and image."""
@@ -52,7 +49,7 @@ def attack_game(
     checkpoints = {
         checkpoint: {
             **_attacked(draw, rows, _learned(out, draw, attacker_steps) if checkpoint == "last" else {}),
-            "blind": [_blind(rows[0], draw, seed)._asdict() for seed in range(BLIND_DRAWS)],
+            "blind": [_blind(rows[0], draw, seed)._asdict() for seed in range(DRAWS)],
         }
         for checkpoint, rows in answers.items()
     }

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tessella.files import npz, write_bytes
 from tessella.membership_inference.blocks import DROPPED
 from tessella.membership_inference.learned import Attacker, Kind
 from tessella.runs.game import answers_file, maps_file
 from tessella.runs.learned import Scores, Shadow, attacker_of, kept_attacker, scores_by
-from tessella.scenes.files import npz, write_bytes
 
 
 def learned_scores(

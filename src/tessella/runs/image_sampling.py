@@ -13,13 +13,13 @@ from torch import Tensor
 from tessella.datasets.condition_files import ConditionFiles
 from tessella.datasets.pairs import Pair
 from tessella.errors import InputError
+from tessella.files import png, write_bytes, write_json
 from tessella.image_generation import Shared
 from tessella.image_generation.codes import interpolate
 from tessella.pictures import contact_sheet, default_palette
-from tessella.runs.environment import environment, write_json
+from tessella.runs.environment import environment
 from tessella.runs.image_scores import ImageScores, Judges
 from tessella.runs.images import TrainedImages
-from tessella.runs.prediction import output_file
 
 ON_SHEET = 8
 """Conditions, and samples of each; half as many conditions in interpolations."""
@@ -106,7 +106,7 @@ def sample_images(
                 kept.append(images)
             if save:
                 for number, picture in enumerate(_pictures(images), done):
-                    _write(output_file(out / "images" / pair.id, f"{number:0{digits}d}", ".png"), picture)
+                    write_bytes(out / "images" / pair.id / f"{number:0{digits}d}.png", png(picture))
             done += len(images)
         if pair.image is not None:
             scores.update(pair, torch.cat(kept))
@@ -120,10 +120,12 @@ def sample_images(
     titles = ["Condition", "Image", *(f"Code {n}" for n in range(len(rows[0]) - 2))]
     if all(row[1] is None for row in rows):
         titles, rows = [titles[0], *titles[2:]], [[row[0], *row[2:]] for row in rows]
-    _write(out / "sheet.png", contact_sheet(rows, titles, height=128))
+    write_bytes(out / "sheet.png", png(contact_sheet(rows, titles, height=128)))
     (out / "interpolation.png").unlink(missing_ok=True)
     if strips:
-        _write(out / "interpolation.png", contact_sheet(strips, ["First", *[""] * 6, "Second"], height=128))
+        write_bytes(
+            out / "interpolation.png", png(contact_sheet(strips, ["First", *[""] * 6, "Second"], height=128))
+        )
     branches = getattr(generator, "branches", 0)
     result = {"codes": codes, "branches": branches, "seed": seed, **scores.compute(), **environment()}
     write_json(out / "scores.json", result)
@@ -160,9 +162,3 @@ def condition_picture(condition: np.ndarray) -> np.ndarray:
     picture = (largest.clip(0, 1)[:, :, None] * colors[channel]).astype(np.uint8)
     # Single pixels would vanish where the sheet is made smaller.
     return cv2.dilate(picture, np.ones((3, 3), np.uint8)) if largest.mean() < 0.1 else picture
-
-
-def _write(path: Path, picture: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), picture[..., ::-1]):
-        raise InputError(f"cannot write {path}: is the disk full?")

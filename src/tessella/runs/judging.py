@@ -9,7 +9,7 @@ import numpy as np
 from tessella.errors import InputError
 from tessella.membership_inference.answers import STEADINESS, utility
 from tessella.membership_inference.assess import assess
-from tessella.membership_inference.blind import blind_baseline, is_given_away
+from tessella.membership_inference.blind import DRAWS, blind_baseline, is_given_away
 from tessella.membership_inference.blocks import blocks, frame_of
 from tessella.membership_inference.owner import owners_test
 from tessella.membership_inference.signals import SIGNALS
@@ -30,8 +30,6 @@ from tessella.runs.unlabelled import WITHOUT_LABELS
 
 FRAMES = 10
 """Images of one name and consecutive numbers that are taken together: frames of a video are not independent."""
-
-BLIND_DRAWS = 5
 
 
 def judge(
@@ -120,7 +118,7 @@ def _blind(sides: Sequence[list[Row]], blocks: Sequence[list[str]]) -> Row:
     is_member = np.repeat([True, False], [len(side) for side in sides])
     folds = [f"{number} {block}" for number, side in enumerate(blocks) for block in side]
     try:
-        draws = [blind_baseline(described, is_member, folds, seed) for seed in range(BLIND_DRAWS)]
+        draws = [blind_baseline(described, is_member, folds, seed) for seed in range(DRAWS)]
     except InputError as error:
         return {"auc": None, "given_away": None, "why": str(error)}
     estimate = max(draws, key=lambda draw: draw.low)

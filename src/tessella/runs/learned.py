@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tessella.files import write_bytes
 from tessella.membership_inference.learned import Attacker, Kind, channels_of, score_images, tempered
-from tessella.scenes.files import write_bytes
 from tessella.training.attacker import train_attacker
 
 CROP = (24, 24)

@@ -22,7 +22,7 @@ from tessella.runs.evaluation import Predict, on_images
 from tessella.runs.segmentation import Segmentation, bare_network
 from tessella.runs.user_code import load_function
 from tessella.runs.views import Views, predict_views
-from tessella.training.checkpoints import read_checkpoint
+from tessella.training.checkpoints import checkpoint_file, read_checkpoint
 
 if TYPE_CHECKING:
     from tessella.serving.client import RemoteModel
@@ -113,9 +113,7 @@ def load_model(source: str, trusted: Sequence[str] = ("tessella",), **remote: An
     """
     if is_url(source):
         return _from_url(source, remote)
-    path = Path(source)
-    if path.is_dir():
-        path = path / "checkpoints" / "best.ckpt"
+    path = checkpoint_file(Path(source))
     if path.suffix in (".onnx", ".pt2"):
         return _from_exported(path, remote.get("classes"))
     if path.suffix == ".ckpt" or path.exists():

@@ -1,13 +1,11 @@
 """Segments images into files."""
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,6 +14,7 @@ from tessella.datasets import LabelClass
 from tessella.datasets.files import IMAGE_ENDINGS, read_channels
 from tessella.errors import InputError
 from tessella.feature_synthesis import pseudo_labels
+from tessella.files import jpeg, npz, write_bytes
 from tessella.inference import DenseCRF, Windows, label_map_of_large_image
 from tessella.inference.video import natural_order
 from tessella.pictures import default_palette, overlay, save_label_png, to_rgb8
@@ -93,12 +92,11 @@ def predict_pictures(
         if sure is not None:
             labels = pseudo_labels(scores.cpu().numpy(), sure)
         if posteriors:
-            write_posteriors(output_file(out / "posteriors", picture.name, ".npz"), scores)
+            write_posteriors(out / "posteriors" / f"{picture.name}.npz", scores)
         palette = segmenter.palette(labels)
-        save_label_png(output_file(out / "labels", picture.name, ".png"), labels, palette)
-        write_jpeg(
-            output_file(out / "overlays", picture.name, ".jpg"), overlay(to_rgb8(image), labels, palette)
-        )
+        save_label_png(out / "labels" / f"{picture.name}.png", labels, palette)
+        drawn = overlay(to_rgb8(image), labels, palette)
+        write_bytes(out / "overlays" / f"{picture.name}.jpg", jpeg(drawn))
 
 
 def find_pictures(inputs: Iterable[Path]) -> list[Picture]:
@@ -132,22 +130,6 @@ def require_distinct(names: Iterable[str]) -> None:
             )
 
 
-def output_file(folder: Path, name: str, ending: str) -> Path:
-    """``folder/name + ending``, in a folder that exists; the name may hold folders."""
-    path = folder / (name + ending)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def write_jpeg(path: Path, picture: np.ndarray) -> None:
-    good, code = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
-    assert good
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(code.tobytes())
-    os.replace(part, path)
-
-
 def write_posteriors(path: Path, scores: Tensor) -> None:
-    part = path.with_name(path.stem + ".part.npz")
-    np.savez_compressed(part, posteriors=scores.to("cpu", torch.float16).numpy())
-    os.replace(part, path)
+    """[K, H, W], as float16."""
+    write_bytes(path, npz([("posteriors", scores.to("cpu", torch.float16).numpy())]))

@@ -17,9 +17,9 @@ from tessella.datasets.file_dataset import FileDataset, MissingDepth, Record
 from tessella.datasets.files import MissingSplit
 from tessella.datasets.prepared_folder import PreparedFolder
 from tessella.errors import InputError
+from tessella.files import write_json
 from tessella.runs.flows import load_flow
 from tessella.runs.preparation_work import describe_frame, follow_pair, match_target
-from tessella.scenes.files import write_bytes
 
 VERSION = 3
 """Changes whenever the same pictures give other files."""
@@ -130,7 +130,7 @@ def _check_settings(
     wanted["regions"] = list(settings.regions) if settings.match == "regions" else []
     wanted["depth"] = any(record.depth is not None for dataset in datasets for record in dataset.records)
     if not path.exists():
-        write_bytes(path, (json.dumps(wanted, indent=2) + "\n").encode())
+        write_json(path, wanted)
         return
     try:
         # What was prepared before there was a choice is of the default.

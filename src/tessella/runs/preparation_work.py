@@ -10,13 +10,13 @@ import numpy as np
 from tessella.datasets.file_dataset import FileDataset, Record
 from tessella.datasets.prepared_folder import PreparedFolder, encode_flow, read_arrays, read_flow
 from tessella.errors import InputError
+from tessella.files import npz, png, write_bytes
 from tessella.pooling.correspondence import follow, vote
 from tessella.pooling.depth import fill_depth
 from tessella.pooling.flow import Motion
 from tessella.pooling.hha import hha
 from tessella.pooling.superpixels import LEAVES, MATCHED, RegionHierarchy, region_hierarchy
 from tessella.runs.flows import load_flow
-from tessella.scenes.files import npz, png, write_bytes
 
 
 def describe_frame(

@@ -1,6 +1,5 @@
 """Samples features for label maps, and what the frozen decoder sees in them."""
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,13 +14,13 @@ from tessella.datasets.files import read_map
 from tessella.datasets.transforms import Resize
 from tessella.errors import InputError
 from tessella.feature_synthesis.analysis import distribution
+from tessella.files import npz, png, write_bytes, write_json
 from tessella.metrics import ConfusionMatrix, SegmentationScores
 from tessella.pictures import colorize, contact_sheet, difference, legend, save_label_png, to_rgb8
 from tessella.pictures.channels import channel_picture
-from tessella.runs.environment import write_json
 from tessella.runs.evaluation import palette_of
 from tessella.runs.feature_gan import TrainedGenerator
-from tessella.runs.prediction import find_pictures, output_file
+from tessella.runs.prediction import find_pictures
 from tessella.runs.segmentation import open_split
 from tessella.runs.synthetic import names
 
@@ -128,22 +127,19 @@ def sample_features(
             synthetic.update(decoded, labels)
             name = f"{layout.name}_{code}"
             map_ = decoded[0].to("cpu", torch.uint8).numpy()
-            save_label_png(output_file(out / "decoded", name, ".png"), map_, palette)
+            save_label_png(out / "decoded" / f"{name}.png", map_, palette)
             if save:
-                _write_npz(
-                    output_file(out / "features", name, ".npz"),
-                    features=features[0].to("cpu", torch.float16).numpy(),
-                )
+                kept = features[0].to("cpu", torch.float16).numpy()
+                write_bytes(out / "features" / f"{name}.npz", npz([("features", kept)]))
             if len(rows) < COUNTED and code == 0:
                 real_feature = None if of_image is None else of_image[0].float().cpu()
                 rows.append(_Row(layout, map_, features[0].cpu(), real_feature))
     if not count:
         raise InputError("there is no layout to sample features for")
     channels = _telling(rows)
-    _write_npz(out / "histograms.npz", **_histograms(rows, channels, len(trained.classes)))
+    write_bytes(out / "histograms.npz", npz(_histograms(rows, channels, len(trained.classes)).items()))
     sheet = _sheet(rows[:pictures], channels[:2], palette, trained.classes)
-    if not cv2.imwrite(str(out / "sheet.png"), sheet[..., ::-1]):
-        raise InputError(f"cannot write {out / 'sheet.png'}: is the disk full?")
+    write_bytes(out / "sheet.png", png(sheet))
     result = Sampled(synthetic.compute(), real.compute() if real.matrix.sum() else None)
     write_json(
         out / "scores.json",
@@ -233,9 +229,3 @@ def _telling(rows: list[_Row]) -> list[int]:
     means = torch.stack([features[:, index == label].mean(1) for label in index.unique().tolist()])
     telling = means.std(0, correction=0) / features.std(1).clamp(min=1e-6)
     return telling.topk(min(CHANNELS, len(telling))).indices.tolist()
-
-
-def _write_npz(path: Path, **arrays: np.ndarray) -> None:
-    part = path.with_name(path.stem + ".part.npz")
-    np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
-    os.replace(part, path)

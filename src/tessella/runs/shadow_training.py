@@ -11,12 +11,12 @@ import numpy as np
 
 from tessella.datasets import Listed
 from tessella.errors import InputError
+from tessella.files import write_text
 from tessella.membership_inference.black_box import checked
 from tessella.runs.asking import Kept, Progress, ask_all, is_labelled, scores_of, silent
 from tessella.runs.audit import Victim
 from tessella.runs.segmentation import Segmentation
 from tessella.runs.training import train
-from tessella.scenes.files import write_bytes
 from tessella.training.fit import Machine, Outcome
 
 
@@ -53,7 +53,7 @@ def train_shadow(
     surest = np.argsort(-scores_of(rows, "confidence"), kind="stable")
     for name, places in {"members": surest[:members], "nonmembers": surest[members:]}.items():
         lines = "".join(f"{queries.ids[place]}\n" for place in sorted(places))
-        write_bytes(out / "lists" / f"{name}.txt", lines.encode())
+        write_text(out / "lists" / f"{name}.txt", lines)
     of_queries = partial(
         Listed, dataset=config.dataset, lists=str((out / "lists").absolute()), of_splits=(split,)
     )

@@ -15,8 +15,6 @@ from tessella.membership_inference.reference import SEVERAL, lira, rmia
 from tessella.runs.asking import Kept, Progress, Row, ask_all, require_apart, scores_of
 from tessella.runs.learned import Shadow, attacker_of, kept_attacker, scores_by, some
 
-KINDS: tuple[Kind, ...] = ("posteriors", "posteriors alone", "loss")
-
 FEWEST = 2
 """References to compare a victim with."""
 

@@ -42,6 +42,11 @@ def _is_free(path: Path) -> bool:
     return spec is None or spec.origin is None or Path(spec.origin).resolve() == path.resolve()
 
 
+def is_of_this_process(module: str) -> bool:
+    """Whether it was run from a file which other processes do not find by its name."""
+    return module in _loaded and PathFinder.find_spec(module) is None
+
+
 def load_function(where: str) -> Any:
     """``file.py:function``. InputError where there is no such file, or nothing of that name in it."""
     file, colon, name = where.rpartition(":")

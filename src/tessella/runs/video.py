@@ -1,6 +1,5 @@
 """Segments videos into files: frame by frame, or steadily, with what the frames around tell."""
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from tessella.datasets.files import IMAGE_ENDINGS
 from tessella.errors import InputError
+from tessella.files import jpeg, write_bytes, write_json
 from tessella.inference import Frame, VideoReader, VideoWriter
 from tessella.metrics import Flicker
 from tessella.pictures import contact_sheet, legend, overlay, save_label_png
@@ -20,8 +20,6 @@ from tessella.pooling.video import View, steady
 from tessella.runs.prediction import (
     LARGE_IMAGE_PIXELS,
     Segmenter,
-    output_file,
-    write_jpeg,
     write_posteriors,
 )
 from tessella.runs.video_frames import FrameSequence, VideoFrame
@@ -35,12 +33,13 @@ def predict_video(
 ) -> None:
     """Write ``labels/VIDEO/FRAME.png`` for each frame, and the overlays as the video ``overlays/VIDEO.mp4``."""
     frames = VideoReader(video)
-    target = output_file(out / "overlays", video.stem, ".mp4")
+    target = out / "overlays" / f"{video.stem}.mp4"
+    target.parent.mkdir(parents=True, exist_ok=True)
     with VideoWriter(target, frames.frames_per_second or 25.0) as writer:
         for frame in progress(frames):
             labels = segmenter.labels(frame.image)
             palette = segmenter.palette(labels)
-            save_label_png(output_file(out / "labels" / video.stem, frame.name, ".png"), labels, palette)
+            save_label_png(out / "labels" / video.stem / f"{frame.name}.png", labels, palette)
             writer.write(overlay(frame.image, labels, palette))
 
 
@@ -81,15 +80,17 @@ def predict_steady_video(
 
     before, after, sheet = Flicker(), Flicker(), Sheet(segmenter)
     last: tuple[np.ndarray, np.ndarray, Motion] | None = None
-    with VideoWriter(output_file(out / "overlays", video.name, ".mp4"), video.frames_per_second) as writer:
+    target = out / "overlays" / f"{video.name}.mp4"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(target, video.frames_per_second) as writer:
         for pooled, motion in steady(views(), reach, regions, flow=flow):
             frame, single = waiting.popleft()
             labels = _labels(pooled)
             palette = segmenter.palette(labels)
-            save_label_png(output_file(out / "labels" / video.name, frame.name, ".png"), labels, palette)
+            save_label_png(out / "labels" / video.name / f"{frame.name}.png", labels, palette)
             writer.write(overlay(frame.image, labels, palette))
             if posteriors:
-                write_posteriors(output_file(out / "posteriors" / video.name, frame.name, ".npz"), pooled)
+                write_posteriors(out / "posteriors" / video.name / f"{frame.name}.npz", pooled)
             if last is not None:
                 last_single, last_labels, moved = last
                 before.update(last_single, single, moved.forward, moved.forward_holds)
@@ -97,8 +98,8 @@ def predict_steady_video(
             last = None if motion is None else (single, labels, motion)
             sheet.add(frame, single, labels)
     scores = before.compute(), after.compute()
-    _write_flicker(output_file(out / "steady" / video.name, "flicker", ".json"), *scores, before.followed)
-    write_jpeg(output_file(out / "steady" / video.name, "sheet", ".jpg"), sheet.draw())
+    _write_flicker(out / "steady" / video.name / "flicker.json", *scores, before.followed)
+    write_bytes(out / "steady" / video.name / "sheet.jpg", jpeg(sheet.draw()))
     return scores
 
 
@@ -162,4 +163,4 @@ def _write_flicker(path: Path, before: float, after: float, followed: int) -> No
     """JSON has no nan: where no pixel was followed, both are null."""
     shares = (before, after) if followed else (None, None)
     content = {"single_frames": shares[0], "steady": shares[1], "followed_pixels": followed}
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    write_json(path, content)

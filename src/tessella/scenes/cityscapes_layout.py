@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tessella.files import png, write_bytes
 from tessella.scenes.classes import STREET_COLORS, STREET_INSTANCES
-from tessella.scenes.files import png, write_bytes, write_truth
+from tessella.scenes.files import write_truth
 from tessella.scenes.frame import Frame, labelled_position
 from tessella.scenes.sensor import STEREO_BASELINE
 

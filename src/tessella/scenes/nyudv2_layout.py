@@ -11,7 +11,8 @@ from tessella.datasets.files import read_image
 from tessella.datasets.nyudv2_classes import CLASSES_40
 from tessella.datasets.nyudv2_frames import METRES_PER_UNIT
 from tessella.errors import InputError
-from tessella.scenes.files import png, write_bytes, write_truth
+from tessella.files import png, write_bytes
+from tessella.scenes.files import write_truth
 from tessella.scenes.frame import Frame, labelled_position, sequence_key
 from tessella.scenes.kinect_raw import raw_color, raw_depth
 from tessella.scenes.room import INTERVAL, room_type

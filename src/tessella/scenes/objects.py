@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from tessella.datasets.conditions import encode_normals
 from tessella.errors import InputError
-from tessella.scenes.files import png, require_same_settings, write_bytes
+from tessella.files import png, write_bytes, write_text
+from tessella.scenes.files import require_same_settings
 from tessella.scenes.object_shapes import draw_solids
 
 COLORS = {
@@ -155,7 +156,7 @@ def render_objects(
         if count:
             names = sorted(path.stem for path in (out / split / "images").glob("*.png"))
             lines = (f"{name} {draw_mode(seed, split, int(name))[0]}\n" for name in names)
-            write_bytes(out / split / "modes.txt", "".join(lines).encode())
+            write_text(out / split / "modes.txt", "".join(lines))
 
 
 def draw_mode(seed: int, split: str, number: int) -> tuple[int, float]:

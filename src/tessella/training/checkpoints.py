@@ -116,6 +116,11 @@ def _copy(source: Path, target: Path) -> None:
     os.replace(part, target)
 
 
+def checkpoint_file(path: Path) -> Path:
+    """A run's folder stands for its best checkpoint."""
+    return path / "checkpoints" / "best.ckpt" if path.is_dir() else path
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """A checkpoint of ours as a dictionary of tensors and plain values; nothing in the file is executed.
 

@@ -1,7 +1,6 @@
 """What became of learned dilation factors in the course of a training."""
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from tessella.dilation import LearnableDilatedConv2d
+from tessella.files import write_text
 
 
 class FactorLog(Callback):
@@ -51,6 +51,4 @@ class FactorLog(Callback):
                 for logger in trainer.loggers:
                     if isinstance(logger, TensorBoardLogger):
                         logger.experiment.add_histogram(f"dilation/{name}", factors, step)
-        part = self.path.with_suffix(".part")
-        part.write_text(json.dumps({"steps": self._steps, "layers": layers}))
-        os.replace(part, self.path)
+        write_text(self.path, json.dumps({"steps": self._steps, "layers": layers}))

@@ -1,13 +1,15 @@
 """The log of a run as one CSV file that a resumed run continues."""
 
 import csv
-import os
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
+
+from tessella.files import write_text
 
 
 class CsvLog(Logger):
@@ -49,12 +51,11 @@ class CsvLog(Logger):
     @rank_zero_only
     def save(self) -> None:
         columns = list(dict.fromkeys(name for row in self._rows.values() for name in row))
-        part = self.path.with_suffix(".part")
-        with part.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns or ["step"])
-            writer.writeheader()
-            writer.writerows(self._rows[step] for step in sorted(self._rows))
-        os.replace(part, self.path)
+        table = StringIO()
+        writer = csv.DictWriter(table, columns or ["step"])
+        writer.writeheader()
+        writer.writerows(self._rows[step] for step in sorted(self._rows))
+        write_text(self.path, table.getvalue())
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

@@ -1,11 +1,11 @@
 """What a private training has spent, as a file that tells it without the checkpoint."""
 
-import json
-import os
 from pathlib import Path
 
 import lightning.pytorch as lightning
 from lightning.pytorch.callbacks import Callback
+
+from tessella.files import write_json
 
 
 class PrivacyLog(Callback):
@@ -23,6 +23,4 @@ class PrivacyLog(Callback):
         self._write(pl_module)
 
     def _write(self, task: lightning.LightningModule) -> None:
-        part = self.path.with_suffix(".part")
-        part.write_text(json.dumps(task.spent(), indent=2))  # type: ignore[operator]
-        os.replace(part, self.path)
+        write_json(self.path, task.spent())  # type: ignore[operator]

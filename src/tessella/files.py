@@ -1,0 +1,64 @@
+"""Files that are complete or absent: they are written beside their place and moved there."""
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from tessella.errors import InputError
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Its folder is made. Raises InputError where it cannot be written; a file that was there is as it was."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(content)
+        os.replace(beside, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        if beside.exists():
+            beside.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """In UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Indented, with a line's end."""
+    write_text(path, json.dumps(data, indent=1) + "\n")
+
+
+def png(picture: np.ndarray) -> bytes:
+    """A PNG of [H, W] uint8 or uint16, [H, W, 3] RGB or [H, W, 4] RGBA."""
+    if picture.ndim == 3:
+        picture = cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".png", picture)[1].tobytes()
+
+
+def jpeg(picture: np.ndarray) -> bytes:
+    """A JPEG of [H, W, 3] RGB."""
+    return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
+
+
+def npz(arrays: Iterable[tuple[str, np.ndarray]]) -> bytes:
+    """A compressed archive of named arrays for ``numpy.load``; equal arrays give equal bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in arrays:
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+            entry = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
+            archive.writestr(entry, member.getvalue(), zipfile.ZIP_DEFLATED, 1)
+    return buffer.getvalue()
