@@ -38,7 +38,7 @@ def test_what_cannot_be_written_leaves_the_file_that_was_there(tmp_path, monkeyp
 
 def test_a_file_where_a_folder_must_be(tmp_path):
     write_bytes(tmp_path / "file", b"")
-    with pytest.raises(InputError, match=r"cannot write .*inner"):
+    with pytest.raises(InputError, match=r"cannot write .*file: File exists"):
         write_bytes(tmp_path / "file" / "inner", b"")
 
 

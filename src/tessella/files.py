@@ -24,7 +24,8 @@ def write_bytes(path: Path, content: bytes) -> None:
         beside.write_bytes(content)
         os.replace(beside, path)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+        where = path if error.filename in (None, str(beside)) else error.filename
+        raise InputError(f"cannot write {where}: {error.strerror or error}") from error
     finally:
         if beside.exists():
             beside.unlink()

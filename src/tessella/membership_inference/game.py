@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from tessella.errors import InputError
-from tessella.membership_inference.assess import RATES
+from tessella.membership_inference.assess import RATES, RECALL
 from tessella.membership_inference.blocks import DROPPED
 from tessella.membership_inference.statistics import (
     FEWEST_ABOVE,
@@ -20,8 +20,6 @@ from tessella.membership_inference.statistics import (
 )
 
 Scores = Float[np.ndarray, "models images"]
-
-RECALL = 0.8
 
 CURVE_POINTS = 160
 """Of a curve that is kept: more draw the same line."""

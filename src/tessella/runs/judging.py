@@ -11,6 +11,7 @@ from tessella.membership_inference.answers import STEADINESS, utility
 from tessella.membership_inference.assess import assess
 from tessella.membership_inference.blind import DRAWS, blind_baseline, is_given_away
 from tessella.membership_inference.blocks import blocks, frame_of
+from tessella.membership_inference.game import thinned
 from tessella.membership_inference.owner import owners_test
 from tessella.membership_inference.signals import SIGNALS
 from tessella.membership_inference.statistics import (
@@ -133,7 +134,7 @@ def _attack(scores: Sequence[np.ndarray], blocks: Sequence[list[str]], confidenc
     members, nonmembers = (side[which] for side, which in zip(scores, known, strict=True))
     of_kept = [np.array(side)[which].tolist() for side, which in zip(blocks, known, strict=True)]
     found = assess(members, nonmembers, *of_kept)
-    curve = roc(members, nonmembers)
+    curve = thinned(roc(members, nonmembers))
     return {
         "images_left_out": left_out,
         "auc": found.auc._asdict(),
