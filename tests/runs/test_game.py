@@ -297,7 +297,7 @@ def test_what_would_end_a_game_late_is_noticed_before_training(data, tmp_path, c
 def test_a_game_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match=r"game.json: is missing"):
         attack_game(tmp_path)
-    with pytest.raises(InputError, match=r"game_result.json: is missing"):
+    with pytest.raises(InputError, match=r"game_result.json cannot be read"):
         write_game(tmp_path)
 
 
