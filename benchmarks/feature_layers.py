@@ -32,7 +32,8 @@ from tessella.recipes.features import features, features_baseline, images_baseli
 from tessella.recipes.synthetic import camvid_synthetic
 from tessella.runs.environment import environment
 from tessella.runs.evaluation import evaluate
-from tessella.runs.feature_gan import FeatureGAN, halves_of, load_generator, train_generator
+from tessella.runs.feature_gan import FeatureGAN, halves_of, load_generator
+from tessella.runs.feature_training import train_generator
 from tessella.runs.model import load_model
 from tessella.runs.sampling import find_layouts, sample_features
 from tessella.runs.segmentation import open_split, training_transform

@@ -24,7 +24,8 @@ from tessella.files import write_json
 from tessella.recipes.features import cityscapes_features
 from tessella.runs.environment import environment
 from tessella.runs.evaluation import evaluate
-from tessella.runs.feature_gan import load_generator, train_generator
+from tessella.runs.feature_gan import load_generator
+from tessella.runs.feature_training import train_generator
 from tessella.runs.model import load_model
 from tessella.runs.sampling import find_layouts, sample_features
 from tessella.runs.segmentation import Segmentation, open_split

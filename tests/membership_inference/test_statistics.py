@@ -6,6 +6,7 @@ from scipy.stats import binom
 
 from tessella.errors import InputError
 from tessella.membership_inference.statistics import (
+    CURVE_POINTS,
     auc,
     best_threshold,
     bootstrap_auc,
@@ -14,6 +15,7 @@ from tessella.membership_inference.statistics import (
     proportion,
     roc,
     share_of_blocks,
+    thinned,
     threshold_at,
 )
 
@@ -184,3 +186,39 @@ def test_a_share_of_fewer_images_than_blocks():
     """Those that are counted lie in as many blocks at most as there are of them."""
     assert share_of_blocks(np.full(4, 3.0), np.full(4, 3.0), 50) == pytest.approx(proportion(3, 3))
     assert share_of_blocks(np.ones(4), np.ones(4), 50) == (1.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_a_thinned_curve_keeps_its_ends_and_what_few_false_positives_give(ties):
+    rng = np.random.default_rng(0)
+    members, others = rng.normal(1, 1, 3000), rng.normal(size=3000)
+    if ties:
+        members, others = members.round(2), others.round(2)
+    whole = roc(members, others)
+    thin = thinned(whole)
+    assert len(thin.thresholds) <= CURVE_POINTS <= 200
+    points = set(zip(*(values.tolist() for values in whole), strict=True))
+    assert set(zip(*(values.tolist() for values in thin), strict=True)) <= points
+    for values in thin[1:]:
+        assert (values[0], values[-1]) == (0, 1)
+        assert (np.diff(values) >= 0).all()
+    for rate in (0, 1 / 3000, 0.01, 0.1):  # the steps of the two curves differ little
+        found = [
+            c.true_positive_rate[c.false_positive_rate <= rate * (1 + 1e-9)].max() for c in (whole, thin)
+        ]
+        assert found[1] == pytest.approx(found[0], abs=0 if rate < 0.001 else 0.02)
+    # Linear between points, the area is what it was.
+    areas = [
+        float(
+            (
+                np.diff(c.false_positive_rate) * (c.true_positive_rate[1:] + c.true_positive_rate[:-1]) / 2
+            ).sum()
+        )
+        for c in (whole, thin)
+    ]
+    assert areas[1] == pytest.approx(areas[0], abs=1e-3)
+
+
+def test_a_short_curve_is_left_alone():
+    whole = roc(np.arange(5.0), np.arange(5.0) - 1)
+    assert thinned(whole) is whole

@@ -16,7 +16,8 @@ from tessella.image_generation import Widths
 from tessella.networks import PSPNet, ResNet, UPerNet
 from tessella.recipes import Recipe, all_recipes, find_recipe
 from tessella.runs.configuration import fields, from_json, override, to_json
-from tessella.runs.feature_gan import FeatureGAN, load_generator, train_generator
+from tessella.runs.feature_gan import FeatureGAN, load_generator
+from tessella.runs.feature_training import train_generator
 from tessella.runs.image_training import train_images
 from tessella.runs.images import (
     ImageJudge,

@@ -23,7 +23,8 @@ from tessella.pictures import colorize
 from tessella.pictures.difference import BLACK, CYAN, RED, WHITE
 from tessella.runs.defended import defended
 from tessella.runs.evaluation import palette_of
-from tessella.runs.feature_gan import FeatureGAN, load_generator, train_generator
+from tessella.runs.feature_gan import FeatureGAN, load_generator
+from tessella.runs.feature_training import train_generator
 from tessella.runs.model import load_model
 from tessella.runs.sampling import Layout, find_layouts, sample_features
 from tessella.runs.synthetic import Synthetic
@@ -516,22 +517,22 @@ def test_bad_words_on_the_command_line(folder, tmp_path, capsys):
         sample_features(None, [], tmp_path / "out", codes=0, device=torch.device("cpu"))
     features = ("train", "features", "--data", str(data), "--network", str(folder / "network"))
     for name, value, message in (
-        ("layout_stride", "0", "layout_stride 0: give 1 or more"),
-        ("batch_size", "0", "batch_size 0: give 1 or more"),
-        ("steps", "0", "steps 0: give 1 or more"),
-        ("validate_every", "-5", "validate_every -5: give 1 or more"),
-        ("validation_images", "-3", "validation_images -3: give 0 or more"),
-        ("kl", "-1", "kl -1.0: give 0 or more"),
-        ("latent", "-0.5", "latent -0.5: give 0 or more"),
-        ("ema", "2", "ema 2.0: give 0 for none, or less than 1"),
-        ("learning_rate", "0", "learning_rate 0.0: give more than 0"),
-        ("crop", "0x64", "crop (0, 64): give a height and a width"),
+        ("layout_stride", "0", "layout_stride is 0: give at least 1"),
+        ("batch_size", "0", "batch_size is 0: give at least 1"),
+        ("steps", "0", "steps is 0: give at least 1"),
+        ("validate_every", "-5", "validate_every is -5: give at least 1"),
+        ("validation_images", "-3", "validation_images is -3: give at least 0"),
+        ("kl", "-1", "kl is -1.0: give at least 0"),
+        ("latent", "-0.5", "latent is -0.5: give at least 0"),
+        ("ema", "2", "ema is 2.0: give 0 for none, or less than 1"),
+        ("learning_rate", "0", "learning_rate is 0.0: give more than 0"),
+        ("crop", "0x64", "crop is (0, 64): give a height and a width"),
     ):
         assert main([*features, "--out", str(tmp_path / "numbers"), f"--{name}", value]) == 2
         assert message in capsys.readouterr().err
     assert not (tmp_path / "numbers").exists()
     for name in ("reconstruction", "ema", "learning_rate", "clip"):
-        with pytest.raises(InputError, match=f"{name} nan: give"):
+        with pytest.raises(InputError, match=f"{name} is nan: give"):
             FeatureGAN(**{name: float("nan")})
     for wrong in ({"ratio": 1.0}, {"hard": -1}, {"masks_share": 5}, {"filter": -1}):
         with pytest.raises(InputError, match=f"synthetic.{next(iter(wrong))}"):

@@ -33,7 +33,8 @@ from tessella.reports.images import write_image_samples
 from tessella.runs.asking import fingerprint
 from tessella.runs.audit import Victim, audit
 from tessella.runs.evaluation import evaluate
-from tessella.runs.feature_gan import load_generator, train_generator
+from tessella.runs.feature_gan import load_generator
+from tessella.runs.feature_training import train_generator
 from tessella.runs.image_sampling import find_conditions, sample_images
 from tessella.runs.image_training import train_images
 from tessella.runs.images import load_images

@@ -12,7 +12,8 @@ from rich.table import Table
 from tessella.errors import InputError
 from tessella.recipes import Configuration, find_recipe
 from tessella.runs.configuration import check_names, fields, override, parse, restored
-from tessella.runs.feature_gan import FeatureGAN, train_generator
+from tessella.runs.feature_gan import FeatureGAN
+from tessella.runs.feature_training import train_generator
 from tessella.runs.image_training import train_images
 from tessella.runs.images import ImageJudge, Images
 from tessella.runs.segmentation import Segmentation

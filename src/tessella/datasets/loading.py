@@ -164,7 +164,7 @@ class Beside:
 def collate(samples: Sequence[Sample]) -> Batch:
     """Stack samples of one size into a batch of tensors; the image keeps its data type."""
     batch = Batch(
-        image=torch.stack([_image_tensor(sample.image) for sample in samples]),
+        image=torch.stack([planes(sample.image) for sample in samples]),
         id=[sample.id for sample in samples],
     )
     if all(sample.labels is not None for sample in samples):
@@ -175,7 +175,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
     neighbours = _fill_up([list(sample.neighbours) for sample in samples], samples)
     if neighbours[0]:
         batch["neighbours"] = torch.stack(
-            [torch.stack([_image_tensor(view.image) for view in views]) for views in neighbours]
+            [torch.stack([planes(view.image) for view in views]) for views in neighbours]
         )
     views = [[sample, *near] for sample, near in zip(samples, neighbours, strict=True)]
     if all(view.regions is not None for row in views for view in row):
@@ -199,7 +199,8 @@ def _fill_up(neighbours: list[list[Sample]], samples: Sequence[Sample]) -> list[
     ]
 
 
-def _image_tensor(image: np.ndarray) -> Tensor:
+def planes(image: np.ndarray) -> Tensor:
+    """[H, W, C] to a tensor [C, H, W] of its own memory."""
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
 

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
+from tessella.datasets.loading import planes
 from tessella.datasets.pairs import Pair, PairedDataset, own_image
 from tessella.image_generation.neighbours import Neighbours
 
@@ -79,11 +79,7 @@ def gather(examples: Sequence[Example]) -> dict[str, Any]:
     present = torch.zeros(len(examples), most, dtype=torch.bool)
     for number, example in enumerate(examples):
         for place, image in enumerate(example.targets):
-            targets[number, place] = _planes(image)
+            targets[number, place] = planes(image)
             present[number, place] = True
-    conditions = torch.stack([_planes(example.condition) for example in examples])
+    conditions = torch.stack([planes(example.condition) for example in examples])
     return {"condition": conditions, "targets": targets, "present": present}
-
-
-def _planes(image: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))

@@ -16,13 +16,11 @@ from tessella.membership_inference.statistics import (
     auc,
     best_threshold,
     roc,
+    thinned,
     threshold_at,
 )
 
 Scores = Float[np.ndarray, "models images"]
-
-CURVE_POINTS = 160
-"""Of a curve that is kept: more draw the same line."""
 
 
 @dataclass(frozen=True)
@@ -129,29 +127,6 @@ def assess_game(
         false_positives={rate: pair[1] if pair else None for rate, pair in rates.items()},
         curve=thinned(roc(scores[inside], scores[outside])),
     )
-
-
-def thinned(curve: Curve, points: int = CURVE_POINTS) -> Curve:
-    """At most so many points of a curve: its ends, evenly many between, and some of false positive rates as many times
-    apart as the next ones.
-
-    Of equal rates among these it is the point of the most members found, so that what few false positives give is as it
-    was.
-    """
-    count = len(curve.thresholds)
-    if count <= points:
-        return curve
-    false = curve.false_positive_rate
-    rates = np.append(0, np.geomspace(false[false > 0].min(), 1, points // 2 - 1))
-    kept = np.unique(
-        np.concatenate(
-            [
-                np.searchsorted(false, rates * (1 + 1e-9), side="right") - 1,
-                np.linspace(0, count - 1, points - points // 2).astype(int),
-            ]
-        )
-    )
-    return Curve(*(values[kept] for values in curve))
 
 
 def _interval(values: np.ndarray, among: int = 1) -> Estimate:

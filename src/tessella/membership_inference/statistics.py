@@ -19,6 +19,9 @@ Scores = Float[np.ndarray, " images"]
 FEWEST_ABOVE = 3
 """So many of the non-members that a threshold is chosen by must be allowed to lie above it."""
 
+CURVE_POINTS = 160
+"""Of a curve that is kept: more draw the same line."""
+
 
 class Estimate(NamedTuple):
     """A number and its confidence interval."""
@@ -52,6 +55,29 @@ def roc(members: Scores, nonmembers: Scores) -> Curve:
         np.append(0, false) / len(nonmembers),
         np.append(0, true) / len(members),
     )
+
+
+def thinned(curve: Curve, points: int = CURVE_POINTS) -> Curve:
+    """At most so many points of a curve: its ends, evenly many between, and some of false positive rates as many times
+    apart as the next ones.
+
+    Of equal rates among these it is the point of the most members found, so that what few false positives give is as it
+    was.
+    """
+    count = len(curve.thresholds)
+    if count <= points:
+        return curve
+    false = curve.false_positive_rate
+    rates = np.append(0, np.geomspace(false[false > 0].min(), 1, points // 2 - 1))
+    kept = np.unique(
+        np.concatenate(
+            [
+                np.searchsorted(false, rates * (1 + 1e-9), side="right") - 1,
+                np.linspace(0, count - 1, points - points // 2).astype(int),
+            ]
+        )
+    )
+    return Curve(*(values[kept] for values in curve))
 
 
 def auc(members: Scores, nonmembers: Scores) -> float:

@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import importlib
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -71,6 +72,13 @@ def check_names(config: Any, names: Sequence[str] | Mapping[str, Any]) -> None:
             near = near or difflib.get_close_matches(name, known, n=1, cutoff=0.4)
             hint = f"did you mean {near[0]}?" if near else f"its fields are {', '.join(known)}"
             raise InputError(f"there is no field {name}: {hint}")
+
+
+def require_least(config: Any, least: Mapping[str, int]) -> None:
+    """Raises InputError for a field of less than so much, or of no finite value."""
+    for name, value in least.items():
+        if not value <= getattr(config, name) < math.inf:
+            raise InputError(f"{name} is {getattr(config, name)}: give at least {value}")
 
 
 def parse(name: str, text: str, hint: Any) -> Any:

@@ -1,20 +1,15 @@
-"""The configuration of a generator of features, and training from it."""
+"""A generator of features: its configuration, and loading it with the network that it was trained for."""
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import islice
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tessella.adversarial import BicycleGAN, CodeEncoder
 from tessella.datasets import LabelClass
-from tessella.datasets.loading import Transformed, evaluation_loader, training_loader
-from tessella.datasets.transforms import Compose, Resize
 from tessella.errors import InputError
 from tessella.feature_synthesis import (
     FeatureDiscriminator,
@@ -26,14 +21,9 @@ from tessella.feature_synthesis import (
 from tessella.feature_synthesis.split import Side
 from tessella.networks.normalized import Normalized
 from tessella.runs.asking import fingerprint
-from tessella.runs.configuration import from_json, to_json
-from tessella.runs.environment import describe_run
-from tessella.runs.model import Model, load_model
-from tessella.runs.segmentation import Segmentation, bare_network, open_split, training_transform
-from tessella.runs.synthetic import names
+from tessella.runs.configuration import from_json, require_least
+from tessella.runs.segmentation import Segmentation, bare_network
 from tessella.training.checkpoints import checkpoint_file, read_checkpoint
-from tessella.training.feature_gan import FeatureGanTask, measure_channels
-from tessella.training.fit import Machine, Outcome, fit, require_no_run, resolve_precision
 
 
 @dataclass(frozen=True)
@@ -88,113 +78,15 @@ class FeatureGAN:
     workers: int = 1
 
     def __post_init__(self) -> None:
-        at_least = {
-            **dict.fromkeys(("layout_stride", "steps", "batch_size", "validate_every"), 1),
-            **dict.fromkeys(("reconstruction", "kl", "latent", "clip", "validation_images", "workers"), 0),
-        }
-        for name, least in at_least.items():
-            if not least <= getattr(self, name) < math.inf:
-                raise InputError(f"{name} {getattr(self, name)}: give {least} or more")
+        from_one = ("layout_stride", "steps", "batch_size", "validate_every")
+        from_zero = ("reconstruction", "kl", "latent", "clip", "validation_images", "workers")
+        require_least(self, dict.fromkeys(from_one, 1) | dict.fromkeys(from_zero, 0))
         if not 0 <= self.ema < 1:
-            raise InputError(f"ema {self.ema}: give 0 for none, or less than 1")
+            raise InputError(f"ema is {self.ema}: give 0 for none, or less than 1")
         if not 0 < self.learning_rate < math.inf:
-            raise InputError(f"learning_rate {self.learning_rate}: give more than 0")
+            raise InputError(f"learning_rate is {self.learning_rate}: give more than 0")
         if self.crop and min(self.crop) < 1:
-            raise InputError(f"crop {self.crop}: give a height and a width of 1 or more")
-
-
-def train_generator(
-    config: FeatureGAN,
-    recipe: str,
-    data: Path,
-    run: Path,
-    *,
-    machine: Machine = Machine(),
-    resume: bool = False,
-    trusted: Sequence[str] = ("tessella",),
-) -> Outcome:
-    """Train a generator for the network that ``config`` names, on the data set at ``data``.
-
-    trusted: packages whose classes the network's checkpoint may name.
-
-    Raises:
-        InputError: no network named, or none that was trained here; a layer that cannot be cut at; an existing run
-            without ``resume``; NaN loss.
-    """
-    if not resume:
-        require_no_run(run)
-    torch.manual_seed(config.seed)
-    model = require_trained_here(config.network, "--network", trusted)
-    if resume:
-        load_generator(str(run / "checkpoints" / "last.ckpt"), trusted).require_for(
-            model.network, f"--network {config.network}"
-        )
-    config = replace(config, network=str(Path(config.network).resolve()))
-    assert model.config is not None
-    assert model.classes is not None
-    of_network = replace(model.config, crop=config.crop or model.config.crop, views=None)
-    train_set = open_split(of_network, data, of_network.train_split)
-    if names(train_set.classes) != names(model.classes):
-        raise InputError(f"{data} has other classes than {config.network} was trained on")
-    val_set = open_split(of_network, data, of_network.val_split)
-    halves = halves_of(config, model.network)
-    transform = training_transform(of_network)
-
-    def batches(start: int, rank: int, world_size: int, workers: int = config.workers) -> Any:
-        return training_loader(
-            train_set,
-            transform,
-            config.batch_size,
-            seed=config.seed,
-            workers=workers,
-            start=start,
-            rank=rank,
-            world_size=world_size,
-        )
-
-    first = islice(batches(0, 0, 1, workers=0), 1 if resume else 16)
-    mean, std = measure_channels(halves.encode, (batch["image"] for batch in first))
-    gan = build_gan(config, len(train_set.classes) + 1, len(mean))
-    gan.generator.mean.copy_(mean)
-    gan.generator.std.copy_(std)
-    describe_run(run, recipe, data, config, resolve_precision(machine.precision))
-    content = {
-        "recipe": recipe,
-        "config": to_json(config),
-        "classes": [[name, list(color)] for name, color in train_set.classes],
-        "channels": len(mean),
-        "in_channels": model.channels,
-        "network": to_json(model.config),
-        "weights": model.network.state_dict(),
-    }
-    of_val = Compose([Resize(of_network.resize)] if of_network.resize else [])
-    shown = range(min(config.validation_images or len(val_set), len(val_set)))
-    return fit(
-        FeatureGanTask(
-            gan.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
-            model.network,
-            halves,
-            len(train_set.classes),
-            layout_stride=config.layout_stride,
-            learning_rate=config.learning_rate,
-            steps=config.steps,
-            seed=config.seed,
-        ),
-        batches,
-        partial(
-            evaluation_loader,
-            torch.utils.data.Subset(Transformed(val_set, of_val), shown),  # type: ignore[arg-type]
-            workers=min(config.workers, 1),
-        ),
-        run,
-        steps=config.steps,
-        validate_every=config.validate_every,
-        ema=config.ema,
-        clip=config.clip,
-        machine=machine,
-        resume=resume,
-        content=content,
-    )
+            raise InputError(f"crop is {self.crop}: give a height and a width of 1 or more")
 
 
 def build_gan(config: FeatureGAN, layout_channels: int, channels: int) -> BicycleGAN:
@@ -218,16 +110,6 @@ def halves_of(config: FeatureGAN, network: nn.Module) -> Split:
     if not isinstance(network, Normalized):
         return inner
     return Split(lambda images: inner.encode(network.normalize(images)), inner.decode_all)
-
-
-def require_trained_here(source: str, option: str, trusted: Sequence[str]) -> Model:
-    """Raises InputError where ``source`` is empty, or no run or checkpoint of a segmentation network."""
-    if not source:
-        raise InputError(f"give {option} RUN, the run or checkpoint of a segmentation network")
-    model = load_model(source, trusted)
-    if model.config is None:
-        raise InputError(f"{option} {source}: give a run or checkpoint of tessella train")
-    return model
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tessella.datasets.condition_files import ConditionFiles
+from tessella.datasets.loading import planes
 from tessella.datasets.pairs import Pair
 from tessella.errors import InputError
 from tessella.files import png, write_bytes, write_json
@@ -97,7 +98,7 @@ def sample_images(
         if pair.id in seen:
             raise InputError(f"two conditions are named {pair.id}: sample them into separate folders")
         seen.add(pair.id)
-        condition = torch.from_numpy(np.ascontiguousarray(pair.condition.transpose(2, 0, 1)))[None].to(device)
+        condition = planes(pair.condition)[None].to(device)
         kept: list[Tensor] = []
         done = 0
         torch.manual_seed(seed)  # pix2pix draws by dropout

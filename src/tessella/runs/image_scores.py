@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tessella.datasets.loading import planes
 from tessella.datasets.pairs import Pair, own_image
 from tessella.errors import InputError
 from tessella.image_generation import ConditionEstimator, Embedding
@@ -59,7 +60,7 @@ class ImageScores:
         Raises InputError where a judge reads other conditions than the pair's.
         """
         self._require_judged(pair)
-        real = _planes(own_image(pair)).to(images.device)[None].float()
+        real = planes(own_image(pair)).to(images.device)[None].float()
         parts = images.split(self.at_once)
         for name, measure in {"rmse": rmse, "ssim": ssim, "fsim": fsim}.items():
             self._add(name, torch.cat([measure(part.float(), real) for part in parts]))
@@ -98,7 +99,7 @@ class ImageScores:
 
     def _judge_maps(self, pair: Pair, real: Tensor, parts: Sequence[Tensor]) -> None:
         """What is read in a sample, against the condition; of normals, the angles of the best sample are kept."""
-        wanted = _planes(pair.condition).to(real.device)
+        wanted = planes(pair.condition).to(real.device)
         kind = _kind_of_map(wanted)
         shown = wanted.norm(dim=0) > 0.5 if kind != "edges" else torch.ones_like(wanted[0], dtype=torch.bool)
         if not shown.any():
@@ -214,10 +215,6 @@ def _kind(judge: ConditionEstimator | Embedding) -> str:
 def _pooled(representations: Sequence[Tensor]) -> Tensor:
     """Means over places of the two last maps, beside the embedding: [n, D]."""
     return torch.cat([*(m.float().mean((2, 3)) for m in representations[-3:-1]), representations[-1]], 1)
-
-
-def _planes(image: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
 
 def _rounded(values: Tensor) -> list[float]:

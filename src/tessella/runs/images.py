@@ -1,7 +1,7 @@
 """The configurations of generators of images and of what judges them; building and loading what they describe."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from tessella.image_generation.matching import Assignment
 from tessella.networks import VGG16, VGG19
 from tessella.networks.weight_files import read_weights
 from tessella.networks.weights import load_weights
-from tessella.runs.configuration import from_json
+from tessella.runs.configuration import from_json, require_least
 from tessella.training.checkpoints import read_checkpoint
 from tessella.training.images import Judge, Regression, Translation
 
@@ -71,13 +71,6 @@ class Images:
             raise InputError(f"learning_rate is {self.learning_rate}: give a finite one above 0")
         if not 0 <= self.ema < 1:
             raise InputError(f"ema is {self.ema}: a decay lies between 0, for no average, and 1")
-
-
-def require_least(config: Any, least: Mapping[str, int]) -> None:
-    """Raises InputError for a field of less than so much."""
-    for name, value in least.items():
-        if getattr(config, name) < value:
-            raise InputError(f"{name} is {getattr(config, name)}: give at least {value}")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from tessella.membership_inference.answers import STEADINESS, utility
 from tessella.membership_inference.assess import assess
 from tessella.membership_inference.blind import DRAWS, blind_baseline, is_given_away
 from tessella.membership_inference.blocks import blocks, frame_of
-from tessella.membership_inference.game import thinned
 from tessella.membership_inference.owner import owners_test
 from tessella.membership_inference.signals import SIGNALS
 from tessella.membership_inference.statistics import (
@@ -20,6 +19,7 @@ from tessella.membership_inference.statistics import (
     bootstrap_auc,
     histogram_similarity,
     roc,
+    thinned,
 )
 from tessella.membership_inference.surest import surest
 from tessella.membership_inference.verdict import OF_AN_AUDIT, verdict

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tessella.datasets import LabelClass
 from tessella.datasets.files import IMAGE_ENDINGS, read_channels
+from tessella.datasets.loading import planes
 from tessella.errors import InputError
 from tessella.feature_synthesis import pseudo_labels
 from tessella.files import jpeg, npz, write_bytes
@@ -66,7 +67,7 @@ class Segmenter:
         return default_palette(int(labels.max()) + 1) if self.classes is None else palette_of(self.classes)
 
     def _tensor(self, image: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).to(self.device)
+        return planes(image).to(self.device)
 
 
 def predict_pictures(

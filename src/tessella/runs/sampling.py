@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tessella.datasets import LabelClass, Sample
 from tessella.datasets.files import read_map
+from tessella.datasets.loading import planes
 from tessella.datasets.transforms import Resize
 from tessella.errors import InputError
 from tessella.feature_synthesis.analysis import distribution
@@ -115,7 +116,7 @@ def sample_features(
         size = (labels.shape[1], labels.shape[2])
         of_image = None
         if layout.image is not None:
-            images = torch.from_numpy(np.ascontiguousarray(layout.image.transpose(2, 0, 1)))[None].to(device)
+            images = planes(layout.image)[None].to(device)
             of_image = trained.halves.encode(images)
             real.update(trained.halves.decode(of_image, size).argmax(1), labels)
         for code in range(codes):

@@ -1,0 +1,126 @@
+"""Training a generator of features from its configuration."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tessella.datasets.loading import Transformed, evaluation_loader, training_loader
+from tessella.datasets.transforms import Compose, Resize
+from tessella.errors import InputError
+from tessella.runs.configuration import to_json
+from tessella.runs.environment import describe_run
+from tessella.runs.feature_gan import FeatureGAN, build_gan, halves_of, load_generator
+from tessella.runs.model import Model, load_model
+from tessella.runs.segmentation import open_split, training_transform
+from tessella.runs.synthetic import names
+from tessella.training.feature_gan import FeatureGanTask, measure_channels
+from tessella.training.fit import Machine, Outcome, fit, require_no_run, resolve_precision
+
+
+def train_generator(
+    config: FeatureGAN,
+    recipe: str,
+    data: Path,
+    run: Path,
+    *,
+    machine: Machine = Machine(),
+    resume: bool = False,
+    trusted: Sequence[str] = ("tessella",),
+) -> Outcome:
+    """Train a generator for the network that ``config`` names, on the data set at ``data``.
+
+    trusted: packages whose classes the network's checkpoint may name.
+
+    Raises:
+        InputError: no network named, or none that was trained here; a layer that cannot be cut at; an existing run
+            without ``resume``; NaN loss.
+    """
+    if not resume:
+        require_no_run(run)
+    torch.manual_seed(config.seed)
+    model = _require_trained_here(config.network, "--network", trusted)
+    if resume:
+        load_generator(str(run / "checkpoints" / "last.ckpt"), trusted).require_for(
+            model.network, f"--network {config.network}"
+        )
+    config = replace(config, network=str(Path(config.network).resolve()))
+    assert model.config is not None
+    assert model.classes is not None
+    of_network = replace(model.config, crop=config.crop or model.config.crop, views=None)
+    train_set = open_split(of_network, data, of_network.train_split)
+    if names(train_set.classes) != names(model.classes):
+        raise InputError(f"{data} has other classes than {config.network} was trained on")
+    val_set = open_split(of_network, data, of_network.val_split)
+    halves = halves_of(config, model.network)
+    transform = training_transform(of_network)
+
+    def batches(start: int, rank: int, world_size: int, workers: int = config.workers) -> Any:
+        return training_loader(
+            train_set,
+            transform,
+            config.batch_size,
+            seed=config.seed,
+            workers=workers,
+            start=start,
+            rank=rank,
+            world_size=world_size,
+        )
+
+    first = islice(batches(0, 0, 1, workers=0), 1 if resume else 16)
+    mean, std = measure_channels(halves.encode, (batch["image"] for batch in first))
+    gan = build_gan(config, len(train_set.classes) + 1, len(mean))
+    gan.generator.mean.copy_(mean)
+    gan.generator.std.copy_(std)
+    describe_run(run, recipe, data, config, resolve_precision(machine.precision))
+    content = {
+        "recipe": recipe,
+        "config": to_json(config),
+        "classes": [[name, list(color)] for name, color in train_set.classes],
+        "channels": len(mean),
+        "in_channels": model.channels,
+        "network": to_json(model.config),
+        "weights": model.network.state_dict(),
+    }
+    of_val = Compose([Resize(of_network.resize)] if of_network.resize else [])
+    shown = range(min(config.validation_images or len(val_set), len(val_set)))
+    return fit(
+        FeatureGanTask(
+            gan.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+            model.network,
+            halves,
+            len(train_set.classes),
+            layout_stride=config.layout_stride,
+            learning_rate=config.learning_rate,
+            steps=config.steps,
+            seed=config.seed,
+        ),
+        batches,
+        partial(
+            evaluation_loader,
+            torch.utils.data.Subset(Transformed(val_set, of_val), shown),  # type: ignore[arg-type]
+            workers=min(config.workers, 1),
+        ),
+        run,
+        steps=config.steps,
+        validate_every=config.validate_every,
+        ema=config.ema,
+        clip=config.clip,
+        machine=machine,
+        resume=resume,
+        content=content,
+    )
+
+
+def _require_trained_here(source: str, option: str, trusted: Sequence[str]) -> Model:
+    """Raises InputError where ``source`` is empty, or no run or checkpoint of a segmentation network."""
+    if not source:
+        raise InputError(f"give {option} RUN, the run or checkpoint of a segmentation network")
+    model = load_model(source, trusted)
+    if model.config is None:
+        raise InputError(f"{option} {source}: give a run or checkpoint of tessella train")
+    return model
