@@ -1,5 +1,8 @@
 """The one exception for what a user can put right."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class InputError(ValueError):
     """What the user gave cannot be used.
@@ -12,3 +15,12 @@ class InputError(ValueError):
         # PyTorch raises the error of a loading process anew, with that process's traceback for its text: the
         # line behind the last "InputError: " is what we said.
         super().__init__(message.rpartition(f"{type(self).__name__}: ")[2].strip())
+
+
+@contextmanager
+def naming(what: object) -> Iterator[None]:
+    """Put a file, a layer, what it is of, before what is wrong with it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from error

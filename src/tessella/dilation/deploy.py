@@ -1,8 +1,7 @@
 """Networks whose dilation is learned to the end: made of ordinary operations, for any runtime."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import groupby
 
 import torch
@@ -12,7 +11,7 @@ from torch.nn import functional as F
 
 from tessella.dilation.functional import output_size, require_numbers
 from tessella.dilation.layer import LearnableDilatedConv2d
-from tessella.errors import InputError
+from tessella.errors import InputError, naming
 
 
 def fold_dilation(model: nn.Module) -> nn.Module:
@@ -48,18 +47,9 @@ def _learned(model: nn.Module) -> list[tuple[str, LearnableDilatedConv2d]]:
         if isinstance(layer, LearnableDilatedConv2d)
     ]
     for name, layer in found:
-        with _naming(name or type(model).__name__):
+        with naming(name or type(model).__name__):
             require_numbers(layer.factors().cpu())
     return found
-
-
-@contextmanager
-def _naming(layer: str) -> Iterator[None]:
-    """What is wrong is said of this layer."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{layer}: {error}") from error
 
 
 def _replace(model: nn.Module, make: Callable[[LearnableDilatedConv2d], nn.Module]) -> nn.Module:
@@ -67,7 +57,7 @@ def _replace(model: nn.Module, make: Callable[[LearnableDilatedConv2d], nn.Modul
     found = _learned(model)
     for name, layer in found:
         if layer not in made:
-            with _naming(name or type(model).__name__):
+            with naming(name or type(model).__name__):
                 made[layer] = make(layer).train(layer.training)
     for name, layer in found:
         if not name:

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tessella.dilation.convert import RANGES, make_dilation_learnable
+from tessella.networks.auxiliary import logits_and_auxiliary
 
 
 class LearnableDilation(nn.Module):
@@ -54,6 +55,4 @@ class LearnableDilation(nn.Module):
         self, image: Float[Tensor, "batch channels height width"]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """As the network's own, or with nothing auxiliary where it has none."""
-        if hasattr(self.network, "forward_with_auxiliary"):
-            return self.network.forward_with_auxiliary(image)  # type: ignore[operator]
-        return self.network(image), ()
+        return logits_and_auxiliary(self.network, image)

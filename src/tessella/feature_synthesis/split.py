@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tessella.errors import InputError
 from tessella.feature_synthesis.hooked import Hooked
 from tessella.feature_synthesis.traced import Traced
+from tessella.networks.auxiliary import logits_and_auxiliary
 
 Side = Literal["output", "input"]
 Outputs = tuple[Tensor, tuple[Tensor, ...]]
@@ -76,6 +77,4 @@ class _Whole(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> Outputs:
-        if hasattr(self.network, "forward_with_auxiliary"):
-            return self.network.forward_with_auxiliary(image)  # type: ignore[operator]
-        return self.network(image), ()
+        return logits_and_auxiliary(self.network, image)

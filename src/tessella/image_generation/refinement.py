@@ -109,9 +109,9 @@ class Refinement(nn.Module, ABC):
         """Image k is of condition ``items[k]`` and code ``codes[k]``: [K, 3, H, W], about 0 to 1, unbounded."""
 
     @property
-    @abstractmethod
     def training_codes(self) -> Tensor:
-        """Of the branches, [branches, ...]."""
+        """Of the branches, [branches, ...]: their numbers, where a branch has parameters of its own."""
+        return torch.arange(self.branches, device=next(self.parameters()).device)
 
     def draw(self, number: int, chance: torch.Generator | None = None) -> Tensor:
         """The training codes, then new ones, ``number`` in all.

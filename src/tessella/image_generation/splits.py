@@ -32,10 +32,6 @@ class LateSplit(Refinement):
         self.fine = Stage(both + condition_channels, widths.last, widths.last)
         self.image = to_colors(widths.last, branches)
 
-    @property
-    def training_codes(self) -> Tensor:
-        return torch.arange(self.branches, device=next(self.parameters()).device)
-
     def encode(self, conditions: Tensor) -> Encoded:
         x, full = self.features(conditions)
         images: Tensor = self.image(self.fine(joined(self.coarse(x), full, 1)))
@@ -84,10 +80,6 @@ class Separate(Refinement):
     def __init__(self, condition_channels: int, *, branches: int = 20, widths: Widths = Widths()) -> None:
         super().__init__(condition_channels, branches=branches, widths=widths)
         self.heads = nn.ModuleList(Head(self.channels, condition_channels, widths) for _ in range(branches))
-
-    @property
-    def training_codes(self) -> Tensor:
-        return torch.arange(self.branches, device=next(self.parameters()).device)
 
     def encode(self, conditions: Tensor) -> Encoded:
         return self.features(conditions)

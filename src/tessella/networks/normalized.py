@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tessella.errors import InputError
+from tessella.networks.auxiliary import logits_and_auxiliary
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -58,7 +59,4 @@ class Normalized(nn.Module):
 
     def forward_with_auxiliary(self, image: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Logits, and those of the auxiliary heads (none where the network has none)."""
-        normalized = self.normalize(image)
-        if hasattr(self.network, "forward_with_auxiliary"):
-            return self.network.forward_with_auxiliary(normalized)  # type: ignore[operator]
-        return self.network(normalized), ()
+        return logits_and_auxiliary(self.network, self.normalize(image))

@@ -1,7 +1,6 @@
 """The work of preparing videos: each call writes files of its own, complete or not at all, in any process."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from tessella.datasets.file_dataset import FileDataset, Record
 from tessella.datasets.prepared_folder import PreparedFolder, encode_flow, read_arrays, read_flow
-from tessella.errors import InputError
+from tessella.errors import naming
 from tessella.files import npz, png, write_bytes
 from tessella.pooling.correspondence import follow, vote
 from tessella.pooling.depth import fill_depth
@@ -31,7 +30,7 @@ def describe_frame(
     depth = frame.depth
     camera = reader.camera(record, *frame.image.shape[:2])
     if depth is not None:
-        with _naming(record.depth or record.image):
+        with naming(record.depth or record.image):
             missing, depth = depth <= 0, fill_depth(depth)
             if folder.hha(record.id) in todo and camera is not None:
                 guessed = reader.read_guessed(record)
@@ -39,7 +38,7 @@ def describe_frame(
                     missing |= guessed
                 write_bytes(folder.hha(record.id), png(hha(depth, camera, missing)))
     if folder.regions(record.id) in todo:
-        with _naming(record.image):
+        with naming(record.image):
             hierarchy = region_hierarchy(frame.image, depth, LEAVES * regions)
         write_bytes(folder.regions(record.id), npz(vars(hierarchy).items()))
 
@@ -51,7 +50,7 @@ def follow_pair(
     images = reader.read_image(first), reader.read_image(second)
     for path, (here, there) in zip(paths, (images, images[::-1]), strict=True):
         if not path.exists():
-            with _naming(f"{first.image} and {second.image.name}"):
+            with naming(f"{first.image} and {second.image.name}"):
                 moved = load_flow(flow)(here, there)
             write_bytes(path, png(encode_flow(moved)))
 
@@ -94,12 +93,3 @@ def _step_back(folder: PreparedFolder, near: str, far: str, is_later: bool) -> t
     """Flow from the farther frame to the nearer, and where it holds."""
     motion = Motion(*map(read_flow, folder.flows(near, far) if is_later else folder.flows(far, near)))
     return (motion.backward, motion.backward_holds) if is_later else (motion.forward, motion.forward_holds)
-
-
-@contextmanager
-def _naming(files: object) -> Iterator[None]:
-    """Put the files before what is wrong with them."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{files}: {error}") from error

@@ -13,7 +13,7 @@ from tessella.datasets import LabelClass, Sample
 from tessella.datasets.files import read_map
 from tessella.datasets.loading import planes
 from tessella.datasets.transforms import Resize
-from tessella.errors import InputError
+from tessella.errors import InputError, naming
 from tessella.feature_synthesis.analysis import distribution
 from tessella.files import npz, png, write_bytes, write_json
 from tessella.metrics import ConfusionMatrix, SegmentationScores
@@ -120,10 +120,8 @@ def sample_features(
             of_image = trained.halves.encode(images)
             real.update(trained.halves.decode(of_image, size).argmax(1), labels)
         for code in range(codes):
-            try:
+            with naming(layout.name):
                 features = trained.make(labels, trained.draw(labels, chance))
-            except InputError as error:
-                raise InputError(f"{layout.name}: {error}") from error
             decoded = trained.halves.decode(features, size).argmax(1)
             synthetic.update(decoded, labels)
             name = f"{layout.name}_{code}"

@@ -12,6 +12,7 @@ from tessella.adversarial import BicycleGAN, GanLosses
 from tessella.datasets.loading import Batch
 from tessella.feature_synthesis import Split, one_hot_layout
 from tessella.metrics import ConfusionMatrix
+from tessella.training.chance import seed_micro_batch
 
 
 class FeatureGanTask(lightning.LightningModule):
@@ -58,8 +59,7 @@ class FeatureGanTask(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        micro_batch = self.trainer.fit_loop.epoch_loop.total_batch_idx
-        torch.manual_seed((self.seed * 1_000_003 + micro_batch) * 1_009 + self.global_rank)
+        seed_micro_batch(self, self.seed)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         losses: GanLosses = self.gan(self._layouts(batch["labels"]), self._features(batch["image"]))

@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from tessella.adversarial import BicycleGAN
 from tessella.image_generation import ConditionEstimator, Embedding, NeighboursLoss, Refinement
 from tessella.image_generation.translation import Pix2Pix
+from tessella.training.chance import seed_micro_batch
 
 
 class PairBatch(TypedDict):
@@ -125,8 +126,7 @@ class ImageTask(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_batch_start(self, batch: PairBatch, batch_idx: int) -> None:
-        micro_batch = self.trainer.fit_loop.epoch_loop.total_batch_idx
-        torch.manual_seed((self.seed * 1_000_003 + micro_batch) * 1_009 + self.global_rank)
+        seed_micro_batch(self, self.seed)
 
     def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
         model: Learner = self.model  # type: ignore[assignment]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tessella.datasets.loading import Batch
 from tessella.feature_synthesis import Split
 from tessella.training.auxiliary_norms import AuxiliaryNorms, batch_norms
+from tessella.training.chance import micro_batch
 from tessella.training.losses import SegmentationLoss
 from tessella.training.segmentation import SegmentationTask
 
@@ -119,7 +120,7 @@ class MixedTask(SegmentationTask):
     def first_position(self, batch_size: int) -> int:
         """In the stream of real samples, of this process's batch."""
         world, rank = self.trainer.world_size, self.global_rank
-        return (self.micro_batch() * world + rank) * batch_size
+        return (micro_batch(self) * world + rank) * batch_size
 
     @torch.no_grad()
     def _without_outliers(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -11,7 +11,9 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from tessella.datasets.loading import Batch
 from tessella.metrics import ConfusionMatrix
+from tessella.networks.auxiliary import logits_and_auxiliary
 from tessella.training.auxiliary_norms import batch_norms
+from tessella.training.chance import seed_micro_batch
 
 Forward = Callable[[nn.Module, Batch], tuple[Tensor, tuple[Tensor, ...]]]
 """A network and a batch to logits [B, K, H, W] and those of auxiliary heads."""
@@ -19,8 +21,8 @@ Forward = Callable[[nn.Module, Batch], tuple[Tensor, tuple[Tensor, ...]]]
 
 def logits_of_images(network: nn.Module, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Of each image by itself; in training with the auxiliary heads, where the network has any."""
-    if network.training and hasattr(network, "forward_with_auxiliary"):
-        return network.forward_with_auxiliary(batch["image"])  # type: ignore[operator]
+    if network.training:
+        return logits_and_auxiliary(network, batch["image"])
     return network(batch["image"]), ()
 
 
@@ -62,14 +64,10 @@ class SegmentationTask(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        torch.manual_seed((self.seed * 1_000_003 + self.micro_batch()) * 1_009 + self.global_rank)
+        seed_micro_batch(self, self.seed)
         if self.keep_statistics:
             for layer in batch_norms(self.network):
                 layer.eval()
-
-    def micro_batch(self) -> int:
-        """Of the training, counted from its start, also where it was resumed."""
-        return self.trainer.fit_loop.epoch_loop.total_batch_idx
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = self.loss_of(batch)
