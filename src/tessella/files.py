@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import zipfile
 from collections.abc import Iterable
@@ -39,6 +40,11 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, data: Any) -> None:
     """Indented, with a line's end."""
     write_text(path, json.dumps(data, indent=1) + "\n")
+
+
+def json_number(value: float) -> float | None:
+    """To six digits; None for nan, which JSON does not have."""
+    return None if math.isnan(value) else round(float(value), 6)
 
 
 def png(picture: np.ndarray) -> bytes:

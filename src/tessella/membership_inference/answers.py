@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from tessella.files import json_number
 from tessella.membership_inference.black_box import BlackBox, Images, Posteriors
 from tessella.membership_inference.label_only import labels_of, steadiness
 from tessella.membership_inference.signals import SIGNALS, class_signals, signals
@@ -63,8 +64,8 @@ def ask(
     )
     of_classes = class_signals(posteriors, labels, ignore_index)[0].tolist()
     answer = Answer(
-        {name: _or_none(value) for name, value in found.items()},
-        [_or_none(value) for value in of_classes],
+        {name: json_number(value) for name, value in found.items()},
+        [json_number(value) for value in of_classes],
         right.tolist(),
         of_truth.tolist(),
         of_prediction.tolist(),
@@ -80,8 +81,3 @@ def utility(answers: list[dict[str, Any]]) -> SegmentationScores:
             for name in ("correct", "truth", "predicted")
         )
     )
-
-
-def _or_none(value: float) -> float | None:
-    """JSON has no nan."""
-    return None if value != value else round(value, 6)

@@ -10,7 +10,6 @@ Darrell, "Fully convolutional networks for semantic segmentation", CVPR 2015, se
 """
 
 from dataclasses import dataclass
-from math import isnan
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from jaxtyping import Float, Int, Int64, Integer, Shaped
 from torch import Tensor
 
 from tessella.errors import InputError
+from tessella.files import json_number
 from tessella.metrics.distributed import sum_over_processes
 from tessella.metrics.labels import as_codes, check_same_pixels, outside_classes_error, predicted_labels
 
@@ -41,8 +41,7 @@ class SegmentationScores:
     def as_row(self) -> dict[str, float | None]:
         """The four numbers of the thesis' tables by name, for JSON: to six digits, None where undefined."""
         names = ("pixel_accuracy", "class_accuracy", "mean_iou", "frequency_weighted_iou")
-        values = {name: float(getattr(self, name)) for name in names}
-        return {name: None if isnan(value) else round(value, 6) for name, value in values.items()}
+        return {name: json_number(getattr(self, name)) for name in names}
 
 
 def segmentation_scores(confusion: Int[Tensor, "classes classes"]) -> SegmentationScores:

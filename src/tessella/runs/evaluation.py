@@ -12,7 +12,7 @@ from torch import Tensor
 from tessella.datasets import LabelClass, Sample, SegmentationDataset
 from tessella.datasets.loading import Batch, collate, evaluation_loader
 from tessella.errors import InputError
-from tessella.files import npz, png, write_bytes, write_json
+from tessella.files import json_number, npz, png, write_bytes, write_json
 from tessella.metrics import (
     BoundaryPrecisionRecall,
     BoundaryScores,
@@ -104,13 +104,13 @@ def evaluate(
             "classes": [{"name": name, "color": list(color)} for name, color in dataset.classes],
             "metrics": {
                 **scores.as_row(),
-                "iou_per_class": [_number(value) for value in scores.iou_per_class.tolist()],
-                "ece": _number(reliability.ece),
+                "iou_per_class": [json_number(value) for value in scores.iou_per_class.tolist()],
+                "ece": json_number(reliability.ece),
             },
             "confusion": confusions.sum(0).tolist(),
             "reliability": {
-                "confidence": [_number(value) for value in reliability.confidence.tolist()],
-                "accuracy": [_number(value) for value in reliability.accuracy.tolist()],
+                "confidence": [json_number(value) for value in reliability.confidence.tolist()],
+                "accuracy": [json_number(value) for value in reliability.accuracy.tolist()],
                 "count": reliability.count.tolist(),
             },
             **({"boundaries": _boundaries(curve.compute())} if boundaries else {}),
@@ -147,13 +147,8 @@ def palette_of(classes: Iterable[LabelClass]) -> np.ndarray:
 
 def _boundaries(scores: BoundaryScores) -> dict[str, Any]:
     return {
-        "average_precision": _number(scores.average_precision),
-        "best_f": _number(scores.best_f),
-        "precision": [_number(value) for value in scores.precision.tolist()],
-        "recall": [_number(value) for value in scores.recall.tolist()],
+        "average_precision": json_number(scores.average_precision),
+        "best_f": json_number(scores.best_f),
+        "precision": [json_number(value) for value in scores.precision.tolist()],
+        "recall": [json_number(value) for value in scores.recall.tolist()],
     }
-
-
-def _number(value: float) -> float | None:
-    """JSON has no nan: an undefined number is null."""
-    return None if np.isnan(value) else round(float(value), 6)
