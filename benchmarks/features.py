@@ -33,7 +33,7 @@ from tessella.feature_synthesis import (
 )
 from tessella.networks import PSPNet, ResNet
 from tessella.runs.environment import environment
-from tessella.training.fit import resolve_precision
+from tessella.training.fit import Machine, resolve_precision
 
 HEIGHT, WIDTH, CHANNELS, CLASSES = 180, 240, 256, 11
 BATCH = 8
@@ -201,7 +201,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "features.json")
     options = parser.parse_args()
-    trains_in = torch.bfloat16 if resolve_precision("auto") == "bf16" else torch.float32
+    trains_in = torch.bfloat16 if resolve_precision(Machine()) == "bf16" else torch.float32
     kinds = {str(kind).removeprefix("torch."): kind for kind in (trains_in, torch.float32)}
     result: dict[str, Any] = {
         "precision": str(trains_in).removeprefix("torch."),

@@ -96,9 +96,11 @@ ROWS: dict[str, Row] = {
     "features, pseudo layouts": lambda config, generator: with_features(
         config, generator, masks_data=_pseudo_labels(generator)
     ),
+    "features, pasted layouts": partial(with_features, copy_paste=1.0),
     "ISDA": partial(real, isda=0.1),
     "ISDA, strength 0.02": partial(real, isda=0.02),
     "copy-paste": partial(real, copy_paste=0.5),
+    "copy-paste, frozen encoder": partial(real, copy_paste=0.5, frozen_stages=3),
     "copy-paste, features": lambda config, generator: with_features(
         replace(config, copy_paste=0.5), generator
     ),
@@ -114,6 +116,7 @@ PAIRS = [
 ] + [
     ("features, frozen encoder", "real, frozen encoder"),
     ("features, codes of places, frozen encoder", "real, frozen encoder"),
+    ("copy-paste, frozen encoder", "real, frozen encoder"),
     ("features, slow", "real, slow"),
 ]
 FOLDERS: dict[str, Path | None] = {}

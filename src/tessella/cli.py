@@ -85,11 +85,18 @@ def _parser() -> argparse.ArgumentParser:
         help="a package of yours that the run of a network or generator may name classes of",
     )
     train.add_argument("--fields", action="store_true", help="list the recipe's fields and end")
-    train.add_argument("--devices", type=int, default=1, help="GPUs, or processes on a CPU, on each node")
-    train.add_argument("--nodes", type=int, default=1, help="machines")
-    train.add_argument("--accelerator", choices=["auto", "cpu", "gpu"], default="auto", help="where to train")
-    train.add_argument(
-        "--precision", choices=["auto", "fp32", "bf16"], default="auto", help="auto: what is fastest"
+    machine = train.add_argument_group("machine", "with --resume, what is not given is as the run began")
+    machine.add_argument(
+        "--devices", type=int, help="GPUs, or processes on a CPU, on each node; 1 where not given"
+    )
+    machine.add_argument("--nodes", type=int, help="machines; 1 where not given")
+    machine.add_argument(
+        "--accelerator", choices=["auto", "cpu", "gpu"], help="where to train; auto where not given"
+    )
+    machine.add_argument(
+        "--precision",
+        choices=["auto", "fp32", "bf16"],
+        help="auto, where not given, is what is fastest",
     )
     train.add_argument("--no-progress", action="store_true", help="no progress bar")
 
@@ -248,6 +255,7 @@ def _add(
         description=help_,
         epilog=f"Example: {example}" if example else None,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,  # what is left of a recipe's fields is not ours: --scale is no --scales
     )
     sub.set_defaults(command=command or name)
     return sub

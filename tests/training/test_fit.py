@@ -17,6 +17,7 @@ from tessella.datasets import LabelClass, Sample
 from tessella.datasets.loading import evaluation_loader, training_loader
 from tessella.datasets.transforms import RandomAffineCrop
 from tessella.errors import InputError
+from tessella.training import checkpoints
 from tessella.training.checkpoints import read_checkpoint
 from tessella.training.fit import Machine, Outcome, fit
 from tessella.training.losses import SegmentationLoss
@@ -67,6 +68,7 @@ def train(
     ema: float = 0.0,
     machine: Machine = Machine(accelerator="cpu", precision="fp32", progress=False),
     callback=None,
+    describe=lambda machine: None,
 ) -> Outcome:
     torch.manual_seed(0)
     task = SegmentationTask(network or Net(), SegmentationLoss(), partial(_configure, 12), 2, seed=3)
@@ -92,6 +94,7 @@ def train(
         machine=machine,
         resume=resume,
         content={"recipe": "test"},
+        describe=describe,
     )
 
 
@@ -110,26 +113,77 @@ def assert_same_run(a: Path, b: Path) -> None:
     assert (a / "log.csv").read_text() == (b / "log.csv").read_text()
 
 
+@pytest.mark.parametrize("stopped", [7, 5])
 @pytest.mark.parametrize(("accumulate", "ema"), [(1, 0.0), (2, 0.9)])
 def test_interrupted_and_resumed_run_equals_an_uninterrupted_one(
-    tmp_path: Path, accumulate: int, ema: float
+    tmp_path: Path, accumulate: int, ema: float, stopped: int
 ) -> None:
-    """Stopped by the user in mid-epoch (10 images in batches of 4), between two validations."""
+    """Stopped by the user in mid-epoch (10 images in batches of 4), between two validations or just before one."""
 
-    def interrupt_at_step_seven(task, optimizer) -> None:
-        if task.global_step == 6:
+    def interrupt(task, optimizer) -> None:
+        if task.global_step == stopped - 1:
             os.kill(os.getpid(), signal.SIGINT)
 
     whole, parted = tmp_path / "whole", tmp_path / "parted"
     assert train(whole, accumulate=accumulate, ema=ema).step == 12
-    first = train(parted, callback=interrupt_at_step_seven, accumulate=accumulate, ema=ema)
+    first = train(parted, callback=interrupt, accumulate=accumulate, ema=ema)
     assert first.interrupted
-    assert first.step == 7
-    assert read_checkpoint(parted / "checkpoints" / "last.ckpt")["tessella"]["step"] == 7
+    assert first.step == stopped
+    assert read_checkpoint(parted / "checkpoints" / "last.ckpt")["tessella"]["step"] == stopped
     second = train(parted, resume=True, accumulate=accumulate, ema=ema)
     assert not second.interrupted
     assert second.step == 12
     assert_same_run(whole, parted)
+    for run in (whole, parted):
+        assert sorted(file.name for file in (run / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+
+
+def test_interrupted_at_the_last_step_it_is_validated_and_done(tmp_path: Path) -> None:
+    def interrupt(task, optimizer) -> None:
+        if task.global_step == 11:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    outcome = train(tmp_path, callback=interrupt)
+    assert (outcome.step, outcome.interrupted) == (12, False)
+    assert len(validation_scores(tmp_path)) == 3
+    assert (tmp_path / "checkpoints" / "best.ckpt").exists()
+
+
+def test_another_optimiser_or_network_is_refused_and_the_run_goes_on_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Wider(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head.append(nn.Conv2d(2, 2, 1))
+
+    described: list[Machine] = []
+    train(tmp_path, steps=5, describe=described.append)
+    with pytest.raises(InputError, match=r"last.ckpt does not fit these settings: resume with the run's own"):
+        train(tmp_path, resume=True, network=Wider(), describe=described.append)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules[__name__], "_configure", _adam)
+        with pytest.raises(InputError, match="another optimiser than Adam"):
+            train(tmp_path, resume=True, describe=described.append)
+    assert len(described) == 1
+    assert described[0].precision == "fp32"
+    train(tmp_path, resume=True, describe=described.append)
+    assert len(described) == 2
+
+
+def _adam(steps: int, network: nn.Module):
+    optimizer = torch.optim.Adam(parameter_groups(network, 0.1, 2.0, 1e-4))
+    return optimizer, poly(optimizer, steps)
+
+
+def test_a_validation_split_without_labels_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SegmentationTask, "on_validation_epoch_end", _no_score)
+    with pytest.raises(InputError, match="val_mean_iou is not a number: no pixel of the validation split"):
+        train(tmp_path)
+
+
+def _no_score(task: SegmentationTask) -> None:
+    task.log("val_mean_iou", torch.nan)
 
 
 def test_killed_run_resumes_from_its_last_validation(tmp_path: Path) -> None:
@@ -267,6 +321,7 @@ def test_full_disk_keeps_the_last_good_checkpoint(tmp_path: Path, monkeypatch: p
 
     def full_after_step_five(self, path, *args, **kwargs):
         if self.global_step > 5:
+            Path(path).write_bytes(b"half of a file")
             raise OSError(28, "No space left on device")
         return save(self, path, *args, **kwargs)
 
@@ -274,8 +329,26 @@ def test_full_disk_keeps_the_last_good_checkpoint(tmp_path: Path, monkeypatch: p
     with pytest.raises(InputError, match=r"last\.ckpt: No space left on device.*intact"):
         train(tmp_path)
     monkeypatch.undo()
+    kept = sorted(file.name for file in (tmp_path / "checkpoints").iterdir())
+    assert kept == ["best.ckpt", "last.ckpt"]
     assert read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["tessella"]["step"] == 5
     assert train(tmp_path, resume=True).step == 12
+
+
+def test_a_best_state_that_could_not_be_written_is_made_up_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.shutil, "copyfile", full)
+        with pytest.raises(InputError, match=r"last\.ckpt: No space left on device"):
+            train(tmp_path / "parted")
+    train(tmp_path / "parted")
+    train(tmp_path / "whole")
+    best = [read_checkpoint(tmp_path / run / "checkpoints" / "best.ckpt") for run in ("parted", "whole")]
+    assert best[0]["tessella"]["step"] == best[1]["tessella"]["step"]
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,10 @@ from tessella.metrics import SegmentationScores
 from tessella.reports import write_report
 from tessella.runs.configuration import override
 from tessella.runs.evaluation import Predict, evaluate, merging
+from tessella.runs.label_spaces import require_same_classes
 from tessella.runs.model import Model
 from tessella.runs.segmentation import open_test_split
+from tessella.runs.synthetic import names
 
 
 def run(options: argparse.Namespace) -> None:
@@ -34,8 +36,9 @@ def run(options: argparse.Namespace) -> None:
     run_folder = _run_folder(Path(options.model))
     dataset, split = _dataset(options, model, run_folder)
     out = options.out or _own_results(options, run_folder) / split
+    predict = _predict(model, dataset, device)
     scores = evaluate(
-        _predict(model, dataset, device),
+        predict,
         dataset,
         out,
         description={
@@ -117,10 +120,15 @@ def _dataset(
 
 
 def _predict(model: Model, dataset: SegmentationDataset, device: torch.device) -> Predict:
-    """NYUDv2's 40 classes are merged to SUN3D's 33 where those are asked for (table 3.6 of the thesis)."""
+    """NYUDv2's 40 classes are merged to SUN3D's 33 where those are asked for (table 3.6 of the thesis).
+
+    Raises InputError where a model of ours has other classes than the data; others may name the same ones otherwise.
+    """
     predict = model.on_batches(device)
-    if len(dataset.classes) == len(SUN3D_CLASSES) and len(model.classes or ()) == len(INDEX_OF_NYUDV2):
+    if tuple(dataset.classes) == SUN3D_CLASSES and len(model.classes or ()) == len(INDEX_OF_NYUDV2):
         return merging(predict, INDEX_OF_NYUDV2)
+    if model.config is not None and model.classes is not None:
+        require_same_classes("the data", names(dataset.classes), names(model.classes))
     return predict
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from tessella.errors import InputError
 from tessella.recipes import Configuration, find_recipe
 from tessella.runs.configuration import check_names, fields, override, parse, restored
+from tessella.runs.environment import OF_MACHINE
 from tessella.runs.feature_gan import FeatureGAN
 from tessella.runs.feature_training import train_generator
 from tessella.runs.image_training import train_images
@@ -36,10 +37,11 @@ def run(options: argparse.Namespace) -> None:
         return
     if data is None:
         raise InputError(f"train {options.recipe} needs --data FOLDER, the folder of its data set")
-    machine = Machine(
-        options.devices, options.nodes, options.accelerator, options.precision, not options.no_progress
-    )
-    arguments: dict[str, Any] = {"machine": machine, "resume": options.resume, "trusted": trusted}
+    arguments: dict[str, Any] = {
+        "machine": _machine(options, out),
+        "resume": options.resume,
+        "trusted": trusted,
+    }
     if isinstance(config, FeatureGAN):
         outcome = train_generator(config, options.recipe, data, out, **arguments)
     elif isinstance(config, Images):
@@ -50,10 +52,20 @@ def run(options: argparse.Namespace) -> None:
         spent = json.loads((out / "privacy.json").read_text())
         print(f"Differential privacy of the training images: {spent['guarantee']}")
     if outcome.interrupted:
-        again = shlex.join(["tessella", "train", options.recipe, "--out", str(out), "--resume"])
+        trust = [f"--trust={package}" for package in options.trust]
+        again = shlex.join(["tessella", "train", options.recipe, "--out", str(out), "--resume", *trust])
         print(f"Stopped at step {outcome.step} of {config.steps}, all saved. Go on with: {again}")
         raise KeyboardInterrupt
     print(f"Trained {outcome.step} steps in {outcome.seconds / 60:.1f} minutes. Next: {_next(config, out)}")
+
+
+def _machine(options: argparse.Namespace, run: Path) -> Machine:
+    """As asked; a resumed run takes over the rest from where it began."""
+    file = run / "environment.json"
+    saved = _read_saved(file) if options.resume and file.exists() else {}
+    known = {name: saved[name] for name in OF_MACHINE if name in saved}
+    asked = {name: getattr(options, name) for name in OF_MACHINE if getattr(options, name) is not None}
+    return Machine(**known | asked, progress=not options.no_progress)
 
 
 def _next(config: Configuration, run: Path) -> str:

@@ -7,12 +7,18 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from tessella.files import write_json
 from tessella.runs.configuration import to_json
+
+if TYPE_CHECKING:  # which imports Lightning
+    from tessella.training.fit import Machine
+
+OF_MACHINE = ("devices", "nodes", "accelerator", "precision")
+"""What a resumed run takes over of where it began."""
 
 PACKAGES = ("tessella", "torch", "lightning", "numpy", "opencv-contrib-python-headless")
 
@@ -65,12 +71,17 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def describe_run(run: Path, recipe: str, data: Path, config: Any, precision: str) -> None:
+def describe_run(run: Path, recipe: str, data: Path, config: Any, machine: "Machine") -> None:
     """``config.json`` and ``environment.json`` of a training, which resuming and reports read."""
     write_json(
         run / "config.json", {"recipe": recipe, "data": str(data.resolve()), "config": to_json(config)}
     )
     write_json(
         run / "environment.json",
-        {**environment(), "command": command(), "seed": config.seed, "precision": precision},
+        {
+            **environment(),
+            "command": command(),
+            "seed": config.seed,
+            **{name: getattr(machine, name) for name in OF_MACHINE},
+        },
     )

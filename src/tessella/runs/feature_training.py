@@ -19,7 +19,7 @@ from tessella.runs.model import Model, load_model
 from tessella.runs.segmentation import open_split, training_transform
 from tessella.runs.synthetic import names
 from tessella.training.feature_gan import FeatureGanTask, measure_channels
-from tessella.training.fit import Machine, Outcome, fit, require_no_run, resolve_precision
+from tessella.training.fit import Machine, Outcome, fit, require_no_run
 
 
 def train_generator(
@@ -76,7 +76,6 @@ def train_generator(
     gan = build_gan(config, len(train_set.classes) + 1, len(mean))
     gan.generator.mean.copy_(mean)
     gan.generator.std.copy_(std)
-    describe_run(run, recipe, data, config, resolve_precision(machine.precision))
     content = {
         "recipe": recipe,
         "config": to_json(config),
@@ -113,6 +112,7 @@ def train_generator(
         machine=machine,
         resume=resume,
         content=content,
+        describe=partial(describe_run, run, recipe, data, config),
     )
 
 

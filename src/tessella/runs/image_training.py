@@ -20,7 +20,7 @@ from tessella.image_generation.stream import Draw, Numbered, Unvaried, gather
 from tessella.runs.configuration import to_json
 from tessella.runs.environment import describe_run
 from tessella.runs.images import ImageJudge, ImageRegression, Images, ImageTranslation, build
-from tessella.training.fit import Machine, Outcome, fit, require_no_run, resolve_precision
+from tessella.training.fit import Machine, Outcome, fit, require_no_run
 from tessella.training.images import ImageTask
 from tessella.training.schedules import poly
 
@@ -68,7 +68,6 @@ def train_images(
     if isinstance(config, ImageRegression) and not config.weights and not resume:
         first = [stream[place] for place in range(min(len(train_set), 64))]
         model.loss.distance.balance(gather(first)["targets"][:, 0].float() / 255)
-    describe_run(run, recipe, data, config, resolve_precision(machine.precision))
     number = min(config.validation_images or len(val_set), len(val_set))
     return fit(
         ImageTask(
@@ -85,6 +84,7 @@ def train_images(
         machine=machine,
         resume=resume,
         content={"recipe": recipe, "config": to_json(config), "condition_channels": channels},
+        describe=partial(describe_run, run, recipe, data, config),
         score="val_score",
     )
 

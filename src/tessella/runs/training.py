@@ -33,6 +33,7 @@ from tessella.networks.normalized import Normalized
 from tessella.networks.weights import load_weights
 from tessella.runs.configuration import to_json
 from tessella.runs.environment import describe_run
+from tessella.runs.label_spaces import require_same_classes
 from tessella.runs.segmentation import (
     Segmentation,
     build_network,
@@ -40,10 +41,12 @@ from tessella.runs.segmentation import (
     open_split,
     training_transform,
 )
+from tessella.runs.synthetic import names
 from tessella.runs.training_images import balanced_weights
 from tessella.runs.views import forward_views, room_for_views
+from tessella.training.checkpoints import read_checkpoint
 from tessella.training.factor_log import FactorLog
-from tessella.training.fit import Machine, Outcome, fit, require_no_run, resolve_precision
+from tessella.training.fit import Machine, Outcome, fit, require_no_run
 from tessella.training.losses import SegmentationLoss
 from tessella.training.mixed import MixedTask
 from tessella.training.privacy_log import PrivacyLog
@@ -74,6 +77,9 @@ def train(
     torch.manual_seed(config.seed)
     train_set = open_split(config, data, config.train_split)
     val_set = open_split(config, data, config.val_split)
+    if resume:
+        begun = read_checkpoint(run / "checkpoints" / "last.ckpt")["tessella"]["classes"]
+        require_same_classes(str(data), names(train_set.classes), [name for name, _ in begun])
     network = build_network(config, train_set)
     if config.privacy:
         config.privacy.require(config, len(train_set), network.mean.numel(), machine.devices * machine.nodes)
@@ -84,7 +90,6 @@ def train(
         freeze_stages(network, config.frozen_stages, run / "features" if unchanged else None)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     task = _task(config, network, train_set, resume, trusted)
-    describe_run(run, recipe, data, config, resolve_precision(machine.precision))
     content = {
         "recipe": recipe,
         "config": to_json(config),
@@ -115,6 +120,7 @@ def train(
             machine=machine,
             resume=resume,
             content=content,
+            describe=partial(describe_run, run, recipe, data, config),
             callbacks=callbacks,
         )
 

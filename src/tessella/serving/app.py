@@ -162,9 +162,13 @@ class _Server:
             status = 200
             self.metrics.pictures.inc(len(images))
             return result
-        except (Overloaded, TimeoutError) as error:
-            status, returned = 503, cost if isinstance(error, Overloaded) else returned
-            raise Refused(503, str(error) or "the answer took too long") from error
+        except Overloaded as error:
+            status, returned = 503, cost
+            raise Refused(503, str(error)) from error
+        except TimeoutError as error:
+            # What the model has begun is paid for, and clients try again what a 503 refuses.
+            status = 503 if returned else 504
+            raise Refused(status, "the answer took too long") from error
         finally:
             digest = hashlib.blake2b(images.numpy().tobytes(), digest_size=16).hexdigest()
             await self.guard.settle(key, returned, cost, digest, status, time.perf_counter() - start)

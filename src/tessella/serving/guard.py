@@ -172,7 +172,7 @@ class _Sent:
 
 def error_response(status: int, message: str) -> Response:
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}.get(status, {})
-    if status in (401, 403, 408, 413, 415, 503):  # whose body may not have been read: nobody reads on
+    if status in (401, 403, 408, 413, 415, 503, 504):  # whose body may not have been read: nobody reads on
         headers = {**headers, "Connection": "close"}
     return JSONResponse({"error": message[:LONGEST_ERROR]}, status, headers)
 

@@ -5,14 +5,15 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning.pytorch as lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LambdaCallback, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from tessella.errors import InputError
 from tessella.training.checkpoints import Checkpoints, Interrupted, read_checkpoint
@@ -97,6 +98,7 @@ def fit(
     content: dict[str, Any],
     callbacks: Sequence[Callback] = (),
     score: str = "val_mean_iou",
+    describe: Callable[[Machine], None] = lambda machine: None,
 ) -> Outcome:
     """Train ``task`` for ``steps`` updates and leave checkpoints and logs in ``run``.
 
@@ -106,15 +108,18 @@ def fit(
     resume: go on from ``last.ckpt``; the result is that of a run that never stopped.
     content: stored in every checkpoint. callbacks: more of Lightning's, called after the checkpoints'.
     score: what the task logs in validation and the best checkpoint is chosen by.
+    describe: called with the precision resolved once training begins, and so not where it cannot be resumed.
 
     Raises:
-        InputError: nothing to resume; a loss, gradient or state that is not finite, with the step that ``last.ckpt``
-            holds; disk full.
+        InputError: nothing to resume, or a checkpoint of other settings; a loss, gradient or state that is not finite,
+            with the step that ``last.ckpt`` holds; a validation split without labels; disk full.
     """
     last = run / "checkpoints" / "last.ckpt"
     step = int(read_checkpoint(last)["tessella"]["step"]) if resume else None
     checkpoints = Checkpoints(last.parent, content, score, step)
-    all_callbacks: list[Callback] = [Finite(), checkpoints, *callbacks]
+    machine = replace(machine, precision=resolve_precision(machine))
+    described = LambdaCallback(on_train_start=lambda *_: rank_zero_only(describe)(machine))
+    all_callbacks: list[Callback] = [Finite(), checkpoints, *callbacks, described]
     if ema:  # first, so that a checkpoint holds the average after the step it was taken at
         all_callbacks.insert(0, EMAWeightAveraging(decay=ema, use_buffers=True))
     if machine.progress:
@@ -127,7 +132,7 @@ def fit(
             devices=machine.devices,
             num_nodes=machine.nodes,
             strategy="ddp" if machine.devices * machine.nodes > 1 else "auto",
-            precision="bf16-mixed" if resolve_precision(machine.precision) == "bf16" else "32-true",
+            precision="bf16-mixed" if machine.precision == "bf16" else "32-true",
             accumulate_grad_batches=accumulate,
             gradient_clip_val=clip or None,
             val_check_interval=min(validate_every, steps) * accumulate,
@@ -158,17 +163,23 @@ def fit(
             interrupted = True
         except NotFinite as error:
             raise InputError(f"{error}; {checkpoints.kept()}") from error
+        except (KeyError, RuntimeError, ValueError) as error:
+            if not resume or checkpoints.begun or isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"{last} does not fit these settings: resume with the run's own ({error})"
+            ) from error
     return Outcome(trainer.global_step, time.monotonic() - start, interrupted)
 
 
-def resolve_precision(precision: Precision) -> Literal["fp32", "bf16"]:
-    """What "auto" means on this machine: bf16 on GPUs that have it, and on CPUs where it measurably pays.
+def resolve_precision(machine: Machine) -> Literal["fp32", "bf16"]:
+    """What "auto" means there: bf16 on GPUs that have it, and on CPUs where it measurably pays.
 
     CPUs without matrix units for bf16 emulate it at a tenth of the speed of fp32; those that have them double it.
     """
-    if precision != "auto":
-        return precision
-    if torch.cuda.is_available():
+    if machine.precision != "auto":
+        return machine.precision
+    if machine.accelerator != "cpu" and torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     return "bf16" if _convolution_seconds(torch.bfloat16) < _convolution_seconds(torch.float32) else "fp32"
 
