@@ -324,6 +324,45 @@ def test_ctrl_c_saves_everything_and_resume_finishes(data: Path, tmp_path: Path)
     assert torch.load(out / "checkpoints" / "last.ckpt", weights_only=True)["tessella"]["step"] == step + 2
 
 
+def _own_folders(root: Path, classes: str) -> Path:
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for kind in ("images", "labels"):
+            (root / split / kind).mkdir(parents=True)
+        for number in range(2):
+            labels = rng.integers(0, 2, (40, 56), dtype=np.uint8)
+            cv2.imwrite(str(root / split / "labels" / f"{number}.png"), labels)
+            cv2.imwrite(str(root / split / "images" / f"{number}.png"), np.dstack([labels * 200] * 3))
+    (root / "classes.txt").write_text(classes)
+    return root
+
+
+def test_a_run_keeps_its_precision_and_its_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = _own_folders(tmp_path / "data", "ground\nroof\n")
+    turned = _own_folders(tmp_path / "turned", "roof\nground\n")
+    out = tmp_path / "run"
+    train = ("train", "folders", "--out", out, "--no-progress")
+    assert run(*train, "--data", data, *TINY, "--precision", "fp32") == 0
+    assert run(*train, "--resume", "--steps", "6") == 0
+    environment = json.loads((out / "environment.json").read_text())
+    assert [environment[name] for name in ("precision", "devices", "accelerator")] == ["fp32", 1, "auto"]
+    config = (out / "config.json").read_bytes()
+    capsys.readouterr()
+    assert run("evaluate", out) == 0
+    result = (out / "evaluation" / "val" / "result.json").read_bytes()
+    other = "class 0 is 'roof' where the model's is 'ground'"
+    for command in (
+        ("evaluate", out, "--data", turned),
+        (*train, "--data", turned, "--resume", "--steps", "8"),
+    ):
+        assert run(*command) == 2
+        assert other in capsys.readouterr().err
+    assert (out / "config.json").read_bytes() == config
+    assert (out / "evaluation" / "val" / "result.json").read_bytes() == result
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

@@ -158,16 +158,19 @@ def test_another_optimiser_or_network_is_refused_and_the_run_goes_on_as_it_was(
             self.head.append(nn.Conv2d(2, 2, 1))
 
     described: list[Machine] = []
-    train(tmp_path, steps=5, describe=described.append)
-    with pytest.raises(InputError, match=r"last.ckpt does not fit these settings: resume with the run's own"):
-        train(tmp_path, resume=True, network=Wider(), describe=described.append)
     with monkeypatch.context() as patch:
         patch.setattr(sys.modules[__name__], "_configure", _adam)
-        with pytest.raises(InputError, match="another optimiser than Adam"):
-            train(tmp_path, resume=True, describe=described.append)
-    assert len(described) == 1
-    assert described[0].precision == "fp32"
-    train(tmp_path, resume=True, describe=described.append)
+        train(tmp_path, steps=5, describe=described.append)
+        with pytest.raises(
+            InputError, match=r"last.ckpt does not fit these settings: resume with the run's own"
+        ):
+            train(tmp_path, resume=True, network=Wider(), describe=described.append)
+    with pytest.raises(InputError, match="another optimiser than SGD"):
+        train(tmp_path, resume=True, describe=described.append)
+    assert [machine.precision for machine in described] == ["fp32"]
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules[__name__], "_configure", _adam)
+        assert train(tmp_path, resume=True, describe=described.append).step == 12
     assert len(described) == 2
 
 
