@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tessella.cli import main
+from tessella.cli import _parser, main
 
 COMMANDS = ["audit", "demo", "recipes", "scenes", "data", "train", "evaluate", "predict", "export", "report"]
 
@@ -83,3 +83,10 @@ def test_a_shadow_has_no_crf_either(capsys: pytest.CaptureFixture[str]) -> None:
     shadow = ["audit", "shadow", "camvid_game", "x", "--queries", "a:b", "--out", "o"]
     assert main([*shadow, "--crf", "true"]) == 2
     assert "no field crf" in capsys.readouterr().err
+
+
+def test_a_field_of_a_recipe_is_no_short_form_of_an_option():
+    arguments = ["audit", "shadow", "camvid", "net.onnx", "--queries", "photos", "--out", "shadow"]
+    arguments += ["--scale", "0.9,1.1"]
+    for words in (arguments, ["train", "camvid", "--device", "2"]):
+        assert _parser().parse_known_args(words)[1] == words[-2:]

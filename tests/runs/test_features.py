@@ -17,6 +17,7 @@ from tests.runs.blocks import MACHINE, blocks_config, train_on_blocks, write_blo
 
 from tessella.cli import main
 from tessella.datasets import SplitFolders
+from tessella.datasets.loading import training_loader
 from tessella.errors import InputError
 from tessella.feature_synthesis import FeatureDiscriminator, FeatureGenerator
 from tessella.pictures import colorize
@@ -208,6 +209,23 @@ def test_statistics_are_kept_where_there_are_features(folder, task_of):
     ).keep_statistics
     assert not task_of(synthetic=Synthetic()).keep_statistics
     assert not task_of().keep_statistics
+
+
+def test_layouts_alone_are_pasted(folder):
+    """Beside the same images: their own layouts, and these with segments of others over them."""
+    data = SplitFolders(folder / "data", "train")
+
+    def unchanged(sample, rng):
+        return sample
+
+    def batches(**changes):
+        main = training_loader(data, unchanged, 4, seed=0)
+        beside = Synthetic("", **changes).beside(main, data, unchanged, 4, seed=0)
+        return next(iter(beside))
+
+    plain, pasted = batches(), batches(copy_paste=1.0)
+    assert torch.equal(plain["labels"], pasted["labels"])
+    assert not torch.equal(plain["extra_labels"], pasted["extra_labels"])
 
 
 def test_layouts_need_a_generator_or_images(folder, task_of):
@@ -534,7 +552,7 @@ def test_bad_words_on_the_command_line(folder, tmp_path, capsys):
     for name in ("reconstruction", "ema", "learning_rate", "clip"):
         with pytest.raises(InputError, match=f"{name} is nan: give"):
             FeatureGAN(**{name: float("nan")})
-    for wrong in ({"ratio": 1.0}, {"hard": -1}, {"masks_share": 5}, {"filter": -1}):
+    for wrong in ({"ratio": 1.0}, {"hard": -1}, {"masks_share": 5}, {"filter": -1}, {"copy_paste": 2}):
         with pytest.raises(InputError, match=f"synthetic.{next(iter(wrong))}"):
             Synthetic(**wrong)
     photos = str(data / "test" / "images" / "0.png")

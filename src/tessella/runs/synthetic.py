@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tessella.datasets import LabelClass, SegmentationDataset
+from tessella.datasets.copy_paste import CopyPaste
 from tessella.datasets.label_maps import LabelMaps
 from tessella.datasets.loading import Beside, BlendedStream, SampleStream, collate, stream_loader
 from tessella.datasets.transforms import Transform
@@ -32,6 +33,7 @@ class Synthetic:
     keep_statistics: batch normalisation stays as it was, where a generator makes features
     hard: batches whose hardest real images give the layouts of the next so many; 0 for layouts as they come
     filter: leaves out pixels whose loss is so many times the mean of their class; 0 for none
+    copy_paste: share of the layouts over which half of another's segments is laid; images are left alone
     auxiliary_norms: batch normalisation of the synthetic part has a scale and shift of its own, and goes by the batch
     masks_data: a folder of further layouts (PNGs of class ids), or of the data set that masks names; empty for none
     masks: the name of that data set, which has the same classes; without a generator its images are trained on
@@ -45,6 +47,7 @@ class Synthetic:
     keep_statistics: bool = True
     hard: int = 0
     filter: float = 0.0
+    copy_paste: float = 0.0
     auxiliary_norms: bool = False
     masks_data: str = ""
     masks: Callable[..., SegmentationDataset] | None = None
@@ -56,6 +59,11 @@ class Synthetic:
             (0 < self.ratio < 1, f"ratio {self.ratio}: give more than 0 and less than 1"),
             (self.hard >= 0, f"hard {self.hard}: give 0 or more batches"),
             (self.filter >= 0, f"filter {self.filter}: give 0 or more"),
+            (0 <= self.copy_paste <= 1, f"copy_paste {self.copy_paste}: give 0 to 1"),
+            (
+                not (self.hard and self.copy_paste),
+                "copy_paste: the layouts of hard images are as these images are; give --synthetic.hard 0",
+            ),
             (0 <= self.masks_share <= 1, f"masks_share {self.masks_share}: give 0 to 1"),
         ):
             if not holds:
@@ -132,6 +140,8 @@ class Synthetic:
         options: seed, workers, start, rank, world_size, as of ``training_loader``.
         """
         seed = options.pop("seed") + 1_000_000  # another order than the images'
+        if self.copy_paste:
+            transform = CopyPaste(transform, train_set, self.copy_paste)
         stream: Any = SampleStream(train_set, transform, seed)
         if self.masks_data:
             further = SampleStream(self._further(train_set), transform, seed)
