@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tessella.adversarial import PatchDiscriminator, UNet
-from tessella.adversarial.layers import full_precision, group_norm
+from tessella.adversarial.layers import group_norm
+from tessella.precision import full_precision
 
 
 class AtrousReduction(nn.Module):

@@ -8,9 +8,9 @@ from torch.nn import functional as F
 
 from tessella.adversarial import BicycleGAN, CodeEncoder, GanLosses, PatchDiscriminator, UNet
 from tessella.adversarial.bicycle import play
-from tessella.adversarial.layers import full_precision
 from tessella.errors import InputError
 from tessella.image_generation.refinement import require_number
+from tessella.precision import full_precision
 
 SMALLEST = 32
 """Height and width of which the coarsest of six stages is one pixel."""
