@@ -25,4 +25,4 @@ def problem(kernel, groups, dtype=torch.float64, seed=0):
 @pytest.fixture(params=["compiled", "plain"])
 def form(request, monkeypatch):
     """Run the test with the code compiled for the processor, and with plain PyTorch."""
-    monkeypatch.setattr("tessella.dilation.operator._HAS_COMPILER", request.param == "compiled")
+    monkeypatch.setattr("tessella.dilation.operator.HAS_NUMBA", request.param == "compiled")

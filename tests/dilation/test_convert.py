@@ -159,6 +159,15 @@ def test_shared_layers_stay_shared():
     assert len(dilation_parameters(model)) == 1
 
 
+def test_a_layer_whose_first_name_lies_elsewhere():
+    shared = nn.Conv2d(4, 4, 3, padding=2, dilation=2)
+    model = nn.ModuleDict({"first": shared, "head": nn.Sequential(shared, shared)})
+    assert [decision.name for decision in plan_conversion(model, within=["head"])] == ["head.0"]
+    make_dilation_learnable(model, {2: (1, 4)}, within=["head"], initial={"head.0": 3.0})
+    assert model["first"] is model["head"][0] is model["head"][1]
+    assert model["first"].factors().tolist() == [3, 3, 3, 3]
+
+
 def test_only_within_some_layers_and_from_elsewhere():
     model = nn.ModuleDict({name: nn.Conv2d(4, 4, 3, dilation=2) for name in ("conv4", "conv5", "conv55")})
     make_dilation_learnable(model, {2: (1, 4)}, within=["conv5"], initial=1.0, per_channel=False)

@@ -81,6 +81,27 @@ def test_what_models_read_of_a_convolution_stays(fix):
     assert [getattr(fix(model)[0], name) for name in names] == before
 
 
+@pytest.mark.parametrize("fix", [fold_dilation, as_plain_convolutions])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_one_image_by_itself(fix, groups):
+    model = learned(groups=groups, factors=[1.0, 2.0, 3.0, 4.0] * 2)
+    image = torch.randn(8, 9, 11, dtype=torch.float64)
+    expected = model(image)
+    assert expected.ndim == 3
+    assert_close(fix(model)(image), expected)
+
+
+def test_rounding_stays_within_the_range():
+    """3.5 is nearest to 4."""
+    layer = LearnableDilatedConv2d(3, 2, 3, 1, 2, 2, dilation_range=(1.5, 3.5))
+    with torch.no_grad():
+        layer.dilation_factors.copy_(torch.tensor([1.5, 2.6, 9.0]))
+    assert round_dilation(nn.Sequential(layer))[0].factors().tolist() == [2, 3, 3]
+    narrow = LearnableDilatedConv2d(3, 2, 3, 1, 2, 2.5, dilation_range=(2.2, 2.8))
+    with pytest.raises(InputError, match=r"^1: no integer lies in its range \(2.2, 2.8\): fold_dilation"):
+        round_dilation(nn.Sequential(learned(factors=[1.7] * 8), narrow))
+
+
 def test_a_shrunk_kernel_crops():
     model = learned(padding=(0, 0), factors=[1.0] * 8, dilation=3)
     image = torch.randn(1, 8, 9, 9, dtype=torch.float64)

@@ -205,7 +205,7 @@ def test_forms_agree_in_single_precision(monkeypatch, groups, block, onednn):
     factors = torch.tensor([1.0, 2.0, 3.21, 29.5], requires_grad=True)
     results = []
     for compiled in (True, False):
-        monkeypatch.setattr("tessella.dilation.operator._HAS_COMPILER", compiled)
+        monkeypatch.setattr("tessella.dilation.operator.HAS_NUMBA", compiled)
         output = learnable_dilated_conv2d(
             image, weight, bias, factors, stride=(1, 2), padding=(2, 2), dilation=2, groups=groups
         )

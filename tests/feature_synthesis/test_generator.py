@@ -112,5 +112,8 @@ def test_pseudo_labels_fill_holes_from_the_nearest_sure_pixel():
     ]
     assert pseudo_labels(posteriors, 0.5).tolist() == [[1, 0, 0, 0, 2]]
     assert (pseudo_labels(posteriors, 0.95) == 255).all()
+    posteriors[:, 0, 0] = np.nan  # is not sure
+    assert pseudo_labels(posteriors).tolist() == [[2, 2, 2, 2, 2]]
+    assert (pseudo_labels(posteriors * np.nan) == 255).all()
     with pytest.raises(InputError, match=r"sure 1.0"):
         pseudo_labels(posteriors, 1.0)

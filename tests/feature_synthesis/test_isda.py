@@ -1,6 +1,7 @@
 """Implicit augmentation against its definition."""
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -28,6 +29,28 @@ def test_covariance_of_each_class_over_batches():
         values = every[index == label].numpy()
         np.testing.assert_allclose(isda.mean[label], values.mean(0), rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(isda.covariance[label], np.cov(values.T, bias=True), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("none", [255, -1, 3])
+def test_labels_that_are_no_class_teach_nothing(none):
+    torch.manual_seed(0)
+    classifier = nn.Conv2d(4, 3, 1)
+    features, labels = torch.randn(1, 4, 6, 6), torch.randint(0, 2, (1, 6, 6))
+    labels[:, 0] = none
+    isda, known = ISDA(classifier, 1.0), labels[:, 1:]
+    augmented = run(classifier, isda, features, labels)
+    assert isda.count.tolist() == [(known == 0).sum(), (known == 1).sum(), 0]
+    expected = ISDA(classifier, 1.0)
+    torch.testing.assert_close(augmented[:, :, 1:], run(classifier, expected, features[:, :, 1:], known))
+
+
+def test_labels_of_bytes():
+    """Which index as if they were a mask."""
+    torch.manual_seed(0)
+    classifier = nn.Conv2d(4, 3, 1)
+    features, labels = torch.randn(1, 4, 6, 6), torch.randint(0, 3, (1, 6, 6))
+    expected = run(classifier, ISDA(classifier, 1.0), features, labels)
+    torch.testing.assert_close(run(classifier, ISDA(classifier, 1.0), features, labels.byte()), expected)
 
 
 def test_added_term_by_a_loop():

@@ -1,7 +1,10 @@
 """pix2pix and BicycleGAN: what they draw, and which network learns from which loss."""
 
+import pickle
+
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from tessella.adversarial.losses import least_squares
@@ -34,6 +37,33 @@ def test_codes_decide():
     assert (images[0] - images[1]).abs().max() > 1e-3
     torch.testing.assert_close(generator.decode(encoded, items, codes), images, atol=0, rtol=0)
     torch.testing.assert_close(generator.decode(encoded, items[:1], codes[1:2])[0], images[1])
+
+
+def test_pix2pix_can_be_pickled():
+    generator = Translator(2, widths=WIDTHS, code_channels=0)
+    again = pickle.loads(pickle.dumps(generator))
+    images = []
+    for one in (generator, again):
+        torch.manual_seed(1)
+        images.append(one.from_encoded(torch.ones(1, 2, 16, 16), torch.zeros(1, 0)))
+    assert torch.equal(*images)
+
+
+def receptive_field(convolutions):
+    field, step = 1, 1
+    for layer in convolutions:
+        field, step = field + (layer.kernel_size[0] - 1) * step, step * layer.stride[0]
+    return field
+
+
+def test_how_much_a_score_sees():
+    """As the classes say."""
+    pix2pix, bicycle = Pix2Pix(1, width=8), ImageBicycleGAN(1, width=8)
+    stacks = [*pix2pix.discriminator.scales, *bicycle.discriminators[0].scales]
+    fields = [receptive_field(m for m in stack.modules() if isinstance(m, nn.Conv2d)) for stack in stacks]
+    assert fields == [47, 31, 31]
+    assert 3 + 2 * (fields[2] - 1) == 63  # of the image, whose half the second scale sees
+    assert len(pix2pix.generator.unet.down) + 1 == len(bicycle.generator.unet.down) + 1 == 6
 
 
 def test_pix2pix_draws_by_dropout_at_inference_too():

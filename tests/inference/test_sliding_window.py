@@ -108,6 +108,15 @@ def test_posteriors_of_overlapping_windows_still_sum_to_one() -> None:
     torch.testing.assert_close(result.sum(1), torch.ones(1, 25, 25))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_averaged_in_float32(dtype: torch.dtype) -> None:
+    """Weights at a window's corner are 0 in float16, and 0 / 0 where no other window lies."""
+    image = torch.rand(1, 3, 100, 90)
+    result = sliding_window(lambda crops: crops.to(dtype), image, Windows(64, 64))
+    torch.testing.assert_close(result, image, rtol=1e-2, atol=1e-3)
+    assert result.dtype == torch.float32
+
+
 def test_no_gradient_is_kept_even_where_the_predictor_keeps_one() -> None:
     assert not sliding_window(pointwise(), torch.randn(1, 3, 9, 9), Windows(4, 4)).requires_grad
 

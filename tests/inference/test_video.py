@@ -7,6 +7,7 @@ import torch
 
 from tessella.errors import InputError
 from tessella.inference import VideoReader, VideoWriter, predict_frames
+from tessella.inference.video import natural_order
 
 
 def frames(count: int, height: int = 48, width: int = 64) -> list[np.ndarray]:
@@ -77,6 +78,11 @@ def test_a_folder_is_read_in_natural_order(tmp_path: Path) -> None:
     assert reader.frames_per_second is None
     assert [frame.name for frame in reader] == names
     assert [tuple(frame.image[0, 0]) for frame in reader] == [(200, 0, shade) for shade in range(len(names))]
+
+
+def test_digits_that_are_no_numbers_are_letters() -> None:
+    assert natural_order("1²3.png") < natural_order("2.png")
+    assert natural_order("a1.png") < natural_order("a²2.png")
 
 
 def test_frames_are_predicted_one_by_one(tmp_path: Path) -> None:

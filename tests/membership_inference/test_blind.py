@@ -52,6 +52,18 @@ def test_frames_of_one_block_do_not_answer_for_one_another():
     assert by_frame[members].mean() > by_frame[~members].mean() + 0.3  # which would be taken for a leak
 
 
+def test_members_as_numbers():
+    rng = np.random.default_rng(0)
+    described, members, of_image = (
+        rng.normal(size=(40, 3)),
+        np.arange(40) % 8 < 4,
+        np.repeat(np.arange(10), 4),
+    )
+    described[members] += 1
+    expected = blind_baseline(described, members, of_image)
+    assert blind_baseline(described, members.astype(int), of_image) == expected
+
+
 def test_too_few_blocks():
     described = np.zeros((4, 3))
     with pytest.raises(InputError, match="1 block of images"):

@@ -61,6 +61,18 @@ def test_calibration():
         assert sum(e.low <= 0.5 <= e.high for e in found) >= 34
 
 
+def test_members_as_numbers():
+    scores, members, block = play(gain=1.0, blocks=20)
+    found, expected = (assess_game(scores, m, block, rounds=20) for m in (members.astype(int), members))
+    assert (found.auc, found.aucs) == (expected.auc, expected.aucs)
+
+
+def test_one_model_has_no_other_victims():
+    scores, members, block = play(models=2)
+    with pytest.raises(InputError, match=r"scores: of 1 models; .* give two or more"):
+        assess_game(scores[:1], members[:1], block)
+
+
 def test_missing_scores():
     scores, members, block = play(gain=1.0)
     scores[0, 40:60] = np.nan

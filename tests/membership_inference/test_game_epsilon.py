@@ -43,6 +43,11 @@ def test_a_block_counts_once_for_each_victim():
     assert found.epsilon == epsilon_lower_bound(true, 400, false, 400, confidence=1 - 0.05 / 3)
 
 
+def test_members_as_numbers():
+    scores, members, block = responses(2.0, seed=0)
+    assert epsilon_of_game(scores, members.astype(int), block) == epsilon_of_game(scores, members, block)
+
+
 def test_without_a_leak_nothing_is_shown():
     for effect in (0.0, 1.5):
         found = [epsilon_of_game(*play(seed=seed, effect=effect)).epsilon for seed in range(40)]

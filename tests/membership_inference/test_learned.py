@@ -41,6 +41,13 @@ def test_any_size_of_image_gives_maps_of_one_size():
     assert describe(posteriors, torch.zeros(1, 37, 53, dtype=torch.long), (5, 7)).shape == (1, 10, 5, 7)
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32])
+def test_labels_of_any_type(dtype):
+    posteriors, labels = torch.full((1, 4, 6, 6), 0.25), torch.arange(36).view(1, 6, 6) % 5
+    labels[labels == 4] = 255
+    assert torch.equal(describe(posteriors, labels.to(dtype), (2, 2)), describe(posteriors, labels, (2, 2)))
+
+
 def test_patches_cover_the_map():
     maps = torch.arange(45 * 60.0).view(1, 1, 45, 60)
     found = list(patches(maps, (24, 24)))

@@ -114,6 +114,12 @@ def test_images_without_a_signal_do_not_narrow_the_spread():
         assert np.isnan(found[200:]).all()
 
 
+def test_members_as_numbers():
+    values, members = game(images=30)
+    for attack, given in ((lira, values), (rmia, values[..., 0])):
+        assert np.array_equal(attack(given, members.astype(int), 3), attack(given, members, 3))
+
+
 def test_images_without_references():
     values, members = game(images=5)
     members[:, 2] = True

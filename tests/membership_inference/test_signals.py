@@ -118,6 +118,14 @@ def test_signals_of_classes():
     torch.testing.assert_close(found[1, 3], expected)
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32])
+def test_labels_of_any_type(dtype):
+    posteriors, labels = some_images()
+    for function in (signals, class_signals):
+        expected = function(posteriors, labels)
+        torch.testing.assert_close(function(posteriors, labels.to(dtype)), expected, equal_nan=True)
+
+
 def test_boundaries_are_a_band():
     labels = torch.zeros(1, 8, 8, dtype=torch.long)
     labels[:, :, 4:] = 1

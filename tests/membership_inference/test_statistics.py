@@ -48,6 +48,14 @@ def test_roc_gives_what_its_thresholds_give():
     assert area == pytest.approx(auc(members, nonmembers))
 
 
+def test_infinite_scores_share_a_point():
+    inf = np.inf
+    curve = roc(np.array([inf, inf, 1.0, -inf]), np.array([inf, -inf]))
+    assert curve.thresholds.tolist() == [inf, inf, 1, -inf]
+    assert curve.false_positive_rate.tolist() == [0, 0.5, 0.5, 1]
+    assert curve.true_positive_rate.tolist() == [0, 0.5, 0.75, 1]
+
+
 def test_clopper_and_pearson():
     """The bounds are where the observation is as unlikely as allowed; a published value: 0 of 20 gives 0.168."""
     found = proportion(7, 40)

@@ -23,3 +23,4 @@ def test_what_training_moves():
     trained, others = moved_by_training(scores, members)
     assert trained == pytest.approx([0.75, 0.9, np.nan], nan_ok=True)
     assert others == pytest.approx([0.1, 0.3, 0.3])
+    assert moved_by_training(scores, members.astype(int))[1] == pytest.approx(others, nan_ok=True)

@@ -199,3 +199,13 @@ def test_bad_input() -> None:
         BoundaryPrecisionRecall(thresholds=[0, 0.5])
     with pytest.raises(InputError, match="different thresholds"):
         BoundaryPrecisionRecall().merge(BoundaryPrecisionRecall([0.5]))
+    with pytest.raises(InputError, match="different tolerance"):
+        BoundaryPrecisionRecall().merge(BoundaryPrecisionRecall(tolerance=0.01))
+    with pytest.raises(InputError, match="different ignore_index"):
+        BoundaryPrecisionRecall().merge(BoundaryPrecisionRecall(ignore_index=0))
+
+
+def test_thresholds_as_an_array() -> None:
+    assert BoundaryPrecisionRecall(np.array([0.5, 0.1])).compute().thresholds.tolist() == [0.1, 0.5]
+    with pytest.raises(InputError, match="give at least one"):
+        BoundaryPrecisionRecall(np.array([]))

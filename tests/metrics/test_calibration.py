@@ -99,6 +99,17 @@ def test_other_precisions(dtype: torch.dtype) -> None:
     assert error.compute().ece == pytest.approx(reference.compute().ece, abs=0.02)
 
 
+def test_sums_of_merged_classes_that_exceed_one_a_little() -> None:
+    """In float32 they do, by some 4e-7."""
+    error = CalibrationError(bins=10)
+    error.update(torch.tensor([1 + 5e-7, -5e-7]).view(2, 1, 1), torch.zeros(1, 1, dtype=torch.long))
+    result = error.compute()
+    assert result.count.tolist() == [*[0] * 9, 1]
+    assert (result.confidence[-1].item(), result.ece) == (1, 0)
+    with pytest.raises(InputError, match="do not sum to 1"):
+        error.update(torch.tensor([1.5, -0.5]).view(2, 1, 1), torch.zeros(1, 1, dtype=torch.long))
+
+
 def test_bad_input() -> None:
     posteriors, target = posteriors_and_target(4)
     error = CalibrationError()
@@ -116,4 +127,6 @@ def test_bad_input() -> None:
         CalibrationError(0)
     with pytest.raises(InputError, match="15 and 10 bins"):
         error.merge(CalibrationError(10))
+    with pytest.raises(InputError, match="ignore 255 and 0"):
+        error.merge(CalibrationError(ignore_index=0))
     assert error.count.sum() == 0

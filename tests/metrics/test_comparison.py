@@ -57,7 +57,14 @@ def test_the_same_run_twice_differs_by_nothing() -> None:
     result = compare(a, a, resamples=300)
     assert result.difference == 0
     assert result.interval == (0, 0)
-    assert result.reversed_share == 1
+    assert result.reversed_share == 0.5
+
+
+def test_draws_without_a_difference_count_half() -> None:
+    """One image of two differs: a quarter of the draws do not have it."""
+    a = np.array([[[4, 4], [4, 4]], [[4, 4], [4, 4]]])
+    b = np.array([[[4, 4], [4, 4]], [[8, 0], [0, 8]]])
+    assert compare(a, b, resamples=4000).reversed_share == pytest.approx(1 / 8, abs=0.02)
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:

@@ -271,6 +271,8 @@ def test_state_survives_a_file(tmp_path: Path) -> None:
 def test_matrices_of_other_classes_do_not_merge() -> None:
     with pytest.raises(InputError, match="5 and 6 classes"):
         ConfusionMatrix(5).merge(ConfusionMatrix(6))
+    with pytest.raises(InputError, match="ignore 255 and -1"):
+        ConfusionMatrix(5).merge(ConfusionMatrix(5, ignore_index=-1))
 
 
 def _count_in_one_process(rank: int, world_size: int, folder: str) -> None:

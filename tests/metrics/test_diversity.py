@@ -58,6 +58,13 @@ def test_deviation_of_parts_is_that_of_all(sizes: tuple[int, ...]) -> None:
     assert feature_deviation(features) == pytest.approx(expected, rel=1e-9)
 
 
+def test_an_empty_part_changes_nothing() -> None:
+    features, running = random(5, 3), FeatureDeviation()
+    for part in features.split([0, 2, 0, 3]):
+        running.update(part)
+    assert running.compute() == pytest.approx(feature_deviation(features))
+
+
 def test_deviation_of_less_than_two() -> None:
     running = FeatureDeviation()
     running.update(random(1, 3))

@@ -1,5 +1,6 @@
 """Frozen stages: nothing of them learns, and their maps are computed once."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from tessella.errors import InputError
-from tessella.networks import FCN, DeepLabV3Plus, PSPNet, ResNet, TwoStreamFCN, Xception
+from tessella.networks import FCN, DeepLabV3Plus, PSPNet, ResNet, TwoStreamFCN, Xception, frozen
 from tessella.networks.frozen import freeze_stages
 from tessella.networks.vgg import VGG16
 
@@ -60,6 +61,60 @@ def test_other_weights_do_not_read_each_others_maps(tmp_path: Path) -> None:
         freeze_stages(network, 2, tmp_path)
         network(image)
     assert len(list(tmp_path.glob("*.pt"))) == 2
+
+
+def test_weights_that_change_later_do_not_read_the_maps_of_those_before(tmp_path: Path) -> None:
+    network, other, image = small_pspnet().eval(), small_pspnet().eval(), torch.rand(1, 3, 48, 40)
+    freeze_stages(network, 2, tmp_path)
+    network(image)
+    network.load_state_dict(other.state_dict())
+    torch.testing.assert_close(network(image), other(image), rtol=1e-2, atol=1e-2)
+    assert len(list(tmp_path.glob("*.pt"))) == 2
+
+
+def test_weights_are_read_once_while_they_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, counted = small_pspnet().eval(), []
+    freeze_stages(network, 2, tmp_path)
+    monkeypatch.setattr("tessella.networks.frozen._digest", partial(_count, counted, frozen._digest))
+    for _ in range(3):
+        network(torch.rand(1, 3, 48, 40))
+    assert sorted(counted)[:3] == [1, 1, 1]  # the image alone
+    assert len(counted) == 4
+
+
+def _count(counted: list[int], digest: Callable[..., str], text: str, *tensors: torch.Tensor) -> str:
+    counted.append(len(tensors))
+    return digest(text, *tensors)
+
+
+def test_the_same_weights_at_another_stride_have_other_maps(tmp_path: Path) -> None:
+    image, state = torch.rand(1, 3, 48, 40), small_pspnet().backbone.state_dict()
+    for stride in (8, 16):
+        backbone = ResNet(18, 3, stride, width=8).eval()
+        backbone.load_state_dict(state)
+        expected = backbone(image)
+        freeze_stages(backbone, 3, tmp_path)
+        for kept, same in zip(backbone(image), expected, strict=True):
+            torch.testing.assert_close(kept, same, rtol=1e-2, atol=1e-2)
+
+
+def test_images_of_the_same_bytes_in_another_shape_or_type(tmp_path: Path) -> None:
+    backbone, image = ResNet(18, 3, 8, width=8).eval(), torch.rand(1, 3, 48, 40)
+    freeze_stages(backbone, 1, tmp_path)
+    assert backbone(image)[0].shape[-2:] == (12, 10)
+    assert backbone(image.view(1, 3, 40, 48))[0].shape[-2:] == (10, 12)
+    zeros = torch.zeros(1, 3, 8, 8)
+    backbone(zeros)
+    assert backbone.double()(zeros.double())[0].dtype == torch.float64
+    assert len(list(tmp_path.glob("*.pt"))) == 4
+
+
+def test_bfloat16(tmp_path: Path) -> None:
+    backbone, image = ResNet(18, 3, 8, width=8).eval().bfloat16(), torch.rand(1, 3, 48, 40).bfloat16()
+    expected = backbone(image)
+    freeze_stages(backbone, 3, tmp_path)
+    for _ in range(2):
+        torch.testing.assert_close(backbone(image), expected, rtol=2e-2, atol=2e-2)
 
 
 def test_both_streams_are_frozen_and_gradients_reach_the_rest(tmp_path: Path) -> None:

@@ -22,6 +22,12 @@ def test_all_types_of_pictures_mean_the_same() -> None:
     assert network(byte)[0, 1, 2, 3].item() == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int16, torch.bool])
+def test_types_without_a_scale(dtype: torch.dtype) -> None:
+    with pytest.raises(InputError, match=f"the picture is {dtype}: give uint8, uint16 or floating point"):
+        Normalized(Echo(), [0.0], [1.0])(torch.ones(1, 1, 2, 2, dtype=dtype))
+
+
 def test_mean_and_deviation_travel_with_the_weights() -> None:
     saved = Normalized(nn.Conv2d(1, 2, 1), [0.3], [0.4]).state_dict()
     network = Normalized(nn.Conv2d(1, 2, 1), [0.0], [1.0])

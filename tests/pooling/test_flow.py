@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tessella.errors import InputError
-from tessella.pooling.flow import consistent, interpolated_flow, optical_flow, positions
+from tessella.pooling.flow import _matches, consistent, interpolated_flow, optical_flow, positions
 
 
 def texture(height=120, width=160, seed=0):
@@ -38,6 +38,20 @@ def test_interpolation_stops_at_a_boundary():
     flow = interpolated_flow(image, second, boundaries)
     assert np.abs(flow[20:-20, 20:70, 0] + 3).mean() < 0.5
     assert np.abs(flow[20:-20, 90:-20, 0] - 3).mean() < 0.5
+
+
+def test_matches_lie_wider_apart_where_opencv_would_be_given_too_many():
+    large = np.ones((1024, 2048), bool)
+    rows, columns = _matches(large[:-8])
+    assert set(np.diff(np.unique(rows))) == set(np.diff(np.unique(columns))) == {8}
+    rows, columns = _matches(large)  # 128 x 256 at every 8
+    assert set(np.diff(np.unique(rows))) == set(np.diff(np.unique(columns))) == {9}
+    assert rows.max() < 1024
+    assert columns.max() < 2048
+    large[500:600] = False
+    rows, columns = _matches(large)
+    assert large[rows, columns].all()
+    assert len(rows) > 28000
 
 
 def test_consistent_where_going_there_and_back_leads_home():

@@ -12,6 +12,7 @@ from tessella.pooling.layers import (
     spatial_pool,
     temporal_pool,
 )
+from tessella.pooling.sums import _sum_by_products, largest_in_regions, spread_to_pixels, sum_over_regions
 
 assert_close = torch.testing.assert_close
 
@@ -19,7 +20,8 @@ assert_close = torch.testing.assert_close
 @pytest.fixture(params=["compiled", "plain"], autouse=True)
 def form(request, monkeypatch):
     """Run every test with the code compiled for the processor, and with plain PyTorch."""
-    monkeypatch.setattr("tessella.pooling.sums._HAS_COMPILER", request.param == "compiled")
+    monkeypatch.setattr("tessella.pooling.sums.HAS_NUMBA", request.param == "compiled")
+    return request.param
 
 
 def problem(dtype=torch.float64, ids=torch.int64):
@@ -57,6 +59,56 @@ def test_precisions(dtype):
     pooled = spatial_pool(features, regions, 5)
     assert pooled.dtype == dtype
     assert_close(pooled.double(), naive_spatial(features.double(), regions, 5, "mean"), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_means_of_regions_whose_sums_half_precision_does_not_hold(dtype):
+    """90,000 times 10 is infinite in float16, whose largest number is 65,504."""
+    features = torch.full((2, 1, 300, 300), 10.0, dtype=dtype, requires_grad=True)
+    regions = torch.zeros(2, 300, 300, dtype=torch.long)
+    pooled = SpatioTemporalPooling()(features, regions)
+    assert torch.equal(pooled, torch.full_like(pooled, 10.0))
+    pooled.sum().backward()
+    assert_close(features.grad, torch.full_like(features, 0.5))
+
+
+def test_means_over_views_whose_sum_half_precision_does_not_hold():
+    pooled = torch.full((20, 1, 1), 5000.0, dtype=torch.float16)
+    assert temporal_pool(pooled, torch.ones(20, 1, dtype=torch.bool)).item() == 5000
+
+
+@pytest.mark.parametrize("reduce", ["mean", "max"])
+def test_what_an_absent_view_holds_does_not_count(reduce):
+    pooled = torch.tensor([[[1.0, 2.0]], [[torch.nan, 4.0]], [[torch.inf, 6.0]]])
+    present = torch.tensor([[True, True], [False, True], [False, True]])
+    expected = [[1.0, 4.0 if reduce == "mean" else 6.0]]
+    assert temporal_pool(pooled, present, reduce).tolist() == expected
+
+
+def test_products_keep_to_their_region_what_is_not_finite():
+    """As on a GPU; a pixel of no region counts nowhere."""
+    inf, nan = torch.inf, torch.nan
+    features = torch.ones(2, 2, 2, 4)
+    features[0, 0] = torch.tensor([[inf, 1, 2, -inf], [nan, 3, inf, -inf]])
+    regions = torch.tensor([[[0, 0, 1, -1], [2, 1, 3, 3]]]).repeat(2, 1, 1)
+    sums = _sum_by_products(features, regions.flatten(1), 4)
+    assert_close(sums[0, 0], torch.tensor([inf, 5, nan, nan]), equal_nan=True)
+    assert sums[0, 1].tolist() == sums[1, 0].tolist() == [2, 2, 1, 2]
+    assert_close(sums, sum_over_regions(features, regions, 4), equal_nan=True)
+
+
+def test_ids_beyond_the_last_region_are_of_none_where_they_are_not_refused(form):
+    """A GPU does not look; frames lie behind one another in memory."""
+    if form == "compiled":
+        pytest.skip("the processor refuses them")
+    regions = torch.tensor([[[0, 0, 4, 3]], [[1, 1, 1, -1]]])
+    features = torch.full((2, 1, 1, 4), 6.0)
+    assert region_sizes(regions, 2).tolist() == [[2, 0], [0, 3]]
+    assert _sum_by_products(features, regions.flatten(1), 2).tolist() == [[[12, 0]], [[0, 18]]]
+    assert sum_over_regions(features, regions, 2).tolist() == [[[12, 0]], [[0, 18]]]
+    assert largest_in_regions(features, regions, 2)[0].tolist() == [[[6, 0]], [[0, 6]]]
+    spread = spread_to_pixels(torch.tensor([[[1.0, 2]], [[3, 4]]]), regions)
+    assert spread.tolist() == [[[[1, 1, 0, 0]]], [[[4, 4, 4, 0]]]]
 
 
 @pytest.mark.parametrize("reduce", ["mean", "max"])

@@ -16,7 +16,7 @@ assert_close = torch.testing.assert_close
 
 @pytest.fixture(params=["compiled", "plain"], autouse=True)
 def form(request, monkeypatch):
-    monkeypatch.setattr("tessella.pooling.upsampled._HAS_COMPILER", request.param == "compiled")
+    monkeypatch.setattr("tessella.pooling.upsampled.HAS_NUMBA", request.param == "compiled")
 
 
 @pytest.mark.parametrize("align_corners", [False, True])
@@ -31,6 +31,28 @@ def test_equals_pooling_what_was_upsampled(align_corners, size):
     assert_close(
         pool_upsampled(small, matrix).double(), spatial_pool(large, regions, 6), rtol=1e-5, atol=1e-5
     )
+
+
+def test_half_precision():
+    """A weight of 1 / 90,000 has few digits in float16."""
+    small = torch.full((1, 1, 100, 100), 0.1, dtype=torch.float16)
+    matrix = region_matrix(torch.zeros(1, 300, 300, dtype=torch.long), 1, (100, 100))
+    assert_close(pool_upsampled(small, matrix).item(), 0.1, rtol=1e-3, atol=0)
+
+
+def test_what_is_not_finite_stays_in_the_regions_that_read_it():
+    regions = torch.zeros(2, 16, 16, dtype=torch.long)
+    regions[:, :8] = 1
+    small = torch.ones(2, 3, 4, 4, dtype=torch.float64)
+    small[0, 0, 0, 1], small[0, 1, 3, 2], small[1, 2, 3, 3] = torch.inf, -torch.inf, torch.nan
+    small.requires_grad_()
+    matrix = region_matrix(regions, 2, (4, 4))
+    pooled = pool_upsampled(small, matrix)
+    expected = torch.ones_like(pooled)
+    expected[0, 0, 1], expected[0, 1, 0], expected[1, 2, 0] = torch.inf, -torch.inf, torch.nan
+    assert_close(pooled, expected, equal_nan=True, rtol=1e-6, atol=0)
+    pooled.sum().backward()
+    assert_close(small.grad.sum(), torch.tensor(12.0, dtype=torch.float64), rtol=1e-6, atol=0)
 
 
 def test_gradients():

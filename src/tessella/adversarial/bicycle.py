@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from tessella.adversarial.encoder import CodeEncoder
-from tessella.adversarial.layers import full_precision
 from tessella.adversarial.losses import kl_to_standard_normal, least_squares
+from tessella.precision import full_precision
 
 
 @dataclass(frozen=True)

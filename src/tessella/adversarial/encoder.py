@@ -3,8 +3,9 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tessella.adversarial.layers import CodedConv2d, full_precision
+from tessella.adversarial.layers import CodedConv2d
 from tessella.errors import InputError
+from tessella.precision import full_precision
 
 
 class CodeEncoder(nn.Module):

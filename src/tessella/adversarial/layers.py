@@ -2,7 +2,6 @@
 
 import math
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,11 +10,6 @@ from torch.nn import functional as F
 def group_norm(channels: int) -> nn.GroupNorm:
     """Eight groups, or as many as divide the channels."""
     return nn.GroupNorm(math.gcd(8, channels), channels)
-
-
-def full_precision(x: Tensor) -> Tensor:
-    """float32 where it is less: sums of many terms need it."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 class CodedConv2d(nn.Module):

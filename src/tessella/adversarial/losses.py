@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tessella.adversarial.layers import full_precision
+from tessella.precision import full_precision
 
 
 def least_squares(scores: Sequence[Tensor], real: bool) -> Float[Tensor, ""]:

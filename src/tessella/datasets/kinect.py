@@ -6,6 +6,8 @@ Calibration and depth formula are those of the NYUDv2 toolbox (Silberman et al.,
 import cv2
 import numpy as np
 
+from tessella.datasets.file_dataset import FileDataset, Record
+
 COLOR_CAMERA = np.array(
     [[518.85790117450188, 0, 325.58244941119034], [0, 519.46961112127485, 253.73616633400465], [0, 0, 1]]
 )
@@ -52,6 +54,13 @@ def camera_matrix(camera: np.ndarray, height: int, width: int) -> np.ndarray:
     matrix[:2, 2] += (scale - 1) / 2
     matrix[1, 2] += (height - 480 * scale) / 2
     return matrix
+
+
+class KinectFiles(FileDataset):
+    """A layout whose pictures are those of NYUDv2's colour camera."""
+
+    def camera(self, record: Record, height: int, width: int) -> np.ndarray:
+        return camera_matrix(COLOR_CAMERA, height, width)
 
 
 def undistort_color(image: np.ndarray) -> np.ndarray:

@@ -6,19 +6,14 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from tessella.datasets.file_dataset import FileDataset, Record, require_split
+from tessella.datasets.file_dataset import Record, require_split
 from tessella.datasets.files import map_labels, read_channels, read_image
-from tessella.datasets.kinect import (
-    COLOR_CAMERA,
-    camera_matrix,
-    depth_from_color_camera,
-    undistort_color,
-)
+from tessella.datasets.kinect import KinectFiles, depth_from_color_camera, undistort_color
 from tessella.datasets.nyudv2_classes import CLASSES, index_of_id40
 from tessella.errors import InputError
 
 
-class NYUDv2(FileDataset):
+class NYUDv2(KinectFiles):
     """``nyu_depth_v2_labeled.mat``, ``splits.mat`` (795 train, 654 test) and ``classMapping40.mat`` in root.
 
     classes: 40, 13 or 4, merged as in ``nyudv2_classes``.
@@ -93,9 +88,6 @@ class NYUDv2(FileDataset):
             if "rawDepths" not in file:
                 return None
         return self._read("rawDepths", record).T == 0
-
-    def camera(self, record: Record, height: int, width: int) -> np.ndarray:
-        return camera_matrix(COLOR_CAMERA, height, width)
 
     def _read(self, name: str, record: Record) -> np.ndarray:
         with _open(

@@ -7,7 +7,6 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from tessella.datasets.file_dataset import (
-    FileDataset,
     Record,
     find_depth,
     require_split,
@@ -15,7 +14,7 @@ from tessella.datasets.file_dataset import (
     with_neighbours,
 )
 from tessella.datasets.files import find_files, find_images, label_table, read_map
-from tessella.datasets.kinect import COLOR_CAMERA, camera_matrix
+from tessella.datasets.kinect import KinectFiles
 from tessella.datasets.nyudv2 import require_classes
 from tessella.datasets.nyudv2_classes import CLASSES, index_of_id40
 from tessella.datasets.sample import IGNORE_INDEX
@@ -24,7 +23,7 @@ from tessella.errors import InputError
 METRES_PER_UNIT = 10 / 65535
 
 
-class NYUDv2Frames(FileDataset):
+class NYUDv2Frames(KinectFiles):
     """``root/<split>/<video>/<frame>_color.png`` (or .jpg), and ``<frame>_label13.png`` beside some of them.
 
     Split "all" takes every video below root. A label map holds 0 for void and classes from 1; where there are
@@ -72,9 +71,6 @@ class NYUDv2Frames(FileDataset):
         if record.depth is None:
             return None
         return read_map(record.depth).astype(np.float32) * np.float32(METRES_PER_UNIT)
-
-    def camera(self, record: Record, height: int, width: int) -> np.ndarray:
-        return camera_matrix(COLOR_CAMERA, height, width)
 
 
 def _find_labels(folder: Path, classes: int) -> tuple[dict[str, Path], np.ndarray]:

@@ -43,9 +43,13 @@ def plan_conversion(
     for dilation, dilation_range in ranges.items():
         require_range(dilation, dilation_range)
     decisions = []
-    for name, module in model.named_modules():
+    seen: set[nn.Module] = set()  # a layer may have several names, of which some are within
+    for name, module in model.named_modules(remove_duplicate=False):
         if not isinstance(module, nn.modules.conv._ConvNd) or not name.startswith(tuple(within)):
             continue
+        if module in seen:
+            continue
+        seen.add(module)
         steps = tuple(module.dilation)
         if any(step in ranges for step in steps) or max(steps) > 1:
             reason = _refusal(module, ranges)
@@ -85,12 +89,14 @@ def make_dilation_learnable(
             f"initial factor for {', '.join(sorted(unknown))}: give it to one of {', '.join(sorted(converted))}"
         )
     common: Initial = "constant" if isinstance(initial, Mapping) else initial
+    modules = list(model.named_modules(remove_duplicate=False))
     layers: dict[nn.Module, LearnableDilatedConv2d] = {}
-    for name, module in list(model.named_modules(remove_duplicate=False)):
-        if name in converted or module in layers:
+    for name, module in modules:
+        if name in converted:
             assert isinstance(module, nn.Conv2d)
-            if module not in layers:
-                layers[module] = _learnable(module, ranges[_step(module)], own.get(name, common), per_channel)
+            layers[module] = _learnable(module, ranges[_step(module)], own.get(name, common), per_channel)
+    for name, module in modules:
+        if module in layers:
             if not name:
                 return layers[module]
             parent, _, attribute = name.rpartition(".")

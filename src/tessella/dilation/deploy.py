@@ -23,10 +23,22 @@ def fold_dilation(model: nn.Module) -> nn.Module:
 
 
 def round_dilation(model: nn.Module) -> nn.Module:
-    """Round every factor to the nearest integer, in place; the layers stay learnable, the output changes a little."""
-    for _, layer in _learned(model):
+    """Round every factor to the nearest integer of its range, in place; the layers stay learnable, the output changes a
+    little.
+
+    Raises InputError where no integer lies in a layer's range.
+    """
+    found = _learned(model)
+    for name, layer in found:
+        if math.ceil(layer.dilation_range[0]) > layer.dilation_range[1]:
+            raise InputError(
+                f"{name or type(model).__name__}: no integer lies in its range {layer.dilation_range}: fold_dilation "
+                "keeps its factors as they are"
+            )
+    for _, layer in found:
+        low, high = layer.dilation_range
         with torch.no_grad():
-            layer.dilation_factors.clamp_(*layer.dilation_range).round_()
+            layer.dilation_factors.round_().clamp_(math.ceil(low), math.floor(high))
     return model
 
 
@@ -103,7 +115,9 @@ class FoldedDilatedConv2d(_Fixed):
         self.register_buffer("weight", layer.weight.detach().flatten(1)[:, :, None, None].clone())
         self.register_buffer("bias", None if layer.bias is None else layer.bias.detach().clone())
 
-    def forward(self, image: Float[Tensor, "batch channels height width"]) -> Tensor:
+    def forward(self, image: Float[Tensor, "*batch channels height width"]) -> Tensor:
+        if image.ndim == 3:
+            return self.forward(image[None])[0]
         height, width = output_size(
             image.shape[2:], self.kernel_size, self.stride, self.padding, self.dilation[0]
         )
@@ -175,7 +189,9 @@ class RoundedDilatedConv2d(_Fixed):
                 weight = weight * of_group.flatten(0, 1)[:, :, None, None]
             self.register_buffer(f"weight_{step}", weight)
 
-    def forward(self, image: Float[Tensor, "batch channels height width"]) -> Tensor:
+    def forward(self, image: Float[Tensor, "*batch channels height width"]) -> Tensor:
+        if image.ndim == 3:
+            return self.forward(image[None])[0]
         total = None if self.bias is None else self.bias[:, None, None]
         for step, padding in zip(self.steps, self.paddings, strict=True):
             part = image[:, getattr(self, f"channels_{step}")] if self.groups == 1 else image

@@ -8,7 +8,6 @@ gradients do not meet. Chunks do not depend on the number of threads, nor does t
 import math
 from collections.abc import Iterator
 from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -16,7 +15,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from tessella.dilation.sampling import all_offsets, exact, plain_sampled_conv2d, tap_steps
+from tessella.compilers import HAS_NUMBA, HAS_TRITON
+from tessella.dilation.sampling import all_offsets, plain_sampled_conv2d, tap_steps
+from tessella.precision import full_precision
 from tessella.threads import in_threads
 
 CHUNK_BYTES = 5 << 19
@@ -28,8 +29,6 @@ BLOCK_TAPS = 288
 ALIGNED = 16
 """Numbers that a row of columns is a multiple of: the matrix product is a quarter slower where rows begin anywhere."""
 
-_HAS_COMPILER = find_spec("numba") is not None
-_HAS_TRITON = find_spec("triton") is not None
 _HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
@@ -47,8 +46,8 @@ def sampled_conv2d(
 
     Where a tap meets a pixel its derivative is the mean of both sides. Sampling is done in float32 at least.
     """
-    factors = exact(factors)
-    has_kernels = {"cpu": _HAS_COMPILER, "cuda": _HAS_TRITON}.get(image.device.type, False)
+    factors = full_precision(factors)
+    has_kernels = {"cpu": HAS_NUMBA, "cuda": HAS_TRITON}.get(image.device.type, False)
     if has_kernels and not torch.compiler.is_exporting() and not is_transformed():
         return _compiled(image, weight, factors, list(centre), list(stride), list(size), groups)
     return plain_sampled_conv2d(image, weight, factors, centre, stride, size, groups)
@@ -161,7 +160,7 @@ def _grad_factors(grad_h: Tensor, grad_w: Tensor) -> Tensor:
 
 
 def _pixels(image: Tensor) -> Tensor:
-    return exact(image.detach()).contiguous()
+    return full_precision(image.detach()).contiguous()
 
 
 def _features(like: Tensor, channels: int, height: int, width: int) -> Tensor:

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tessella.precision import full_precision
+
 
 def plain_sampled_conv2d(
     image: Tensor,
@@ -18,7 +20,7 @@ def plain_sampled_conv2d(
 ) -> Tensor:
     """``sampled_conv2d`` in plain PyTorch: for any device, and differentiable to any order."""
     offsets = all_offsets(weight, factors, centre)
-    columns = sample(exact(image), *offsets, stride, size).to(weight.dtype)
+    columns = sample(full_precision(image), *offsets, stride, size).to(weight.dtype)
     columns = columns.reshape(image.shape[0], groups, weight[0].numel(), size[0] * size[1])
     product = weight.reshape(groups, -1, weight[0].numel()) @ columns
     return product.reshape(image.shape[0], weight.shape[0], *size)
@@ -31,11 +33,6 @@ def all_offsets(weight: Tensor, factors: Tensor, centre: Sequence[float]) -> tup
     if kernel[0] == kernel[1] and centre[0] == centre[1]:
         return vertical, vertical
     return vertical, tap_offsets(kernel[1], centre[1], factors)
-
-
-def exact(image: Tensor) -> Tensor:
-    """In float32 at least."""
-    return image.to(torch.promote_types(image.dtype, torch.float32))
 
 
 def tap_steps(taps: int, like: Tensor) -> Float[Tensor, " taps"]:

@@ -79,8 +79,10 @@ def distribution(
     counts = torch.zeros(num_classes, len(low), BINS, dtype=torch.int64)
     for feature, label in samples:
         bins = (_scaled(feature, norm) - low[:, None]) / width[:, None] * BINS
-        bins = bins.long().clamp(max=BINS - 1)
-        index = F.interpolate(label[None, None].float(), feature.shape[-2:], mode="nearest-exact").flatten()
+        bins = bins.long().clamp(max=BINS - 1).cpu()
+        index = F.interpolate(
+            label.cpu()[None, None].float(), feature.shape[-2:], mode="nearest-exact"
+        ).flatten()
         for present in index.unique().long().tolist():
             if 0 <= present < num_classes:
                 counts[present] += _histograms(bins[:, index == present])

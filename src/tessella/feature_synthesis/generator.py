@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tessella.adversarial import PatchDiscriminator, UNet
-from tessella.adversarial.layers import full_precision, group_norm
+from tessella.adversarial.layers import group_norm
+from tessella.precision import full_precision
 
 
 class AtrousReduction(nn.Module):
@@ -42,7 +43,17 @@ class LayoutEncoder(nn.Sequential):
         self.channels = channels[-1]
 
 
-class FeatureGenerator(nn.Module):
+class _OfLayouts(nn.Module):
+    """What sees a feature beside its layout."""
+
+    layout: LayoutEncoder
+
+    def encode_condition(self, layouts: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """The layout as it is seen; at the features' height and width where they are not the layout's own, halved."""
+        return resized(self.layout(layouts), size)
+
+
+class FeatureGenerator(_OfLayouts):
     """Layouts [B, K + 1, H, W] and codes to features [B, C, h, w] as the network itself would make them.
 
     Features have no bounds before a rectifier, and channels of every scale. ``mean`` and ``std`` [C] of each channel
@@ -92,10 +103,6 @@ class FeatureGenerator(nn.Module):
         places = [-(-side // self.code_stride) for side in size] if self.code_stride else []
         return torch.randn(number, self.code_channels, *places, generator=chance)
 
-    def encode_condition(self, layouts: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-        """What the U-Net is given; at the features' height and width where they are not the layout's own, halved."""
-        return resized(self.layout(layouts), size)
-
     def from_encoded(self, encoded: Tensor, codes: Float[Tensor, "batch code *places"]) -> Tensor:
         """Standardised features of encoded layouts."""
         features: Tensor = self.unet(encoded, codes)
@@ -126,7 +133,7 @@ class Modulation(nn.Module):
         return result
 
 
-class FeatureDiscriminator(nn.Module):
+class FeatureDiscriminator(_OfLayouts):
     """Whether layout and standardised feature belong together: a score for each patch, at two scales.
 
     Args:
@@ -154,9 +161,6 @@ class FeatureDiscriminator(nn.Module):
         """encoded: by ``encode_condition``, so that one serves several features."""
         scores: list[Tensor] = self.patches(torch.cat([encoded, features], 1))
         return scores
-
-    def encode_condition(self, layouts: Tensor, size: tuple[int, int]) -> Tensor:
-        return resized(self.layout(layouts), size)
 
 
 def resized(maps: Tensor, size: tuple[int, int] | None) -> Tensor:

@@ -7,8 +7,6 @@ from torch.nn import functional as F
 
 from tessella.errors import InputError
 
-IGNORE_INDEX = 255
-
 
 class ISDA(nn.Module):
     """Logits as if each pixel's feature were moved at random, infinitely often, along its class's covariance.
@@ -49,12 +47,14 @@ class ISDA(nn.Module):
         labels: Int[Tensor, "batch height width"],
         progress: float,
     ) -> Tensor:
-        """progress: from 0 to 1. Takes in the features of the forward pass before."""
+        """progress: from 0 to 1. Takes in the features of the forward pass before. Labels that are no class, such as
+        255, teach nothing, and what their logits grow by means nothing.
+        """
         if self._features is None:
             return logits
         self._estimate(self._features.float(), labels)
         table = self._table(self._classifier[0].weight.flatten(1).float())
-        known = labels.masked_fill(labels == IGNORE_INDEX, 0)
+        known = labels.long().where((labels >= 0) & (labels < len(table)), 0)
         added = table[known].permute(0, 3, 1, 2)
         return logits.float() + 0.5 * self.strength * progress * added
 
@@ -68,7 +68,7 @@ class ISDA(nn.Module):
         small = F.interpolate(labels[:, None].float(), features.shape[-2:], mode="nearest-exact")[:, 0].long()
         values = features.permute(0, 2, 3, 1)
         for label in small.unique().tolist():
-            if label == IGNORE_INDEX:
+            if not 0 <= label < len(self.count):
                 continue
             new = values[small == label]
             # Means and covariances of both parts, joined (their equations 3 to 5).

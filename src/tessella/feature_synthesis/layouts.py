@@ -5,9 +5,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from tessella.datasets import IGNORE_INDEX
 from tessella.errors import InputError
-
-IGNORE_INDEX = 255
 
 
 def one_hot_layout(

@@ -8,9 +8,9 @@ from torch.nn import functional as F
 
 from tessella.adversarial import BicycleGAN, CodeEncoder, GanLosses, PatchDiscriminator, UNet
 from tessella.adversarial.bicycle import play
-from tessella.adversarial.layers import full_precision
 from tessella.errors import InputError
 from tessella.image_generation.refinement import require_number
+from tessella.precision import full_precision
 
 SMALLEST = 32
 """Height and width of which the coarsest of six stages is one pixel."""
@@ -40,7 +40,7 @@ class Translator(nn.Module):
         self.unet = UNet(condition_channels, 3, widths, code_channels)
         if not code_channels:
             for coarse in self.unet.up[:3]:
-                coarse.register_forward_hook(lambda _, __, x: F.dropout(x, 0.5))
+                coarse.register_forward_hook(_drop)
 
     def encode_condition(self, conditions: Tensor, size: tuple[int, int]) -> Tensor:
         return conditions
@@ -92,7 +92,8 @@ class ConditionalDiscriminator(PatchDiscriminator):
 class Pix2Pix(nn.Module):
     """One discriminator at one scale and L1, times 100; in the same form as ``BicycleGAN``.
 
-    Other than published: the adversarial loss is least squares.
+    Other than published: the adversarial loss is least squares; kernels are 3x3, not 4x4, so that a score of the
+    discriminator sees 47x47 pixels, not 70x70; the U-Net has six levels, not eight.
 
     Args:
         condition_channels: of the condition.
@@ -120,6 +121,9 @@ class Pix2Pix(nn.Module):
 class ImageBicycleGAN(BicycleGAN):
     """A code of 8 numbers at all layers, two discriminators of two scales; weights as published.
 
+    Other than published: kernels are 3x3, not 4x4, so that scores of the discriminators see 31 and 63 pixels each way,
+    not 70 and 140; the U-Net has six levels, not eight.
+
     Args:
         condition_channels: of the condition.
         width: channels of the first layers; 64 as published.
@@ -142,6 +146,11 @@ class ImageBicycleGAN(BicycleGAN):
         """Raises InputError for images that the U-Net has no pixel of at its coarsest."""
         _require_size(targets)
         return super().forward(conditions, targets)
+
+
+def _drop(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    """Not a lambda: pickle knows functions by their names."""
+    return F.dropout(output, 0.5)
 
 
 def _require_size(images: Tensor) -> None:

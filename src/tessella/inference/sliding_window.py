@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from tessella.errors import InputError
 from tessella.inference.whole_image import Predict
+from tessella.precision import full_precision
 
 WindowWeights = Literal["constant", "gaussian"]
 
@@ -46,7 +47,7 @@ class Windows:
 def sliding_window(
     predict: Predict, image: Float[Tensor, "batch channels height width"], windows: Windows
 ) -> Float[Tensor, "batch classes height width"]:
-    """Weighted mean of ``predict`` over all windows that cover a pixel.
+    """Weighted mean of ``predict`` over all windows that cover a pixel, float32 at least.
 
     The last window of a row or column is moved inside the image. An image smaller than the window is padded
     below and on the right with zeros, the mean colour of a normalised image, and the scores are cropped back.
@@ -89,7 +90,8 @@ def finished_bands(
             )
             if not total.numel():
                 batch, classes = scores[0].shape[:2]
-                total = scores[0].new_zeros(batch, classes, window_height, columns.stop - columns.start)
+                zeros = scores[0].new_zeros(batch, classes, window_height, columns.stop - columns.start)
+                total = full_precision(zeros)
                 weight = total.new_zeros(total.shape[2:])
                 weights = weights.to(total)
             for left, window_scores in zip(group, scores, strict=True):

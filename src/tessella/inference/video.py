@@ -154,7 +154,7 @@ def predict_frames(
 def natural_order(name: str) -> list[tuple[int, str]]:
     """Sorting key under which numbers inside names count as numbers."""
     parts = re.split(r"(\d+)", name)
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _read_picture(path: Path) -> np.ndarray:

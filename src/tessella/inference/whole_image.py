@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tessella.errors import InputError
+from tessella.precision import full_precision
 
 Predict = Callable[[Tensor], Tensor]
 """From a float image [B, C, H, W] to scores [B, K, H, W]: posteriors, or logits."""
@@ -42,7 +43,7 @@ def posteriors(
 ) -> Float[Tensor, "batch classes height width"]:
     """Softmax of ``logits`` over the classes."""
     output = _forward(network, image, autocast)
-    return output.to(image.device, torch.promote_types(output.dtype, torch.float32)).softmax(1)
+    return full_precision(output.to(image.device)).softmax(1)
 
 
 @contextmanager

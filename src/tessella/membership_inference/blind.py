@@ -41,6 +41,7 @@ def blind_scores(
 
     Raises InputError where some fold would leave one side empty.
     """
+    members = np.asarray(members, bool)  # of 0 and 1, ~ would make -1 and -2
     count = len(set(blocks))
     if count < 2:
         raise InputError(f"blind baseline: {count} block of images; at least two are needed")
@@ -62,6 +63,7 @@ def blind_baseline(
     seed: int = 0,
 ) -> Estimate:
     """The AUC of ``blind_scores``, by a bootstrap over blocks. Cross-validation by block leans below 0.5 a little."""
+    members = np.asarray(members, bool)
     scores = blind_scores(described, members, blocks, seed=seed)
     inside = [block for block, member in zip(blocks, members, strict=True) if member]
     outside = [block for block, member in zip(blocks, members, strict=True) if not member]

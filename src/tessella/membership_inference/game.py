@@ -59,8 +59,13 @@ def assess_game(
     block: what is drawn together, whole blocks being members or not; images of ``DROPPED`` are left out. among: how
     many attacks are tried, of which one finds something by chance.
 
-    Raises InputError where a victim has scores of one side alone.
+    Raises InputError where a victim has scores of one side alone, and for less than two victims.
     """
+    if len(scores) < 2:
+        raise InputError(
+            f"scores: of {len(scores)} models; thresholds are from other victims, give two or more"
+        )
+    members = np.asarray(members, bool)  # of 0 and 1, ~ would make -1 and -2
     kept = (block != DROPPED) & np.isfinite(scores)
     inside, outside = members & kept, ~members & kept
     if not (inside.any(1) & outside.any(1)).all():

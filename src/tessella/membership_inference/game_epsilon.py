@@ -40,6 +40,7 @@ def epsilon_of_game(
     here looks at. Thresholds are from the other victims: the best one, and those of ``RATES``. The largest bound
     counts, each at a confidence that makes up for their number.
     """
+    members = np.asarray(members, bool)  # of 0 and 1, ~ would make -1 and -2
     kept = (block != DROPPED) & np.isfinite(scores)
     inside, outside = members & kept, ~members & kept
     tried = np.array([_one_of_each(block, row, seed + victim) for victim, row in enumerate(kept)])

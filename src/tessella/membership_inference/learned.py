@@ -27,6 +27,7 @@ def describe(
 
     2K + 2 channels: posteriors; share of each class in the labels; loss of the pixels that have a class; their share.
     """
+    labels = labels.long()
     counted = labels != ignore_index
     classes = posteriors.shape[1]
     shares = torch.zeros(len(labels), classes + 1, *labels.shape[1:], device=posteriors.device)

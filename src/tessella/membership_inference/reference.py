@@ -37,6 +37,7 @@ def lira(
 
     nan for images that too few models saw or did not see. Raises InputError where shapes do not fit.
     """
+    members = np.asarray(members, bool)  # of 0 and 1, ~ would make -1 and -2
     others = _references(signals, members, victim)
     if spread == "own" and signals.shape[2] > 1:
         raise InputError(f"spread 'own' takes one signal, {signals.shape[2]} given; choose 'shared'")
@@ -68,6 +69,7 @@ def rmia(
 
     nan where references are lacking. Raises InputError where shapes do not fit.
     """
+    members = np.asarray(members, bool)
     others = _references(log_likelihoods[..., None], members, victim)
     likelihoods = np.exp(log_likelihoods)
     outside, inside = (_mean(likelihoods[others], which) for which in (~members[others], members[others]))

@@ -55,6 +55,7 @@ def signals(
     """
     if labels is None:
         return _of_images_alone(posteriors)
+    labels = labels.long()
     counted = labels != ignore_index
     true = _of_class(posteriors, labels.where(counted, 0))
     logit = true.logit(FLOOR)
@@ -73,6 +74,7 @@ def class_signals(
     ignore_index: int = 255,
 ) -> Float[Tensor, "batch classes"]:
     """The mean logit over each class's pixels; nan for a class that an image does not show."""
+    labels = labels.long()
     counted = labels != ignore_index
     logit = _of_class(posteriors, labels.where(counted, 0)).logit(FLOOR)
     rows = []

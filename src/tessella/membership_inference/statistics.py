@@ -48,10 +48,11 @@ def roc(members: Scores, nonmembers: Scores) -> Curve:
     scores = np.concatenate([members, nonmembers])
     order = np.argsort(-scores, kind="stable")
     is_member = np.arange(len(scores))[order] < len(members)
-    last = np.append(np.diff(scores[order]) != 0, True)
+    ordered = scores[order]
+    last = np.append(ordered[1:] != ordered[:-1], True)  # not by differences: those of infinities are NaN
     true, false = is_member.cumsum()[last], (~is_member).cumsum()[last]
     return Curve(
-        np.append(np.inf, scores[order][last]),
+        np.append(np.inf, ordered[last]),
         np.append(0, false) / len(nonmembers),
         np.append(0, true) / len(members),
     )

@@ -33,6 +33,7 @@ def moved_by_training(
 
     The further apart, the more the image is given away whichever model has it. nan where there is no such score.
     """
+    members = np.asarray(members, bool)  # of 0 and 1, ~ would make -1 and -2
     known = np.isfinite(scores)
     trained, others = (
         np.ma.masked_array(scores, ~(which & known)).mean(0).filled(np.nan) for which in (members, ~members)

@@ -127,7 +127,7 @@ class BoundaryPrecisionRecall:
         tolerance: float = 0.0075,
         ignore_index: int = 255,
     ) -> None:
-        if not thresholds or min(thresholds) <= 0:
+        if not len(thresholds) or min(thresholds) <= 0:
             raise InputError(f"thresholds are {list(thresholds)}; give at least one, all above 0")
         self.thresholds = sorted(thresholds)
         self.tolerance = tolerance
@@ -194,9 +194,10 @@ class BoundaryPrecisionRecall:
         )
 
     def merge(self, other: "BoundaryPrecisionRecall") -> None:
-        """Add the counts of `other`, which must have the same thresholds."""
-        if other.thresholds != self.thresholds:
-            raise InputError("cannot merge boundary curves of different thresholds")
+        """Add the counts of `other`, which must have the same thresholds and tolerance and ignore the same label."""
+        for field in ("thresholds", "tolerance", "ignore_index"):
+            if getattr(other, field) != getattr(self, field):
+                raise InputError(f"cannot merge boundary curves of different {field}")
         self.matched += other.matched
         self.predicted += other.predicted
         self.true += other.true

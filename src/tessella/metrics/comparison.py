@@ -20,8 +20,8 @@ class PairedComparison:
     """Mean IoU of two runs as fractions of one, and how sure their difference, b minus a, is.
 
     interval: the middle `confidence` of the bootstrap differences. reversed_share: the share of bootstrap
-    differences that do not have the sign of the observed one: 0.5 is a coin toss, and twice the share
-    behaves like a two-sided p-value.
+    differences that do not have the sign of the observed one, those of 0 counted half: 0.5 is a coin toss, and
+    twice the share behaves like a two-sided p-value.
     """
 
     mean_iou_a: float
@@ -79,7 +79,7 @@ def compare(
         mean_iou_b=mean_iou_b,
         difference=difference,
         interval=(float(low), float(high)),
-        reversed_share=float((differences * np.sign(difference) <= 0).mean()),
+        reversed_share=float(np.nanmean(0.5 - 0.5 * np.sign(differences) * np.sign(difference))),
         num_images=num_images,
         confidence=confidence,
         resamples=resamples,

@@ -160,10 +160,14 @@ class ConfusionMatrix:
         return segmentation_scores(self.matrix)
 
     def merge(self, other: "ConfusionMatrix") -> None:
-        """Add the counts of `other`, which must be of the same number of classes."""
+        """Add the counts of `other`, which must be of the same number of classes and ignore the same label."""
         if other.num_classes != self.num_classes:
             raise InputError(
                 f"cannot merge confusion matrices of {self.num_classes} and {other.num_classes} classes"
+            )
+        if other.ignore_index != self.ignore_index:
+            raise InputError(
+                f"cannot merge confusion matrices that ignore {self.ignore_index} and {other.ignore_index}"
             )
         self.matrix += other.matrix
 

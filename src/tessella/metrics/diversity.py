@@ -51,6 +51,8 @@ class FeatureDeviation:
     def update(self, features: Features) -> None:
         """Sums of squares around the mean are joined as Chan, Golub and LeVeque (1983) do."""
         number, part = len(features), features.double()
+        if not number:
+            return
         mean = part.mean(0)
         squares = (part - mean).square().sum(0)
         if not self._number:

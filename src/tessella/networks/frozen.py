@@ -43,7 +43,8 @@ class Recall:
         self.modules = [module for stage in backbone.stages()[:stages] for module in stage]
         for parameter in (p for module in self.modules for p in module.parameters()):
             parameter.requires_grad_(False)
-        self._weights = b""
+        self._weights = ""
+        self._versions: list[tuple[int, int]] | None = None
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> list[Tensor]:
@@ -76,15 +77,18 @@ class Recall:
         return maps
 
     def _key(self, image: Tensor) -> str:
-        """Of the image's values and of the weights that look at them."""
-        if not self._weights:
-            state = (value for module in self.modules for value in module.state_dict().values())
-            digest = hashlib.blake2b()
-            for value in state:
-                digest.update(_bytes(value))
-            self._weights = digest.digest()
-        return hashlib.blake2b(_bytes(image), key=self._weights, digest_size=16).hexdigest()
+        """Of the image, of how the stages are built, and of their weights, which are read again where they change."""
+        state = [x for module in self.modules for x in (*module.parameters(), *module.buffers())]
+        versions = [(x.data_ptr(), x._version) for x in state]
+        if versions != self._versions:
+            self._weights, self._versions = _digest(repr(self.modules), *state), versions
+        return _digest(self._weights, image)[:32]
 
 
-def _bytes(values: Tensor) -> bytes:
-    return values.detach().cpu().numpy().tobytes()
+def _digest(text: str, *tensors: Tensor) -> str:
+    digest = hashlib.blake2b(text.encode())
+    for tensor in tensors:
+        digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+        # As bytes: NumPy has no bfloat16.
+        digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

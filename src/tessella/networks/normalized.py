@@ -13,9 +13,16 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def to_float(image: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """uint8 or uint16 picture on the scale 0 to 1; a floating-point one stays as it is."""
+    """uint8 or uint16 picture on the scale 0 to 1; a floating-point one stays as it is.
+
+    Raises InputError for other types, of which nobody knows what white is.
+    """
+    if image.is_floating_point():
+        return image
     top = {torch.uint8: 255, torch.uint16: 65535}.get(image.dtype)
-    return image if top is None else image.to(dtype) / top
+    if top is None:
+        raise InputError(f"the picture is {image.dtype}: give uint8, uint16 or floating point from 0 to 1")
+    return image.to(dtype) / top
 
 
 class Normalized(nn.Module):

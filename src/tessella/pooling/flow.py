@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 
 import cv2
 import numpy as np
 
 from tessella.errors import InputError
+
+MOST_MATCHES = 2**15 - 2
+"""That OpenCV interpolates between."""
 
 Flow = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Takes two images [H, W, 3]; gives how far each pixel of the first has moved, [H, W, 2], right and down in pixels."""
@@ -48,8 +52,7 @@ def interpolated_flow(
     if forward.shape != (*size, 2):
         raise InputError(f"flow is {list(forward.shape)}, the image {list(size)}: give [H, W, 2] of its size")
     kept = consistent(forward, flow(second, first))
-    rows, columns = (axis.ravel() for axis in np.mgrid[4 : len(kept) : 8, 4 : kept.shape[1] : 8])
-    rows, columns = (axis[kept[rows, columns]] for axis in (rows, columns))
+    rows, columns = _matches(kept)
     if len(rows) < 4:
         return forward
     start = np.stack([columns, rows], axis=1).astype(np.float32)
@@ -57,6 +60,15 @@ def interpolated_flow(
     if boundaries is not None:
         interpolator.setCostMap(np.asarray(boundaries, np.float32))
     return interpolator.interpolate(first, start, second, start + forward[rows, columns])
+
+
+def _matches(kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of kept pixels, every 8 pixels, or wider apart where OpenCV would be given too many."""
+    for step in count(8):
+        rows, columns = kept[4::step, 4::step].nonzero()
+        if len(rows) <= MOST_MATCHES:
+            break
+    return 4 + step * rows, 4 + step * columns
 
 
 def consistent(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:

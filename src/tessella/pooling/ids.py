@@ -21,8 +21,9 @@ def signed(regions: Tensor) -> Tensor:
 
 
 def require_ids(regions: Tensor, num_regions: int) -> None:
-    """InputError where an id is ``num_regions`` or more."""
-    # Asking a GPU would make it wait; there PyTorch's own indexing refuses.
+    """InputError where an id is ``num_regions`` or more, unless on a GPU: asking it would make it wait. There such
+    ids are of no region, as those below 0.
+    """
     if regions.numel() and not regions.is_cuda and int(regions.max()) >= num_regions:
         raise InputError(f"regions hold id {int(regions.max())}, and num_regions is {num_regions}")
 

@@ -16,6 +16,7 @@ from tessella.errors import InputError
 from tessella.pooling.ids import require_compact, require_ids, signed
 from tessella.pooling.sums import largest_in_regions, region_sizes, spread_to_pixels, sum_over_regions
 from tessella.pooling.upsampled import pool_upsampled, region_matrix
+from tessella.precision import full_precision
 
 Reduce = Literal["mean", "max"]
 
@@ -28,7 +29,8 @@ def spatial_pool(
 ) -> Float[Tensor, "views channels regions"]:
     """Average, or largest, of the features of each region's pixels (equations 3.1, 3.2); 0 for an empty region.
 
-    Raises InputError where sizes differ, an id is ``num_regions`` or more, or ids are not whole numbers.
+    Raises InputError where sizes differ, an id is ``num_regions`` or more (on a GPU that is no region), or ids are not
+    whole numbers.
     """
     if features.ndim != 4 or regions.shape != (features.shape[0], *features.shape[2:]):
         raise InputError(
@@ -39,8 +41,9 @@ def spatial_pool(
     require_ids(regions, num_regions)
     if reduce == "max":
         return _Max.apply(features, regions, num_regions)[0]
-    sums = sum_over_regions(features, regions, num_regions)
-    return sums / region_sizes(regions, num_regions)[:, None].clamp(min=1).to(sums.dtype)
+    # In half precision the sum of a large region would be infinite, where the mean is not.
+    sums = sum_over_regions(full_precision(features), regions, num_regions)
+    return (sums / region_sizes(regions, num_regions)[:, None].clamp(min=1)).to(features.dtype)
 
 
 def temporal_pool(
@@ -61,7 +64,8 @@ def temporal_pool(
         largest = pooled.masked_fill(~present[:, None], -torch.inf).amax(0)
         return largest.masked_fill(~present.any(0), 0)
     views = present.sum(0).clamp(min=1)
-    return (pooled * present[:, None]).sum(0) / views
+    sums = full_precision(pooled).masked_fill(~present[:, None], 0).sum(0)
+    return (sums / views).to(pooled.dtype)
 
 
 def region_to_pixel(
@@ -69,7 +73,8 @@ def region_to_pixel(
 ) -> Float[Tensor, "channels height width"]:
     """What each pixel's region has (equations 3.5, 3.6); 0 where the id is below 0.
 
-    Raises InputError where sizes are others, an id has no value, or ids are not whole numbers.
+    Raises InputError where sizes are others, an id has no value (on a GPU its pixels have 0), or ids are not whole
+    numbers.
     """
     if values.ndim != 2 or regions.ndim != 2:
         raise InputError(
@@ -121,7 +126,9 @@ class SpatioTemporalPooling(nn.Module):
             raise InputError(f"target {target}: there are {len(features)} views")
         regions = signed(regions)
         levels = regions if regions.ndim == 4 else regions[None]
-        return torch.stack([self._level(features, level, target) for level in levels]).mean(0)
+        # Gradients are added up over regions too.
+        exact = full_precision(features)
+        return torch.stack([self._level(exact, level, target) for level in levels]).mean(0).to(features.dtype)
 
     def _level(self, features: Tensor, regions: Tensor, target: int) -> Tensor:
         here = regions[target]

@@ -1,6 +1,5 @@
 """Adding up features over regions, and its adjoint, giving every pixel what its region has."""
 
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -8,7 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-_HAS_COMPILER = find_spec("numba") is not None
+from tessella.compilers import HAS_NUMBA
+from tessella.precision import full_precision
 
 
 def sum_over_regions(
@@ -32,12 +32,12 @@ def region_sizes(
     regions: Int[Tensor, "frames height width"], num_regions: int
 ) -> Int[Tensor, "frames regions"]:
     """Pixels of each region in each frame."""
-    if not regions.is_cuda and _HAS_COMPILER:
+    if not regions.is_cuda and HAS_NUMBA:
         from tessella.pooling.kernels import sizes
 
         return torch.from_numpy(sizes(regions.flatten(1).numpy(), num_regions))
     shift = (num_regions + 1) * torch.arange(len(regions), device=regions.device)[:, None, None]
-    places = regions.long().where(regions >= 0, num_regions) + shift
+    places = _places(regions, num_regions) + shift
     counts = torch.bincount(places.flatten(), minlength=len(regions) * (num_regions + 1))
     return counts.view(len(regions), num_regions + 1)[:, :num_regions]
 
@@ -51,15 +51,15 @@ def largest_in_regions(
     frames, channels, height, width = features.shape
     planes = features.detach().flatten(2).contiguous()
     ids = regions.flatten(1)
-    if not features.is_cuda and _HAS_COMPILER:
+    if not features.is_cuda and HAS_NUMBA:
         from tessella.pooling.kernels import max_planes
 
-        exact = planes.to(torch.promote_types(planes.dtype, torch.float32))
+        exact = full_precision(planes)
         largest = torch.zeros(frames, channels, num_regions, dtype=exact.dtype)
         where = torch.full(largest.shape, -1)
         max_planes(exact.numpy(), ids.numpy(), largest.numpy(), where.numpy())
         return largest.to(features.dtype), where
-    places = ids.long().where(ids >= 0, num_regions)[:, None].expand(-1, channels, -1)
+    places = _places(ids, num_regions)[:, None].expand(-1, channels, -1)
     largest = planes.new_full((frames, channels, num_regions + 1), -torch.inf)
     largest.scatter_reduce_(2, places, planes, "amax")
     pixels = torch.arange(height * width, device=features.device).expand(planes.shape)
@@ -103,54 +103,67 @@ class _Spread(torch.autograd.Function):
         return _Sum.apply(grad, *ctx.saved_tensors, ctx.num_regions), None, None
 
 
+def _places(regions: Tensor, num_regions: int) -> Tensor:
+    """The ids as indices, ``num_regions`` for those of no region."""
+    ids = regions.long()
+    return ids.where((ids >= 0) & (ids < num_regions), num_regions)
+
+
 def _sum(features: Tensor, regions: Tensor, num_regions: int) -> Tensor:
     frames, channels, height, width = features.shape
-    exact = torch.promote_types(features.dtype, torch.float32)
+    exact = full_precision(features)
     ids = regions.reshape(frames, height * width)
     if features.is_cuda:
-        return _sum_by_products(features, ids, num_regions)
-    if not _HAS_COMPILER:
-        padded = torch.zeros(frames, channels, num_regions + 1, dtype=exact)
-        places = ids.long().where(ids >= 0, num_regions)
+        return _sum_by_products(exact, ids, num_regions).to(features.dtype)
+    if not HAS_NUMBA:
+        padded = exact.new_zeros(frames, channels, num_regions + 1)
+        places = _places(ids, num_regions)
         for frame in range(frames):
-            padded[frame].index_add_(1, places[frame], features[frame].flatten(1).to(exact))
+            padded[frame].index_add_(1, places[frame], exact[frame].flatten(1))
         return padded[..., :num_regions].to(features.dtype)
 
     from tessella.pooling.kernels import sum_pixels, sum_planes  # numba takes half a second to import
 
     if _is_channels_last(features):
-        pixels = features.permute(0, 2, 3, 1).flatten(1, 2).to(exact)
-        rows = torch.zeros(frames, num_regions, channels, dtype=exact)
+        pixels = exact.permute(0, 2, 3, 1).flatten(1, 2)
+        rows = exact.new_zeros(frames, num_regions, channels)
         sum_pixels(pixels.numpy(), ids.numpy(), rows.numpy())
         return rows.mT.to(features.dtype)
-    planes = features.contiguous().flatten(2).to(exact)
-    sums = torch.zeros(frames, channels, num_regions, dtype=exact)
+    planes = exact.contiguous().flatten(2)
+    sums = exact.new_zeros(frames, channels, num_regions)
     sum_planes(planes.numpy(), ids.numpy(), sums.numpy())
     return sums.to(features.dtype)
 
 
 def _sum_by_products(features: Tensor, ids: Tensor, num_regions: int) -> Tensor:
     """By a matrix product with indicators: adding atomically would give other bits every time."""
+    planes = features.flatten(2)
+    finite = planes.isfinite()
     sums = []
-    for planes, of_frame in zip(features.flatten(2), ids, strict=True):
+    for values, of_frame in zip(planes.where(finite, 0), ids, strict=True):
         indicators = of_frame == torch.arange(num_regions, device=ids.device)[:, None]
-        sums.append(planes @ indicators.to(planes.dtype).mT)
-    return torch.stack(sums)
+        sums.append(values @ indicators.to(values.dtype).mT)
+    result = torch.stack(sums)
+    if finite.all():
+        return result
+    # Zero times infinity is NaN, in every region; added by themselves they give the same in any order.
+    places = _places(ids, num_regions)[:, None].expand(planes.shape)
+    return F.pad(result, (0, 1)).scatter_add_(2, places, planes.where(~finite, 0))[..., :-1]
 
 
 def _spread(values: Tensor, regions: Tensor, channels_last: bool) -> Tensor:
     frames, channels, num_regions = values.shape
-    if values.is_cuda or not _HAS_COMPILER:
+    if values.is_cuda or not HAS_NUMBA:
         # One value more, 0, for pixels without a region; rows of channels are fast to copy.
         rows = F.pad(values, (0, 1)).mT.flatten(0, 1)
         shift = (num_regions + 1) * torch.arange(frames, device=values.device)[:, None, None]
-        places = regions.long().where(regions >= 0, num_regions) + shift
+        places = _places(regions, num_regions) + shift
         output = rows[places].permute(0, 3, 1, 2)
         return output if channels_last else output.contiguous()
 
     from tessella.pooling.kernels import spread_pixels, spread_planes
 
-    exact = values.to(torch.promote_types(values.dtype, torch.float32))
+    exact = full_precision(values)
     ids = regions.flatten(1).numpy()
     if channels_last:
         rows = F.pad(exact, (0, 1)).mT.contiguous()

@@ -6,7 +6,6 @@ A (U x) = (A U) x. The matrix A U, one row for each region, has few entries and 
 
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from tessella.compilers import HAS_NUMBA
 from tessella.errors import InputError
 from tessella.pooling.ids import require_ids, signed
-
-_HAS_COMPILER = find_spec("numba") is not None
+from tessella.precision import full_precision
 
 
 @dataclass(frozen=True)
@@ -64,10 +63,10 @@ def region_matrix(
         raise InputError(
             f"regions are {list(regions.shape)}, features {list(size)}: give [N, H, W] of at least one view, and pixels"
         )
-    regions = signed(regions)
-    require_ids(regions, num_regions)
+    ids = signed(regions).cpu()
+    require_ids(ids, num_regions)
     upsampling = _upsampling(regions.shape[1:], size, align_corners)
-    views = [_weigh(ids, num_regions, upsampling) for ids in regions.cpu().numpy()]
+    views = [_weigh(view, num_regions, upsampling) for view in ids.numpy()]
     counts, readers, weights = (
         torch.from_numpy(np.concatenate(parts)).to(regions.device) for parts in zip(*views, strict=True)
     )
@@ -122,10 +121,23 @@ def pool_upsampled(
             f"features are {list(features.shape)}, the matrix is for [{matrix.views}, C, {matrix.size[0]}, "
             f"{matrix.size[1]}]: make it of these views' regions"
         )
-    if features.is_cuda or not _HAS_COMPILER:
-        return features.flatten(2) @ matrix.dense().to(features.dtype)
-    exact = features.to(torch.promote_types(features.dtype, torch.float32))
+    exact = full_precision(features)
+    if features.is_cuda or not HAS_NUMBA:
+        return _multiply_dense(matrix, exact.flatten(2)).to(features.dtype)
     return _Pool.apply(exact.permute(0, 2, 3, 1).flatten(1, 2), matrix).mT.to(features.dtype)
+
+
+def _multiply_dense(matrix: RegionMatrix, planes: Tensor) -> Tensor:
+    """[N, C, pixels] to [N, C, P]."""
+    finite = planes.isfinite()
+    pooled = planes.where(finite, 0) @ matrix.dense().to(planes.dtype)
+    if finite.all():
+        return pooled
+    # Zero times infinity is NaN: what is not finite is read by those regions alone that have a weight for it.
+    pixel = torch.repeat_interleave(matrix.bounds.diff())
+    view, place = pixel // planes.shape[2], pixel % planes.shape[2]
+    read = planes.where(~finite, 0)[view, :, place] * matrix.weights[:, None].to(planes.dtype)
+    return pooled.mT.index_put((view, matrix.regions.long()), read, accumulate=True).mT
 
 
 class _Pool(torch.autograd.Function):
