@@ -66,14 +66,19 @@ def train(
     trusted: packages whose classes the run of a generator of features may name.
 
     Raises:
-        InputError: missing data, an existing run without ``resume``, NaN loss, a full disk, too little memory for the
-            views; see ``Privacy.require``.
+        InputError: missing data, an existing run without ``resume``, a split without labels, NaN loss, a full disk, too
+            little memory for the views; see ``Privacy.require``.
     """
     if not resume:
         require_no_run(run)
     torch.manual_seed(config.seed)
     train_set = open_split(config, data, config.train_split)
     val_set = open_split(config, data, config.val_split)
+    for split, dataset in ((config.train_split, train_set), (config.val_split, val_set)):
+        if dataset[0].labels is None:
+            raise InputError(
+                f"{split}: {dataset.ids[0]} has no labels; train and validate on labelled splits"
+            )
     network = build_network(config, train_set)
     if config.privacy:
         config.privacy.require(config, len(train_set), network.mean.numel(), machine.devices * machine.nodes)
