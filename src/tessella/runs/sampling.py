@@ -225,5 +225,5 @@ def _telling(rows: list[_Row]) -> list[int]:
         labels.append(torch.from_numpy(small.reshape(-1).astype(np.int64)))
     index = torch.cat(labels)
     means = torch.stack([features[:, index == label].mean(1) for label in index.unique().tolist()])
-    telling = means.std(0, correction=0) / features.std(1).clamp(min=1e-6)
+    telling = means.std(0, correction=0) / features.std(1, correction=0).clamp(min=1e-6)
     return telling.topk(min(CHANNELS, len(telling))).indices.tolist()
