@@ -16,20 +16,20 @@ import cv2
 import numpy as np
 import torch
 
+from tessella.datasets import class_names
 from tessella.errors import InputError
 from tessella.pictures import colorize, contact_sheet
 from tessella.pictures.difference import comparison
 from tessella.runs.evaluation import palette_of
 from tessella.runs.feature_gan import TrainedGenerator, load_generator
 from tessella.runs.sampling import Layout, find_layouts
-from tessella.runs.synthetic import names
 
 
 def compared(
     baseline: TrainedGenerator, proposed: TrainedGenerator, layouts: Iterable[Layout], seed: int = 0
 ) -> tuple[list[list[np.ndarray]], dict[str, float]]:
     """Rows of pictures [H, W, 3] uint8, and which share of the labelled pixels who reads rightly."""
-    if names(baseline.classes) != names(proposed.classes):
+    if class_names(baseline.classes) != class_names(proposed.classes):
         raise InputError("the two generators are of other classes; compare two of one data set")
     palette = palette_of(baseline.classes)
     chances = [torch.Generator().manual_seed(seed) for _ in range(2)]

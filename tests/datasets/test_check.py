@@ -14,6 +14,7 @@ from tessella.datasets.folders import Folders
 from tessella.datasets.mapillary_vistas import MapillaryVistas
 from tessella.datasets.nyudv2 import NYUDv2
 from tessella.datasets.nyudv2_frames import NYUDv2Frames
+from tessella.datasets.split_folders import SplitFolders
 from tessella.datasets.sun3d import SUN3D
 from tessella.datasets.synscapes import Synscapes
 from tessella.errors import InputError
@@ -135,3 +136,39 @@ def test_one_data_set(tmp_path: Path) -> None:
     data = Folders(tmp_path / "train", tmp_path / "trainannot", classes=11, ignore_index=11)
     report = check_samples(data, workers=1)
     assert (report.images, report.problems) == (3, [])
+
+
+def test_another_number_of_channels_than_most_images_have(tmp_path: Path) -> None:
+    for split, channels in (("train", (3, 1, 3)), ("val", (1, 4))):
+        for number, count in enumerate(channels):
+            image = np.zeros((6, 5, count), np.uint8)
+            (tmp_path / split / "images").mkdir(parents=True, exist_ok=True)
+            np.save(tmp_path / split / "images" / f"{number}.npy", image)
+            fabricate.write_labels(tmp_path / split / "labels" / f"{number}.png", [0], size=(6, 5))
+    (tmp_path / "classes.txt").write_text("a")
+    np.save(tmp_path / "val" / "images" / "2.npy", np.zeros((6, 5, 3), np.uint8))
+    fabricate.write_labels(tmp_path / "val" / "labels" / "2.png", [0], size=(6, 5))
+    report = check(SplitFolders, tmp_path, workers=1)
+    found = [line.split("/")[-3:] for split in report.splits.values() for line in split.problems]
+    end = "where most images have 3; store it as they are"
+    assert found == [
+        ["train", "images", f"1.npy: has 1 channels {end}"],
+        ["val", "images", f"0.npy: has 1 channels {end}"],
+        ["val", "images", f"1.npy: has 4 channels {end}"],
+    ]
+
+
+def test_every_missing_label_of_split_folders(tmp_path: Path) -> None:
+    for name in "abc":
+        fabricate.write_image(tmp_path / "train" / "images" / f"{name}.png", 0)
+    fabricate.write_labels(tmp_path / "train" / "labels" / "c.png", [0])
+    (tmp_path / "classes.txt").write_text("a")
+    train = check(SplitFolders, tmp_path, workers=1).splits["train"]
+    assert [Path(line.split(":")[0]).name for line in train.orphans] == ["a.png", "b.png"]
+    assert (train.images, train.problems) == (1, [])
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_fewer_than_one_worker(tmp_path: Path, workers: int) -> None:
+    with pytest.raises(InputError, match=f"^workers is {workers}: give at least 1"):
+        check(CamVid, tmp_path, workers=workers)

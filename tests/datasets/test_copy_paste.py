@@ -1,9 +1,11 @@
 """Segments of one picture over another."""
 
 import numpy as np
+import pytest
 
 from tessella.datasets import LabelClass, Sample
 from tessella.datasets.copy_paste import CopyPaste
+from tessella.errors import InputError
 
 
 class Two:
@@ -49,3 +51,11 @@ def test_share_of_the_images():
     changed = [(pasting(TARGET, np.random.default_rng(s)).labels != 7).any() for s in range(200)]
     assert 0.3 < np.mean(changed) < 0.6  # an eighth of those pasted has no segment
     assert (CopyPaste(unchanged, Two(), 0.0)(TARGET, np.random.default_rng(0)).labels == 7).all()
+
+
+def test_another_size():
+    larger = Sample("large", np.zeros((25, 30, 3), dtype=np.uint8), np.zeros((25, 30), dtype=np.uint8))
+    with pytest.raises(
+        InputError, match=r"^copy_paste: one has another size or kind than large; train on a crop"
+    ):
+        CopyPaste(unchanged, Two(), 1.0)(larger, np.random.default_rng(0))

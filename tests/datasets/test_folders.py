@@ -9,6 +9,7 @@ from PIL import Image
 from tests.datasets.fabricate import truncate, write_image, write_labels
 
 from tessella.datasets.colors import distinct_colors
+from tessella.datasets.files import find_images
 from tessella.datasets.folders import Folders
 from tessella.datasets.sample import LabelClass
 from tessella.errors import InputError
@@ -55,6 +56,17 @@ def test_matches_by_name_below_the_folder(folders: tuple[Path, Path]) -> None:
     assert data.classes[1] == LabelClass("road", (1, 2, 3))
     assert data.classes[0].name == "sky"
     np.testing.assert_array_equal(data[1].labels, write_labels(folders[1] / "deep/b.png", [0, 1, 2, 255], 1))
+
+
+def test_hidden_files_and_links_round_and_round(folders: tuple[Path, Path]) -> None:
+    images, labels = folders
+    (images / "._a.png").write_bytes(b"of an archive")
+    (images / ".thumbnails").mkdir()
+    (images / ".thumbnails" / "a.png").write_bytes(b"small")
+    (images / "deep" / "up").symlink_to("..")
+    (images / "far").symlink_to(labels)
+    (labels / "back").symlink_to(images)
+    assert list(find_images(images, ".png")) == ["a", "deep/b", "far/a", "far/deep/b"]
 
 
 def test_ignore_index_and_unknown_label(folders: tuple[Path, Path]) -> None:

@@ -19,6 +19,8 @@ def test_maps_below_a_folder(tmp_path):
     assert (len(maps), maps.ids, maps.classes) == (1, ("deep/x",), CLASSES)
     assert np.array_equal(maps[0].labels, labels)
     assert maps[0].image.shape == (2, 3, 3)
+    image = LabelMaps(tmp_path, CLASSES, channels=6, dtype=np.uint16)[0].image
+    assert (image.shape, image.dtype) == ((2, 3, 6), np.uint16)
 
 
 def test_ids_that_are_no_class(tmp_path):

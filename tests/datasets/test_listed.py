@@ -25,6 +25,11 @@ def test_joined_is_one_after_the_other(root):
     assert np.array_equal(joined[4].image, parts[1][1].image)
 
 
+def test_joined_images_of_one_id(root):
+    with pytest.raises(InputError, match=r"^val/0001TP_000000: is 2 images"):
+        Joined([CamVid(root, split) for split in ("train", "val", "val")])
+
+
 def test_listed_images_of_any_split(root, tmp_path):
     (tmp_path / "mine.txt").write_text("test/0001TP_000001\n\ntrain/0001TP_000002\n")
     dataset = Listed(root, "mine", dataset=partial(CamVid), lists=str(tmp_path))

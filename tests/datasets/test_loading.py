@@ -140,3 +140,16 @@ def test_poisson_loader_gives_images_one_by_one(workers: int) -> None:
     found = list(islice(loader, 30))
     assert {len(batch) for batch in found} >= {0, 1}
     assert all(image["image"].shape == (1, 3, 6, 6) for batch in found for image in batch)
+
+
+@pytest.mark.parametrize(
+    ("image", "form"),
+    [
+        (np.zeros((8, 9, 3), np.uint8), "9x8 with 3 channels of uint8"),
+        (np.zeros((8, 8, 1), np.uint8), "8x8 with 1 channels of uint8"),
+        (np.zeros((8, 8, 3), np.uint16), "8x8 with 3 channels of uint16"),
+    ],
+)
+def test_samples_of_several_forms(image: np.ndarray, form: str) -> None:
+    with pytest.raises(InputError, match=f"^other is {form}, 0 is 8x8 with 3 channels of uint8: images of a"):
+        collate([Numbers(1)[0], Sample("other", image)])

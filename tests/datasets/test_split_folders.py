@@ -25,9 +25,20 @@ def test_reads_images_labels_and_names(tmp_path: Path) -> None:
     data = SplitFolders(tmp_path, "train")
     assert [label_class.name for label_class in data.classes] == ["soil", "leaf", "stem"]
     sample = data[0]
+    assert data.ids == ("train/a",)
     assert sample.image.shape == (8, 9, 3)
     assert sample.labels is not None
     assert sample.labels[0].tolist() == [0, 1, 2, 255, 0, 1, 2, 255, 0]
+
+
+def test_names_in_unicode_with_a_mark_or_without(tmp_path: Path) -> None:
+    fabricate(tmp_path)
+    for start in (b"", b"\xef\xbb\xbf"):
+        (tmp_path / "classes.txt").write_bytes(start + "straße\nb\nc".encode())
+        assert SplitFolders(tmp_path, "train").classes[0].name == "straße"
+    (tmp_path / "classes.txt").write_bytes("straße\nb\nc".encode("latin-1"))
+    with pytest.raises(InputError, match=r"classes.txt: is not encoded in UTF-8"):
+        SplitFolders(tmp_path, "train")
 
 
 def test_other_folder_names(tmp_path: Path) -> None:

@@ -135,6 +135,17 @@ def test_resize(size: tuple[int, int]) -> None:
     assert set(np.unique(result.labels)) <= {0, 3, 7, IGNORE_INDEX}
 
 
+@pytest.mark.parametrize("size", [(20, 30), (80, 90)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_resize_of_many_channels_is_that_of_each(size: tuple[int, int], dtype: type) -> None:
+    sample = make_sample(channels=10, dtype=dtype)
+    result = Resize(size)(sample, np.random.default_rng(0)).image
+    for channel in range(10):
+        alone = replace(sample, image=sample.image[..., channel, None], neighbours=())
+        expected = Resize(size)(alone, np.random.default_rng(0)).image
+        np.testing.assert_allclose(result[..., channel, None].astype(int), expected, atol=1)  # of rounding
+
+
 def test_jitter_of_zero_changes_nothing() -> None:
     sample = make_sample()
     result = ColorJitter(0, 0, 0, 0)(sample, np.random.default_rng(0))

@@ -8,7 +8,14 @@ import torch
 from torch import nn
 
 from tessella.errors import InputError
-from tessella.inference import Windows, label_map_of_large_image, large_image, posteriors, sliding_window
+from tessella.inference import (
+    Windows,
+    label_map_of_large_image,
+    large_image,
+    most_probable_enlarged,
+    posteriors,
+    sliding_window,
+)
 
 
 def network() -> nn.Module:
@@ -46,6 +53,14 @@ def test_strips_change_nothing(strip: int, monkeypatch: pytest.MonkeyPatch) -> N
     np.testing.assert_array_equal(label_map_of_large_image(predict, image, prepare, windows), expected)
 
 
+@pytest.mark.parametrize("size", [(83, 61), (9, 11), (7, 200), (3, 2)])
+@pytest.mark.parametrize("rows", [1, 10, 64])
+def test_enlarged_in_bands_as_at_once(size: tuple[int, int], rows: int) -> None:
+    scores = torch.rand(5, 9, 11, generator=torch.Generator().manual_seed(0))
+    expected = nn.functional.interpolate(scores[None], size, mode="bilinear")[0].argmax(0)
+    np.testing.assert_array_equal(most_probable_enlarged(scores, size, rows), expected.numpy())
+
+
 def test_reads_and_fills_memory_maps(tmp_path: object) -> None:
     image = picture(50, 40)
     np.save(f"{tmp_path}/image.npy", image)
@@ -63,7 +78,7 @@ def test_wrong_shapes_and_too_many_classes_are_named() -> None:
     image, windows = picture(20, 20), Windows(16, 16)
     with pytest.raises(InputError, match=r"^confidence: shape \[3, 3\]; give the image's \[20, 20\]$"):
         label_map_of_large_image(network(), image, prepare, windows, confidence=np.empty((3, 3)))
-    with pytest.raises(InputError, match=r"^predict: 257 classes"):
+    with pytest.raises(InputError, match=r"^the model has 257 classes"):
         label_map_of_large_image(lambda x: x.new_zeros(1, 257, 16, 16), image, prepare, windows)
 
 

@@ -68,7 +68,7 @@ def test_sizes_are_rounded_to_multiples_of_eight_except_at_scale_one() -> None:
     assert scaled_size((5, 5), 0.5) == (8, 8)
 
 
-@pytest.mark.parametrize("scales", [(), (1.0, 0.0), (-1.0,)])
+@pytest.mark.parametrize("scales", [(), (1.0, 0.0), (-1.0,), (float("nan"),), (float("inf"),)])
 def test_impossible_scales_are_named(scales: tuple[float, ...]) -> None:
     with pytest.raises(InputError, match=r"^scales: "):
         multi_scale(predict, torch.randn(1, 3, 8, 8), scales)

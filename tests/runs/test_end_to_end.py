@@ -130,6 +130,16 @@ def test_predict_images_folders_and_video(trained: Path, data: Path, tmp_path: P
     assert len(list((out / "labels").glob("*.png"))) == 1 + len(list((data / "test").iterdir()))
 
 
+@pytest.mark.parametrize("out", ["", "results"])
+def test_results_below_the_pictures_are_no_pictures(trained: Path, tmp_path: Path, out: str) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((40, 64, 3), np.uint8))
+    (tmp_path / "._a.png").write_bytes(b"of an archive")
+    (tmp_path / "folder.png").mkdir()
+    for _ in range(2):
+        assert run("predict", trained, tmp_path, "--out", tmp_path / out) == 0
+        assert [path.name for path in (tmp_path / out / "labels").rglob("*")] == ["a.png"]
+
+
 def test_pictures_of_one_name_are_refused(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 from tests.runs.blocks import MACHINE, blocks_config, train_on_blocks, write_blocks
 
 from tessella.cli import main
-from tessella.datasets import SplitFolders
+from tessella.datasets import Sample, SplitFolders
 from tessella.datasets.loading import training_loader
 from tessella.errors import InputError
 from tessella.feature_synthesis import FeatureDiscriminator, FeatureGenerator
@@ -519,6 +519,28 @@ def test_generators_of_something_else(folder, tmp_path):
         )
 
 
+def test_a_layout_of_no_class_is_reported(folder, tmp_path):
+    cv2.imwrite(str(tmp_path / "void.png"), np.full((48, 64), 255, dtype=np.uint8))
+    layout, out = str(tmp_path / "void.png"), tmp_path / "out"
+    assert main(["sample", str(folder / "generator"), layout, "--out", str(out)]) == 0
+    assert "<td>sampled features</td><td>–</td>" in (out / "samples.html").read_text()
+
+
+def test_layouts_beside_images_of_other_channels(folder, tmp_path):
+    """Those without images have black ones of the data set's own kind."""
+    for file in folder.glob("data/train/labels/*.png"):
+        cv2.imwrite(str(tmp_path / file.name), cv2.imread(str(file), cv2.IMREAD_UNCHANGED))
+
+    class Deep:
+        classes = SplitFolders(folder / "data", "train").classes
+
+        def __getitem__(self, index):
+            return Sample("deep", np.zeros((48, 64, 6), dtype=np.uint16))
+
+    further = Synthetic("made", masks_data=str(tmp_path))._further(Deep())
+    assert (further[0].image.shape, further[0].image.dtype) == ((48, 64, 6), np.uint16)
+
+
 def test_bad_words_on_the_command_line(folder, tmp_path, capsys):
     generator, data = str(folder / "generator"), folder / "data"
     bad = tmp_path / "bad.png"
@@ -531,6 +553,12 @@ def test_bad_words_on_the_command_line(folder, tmp_path, capsys):
     ):
         assert main(["sample", *arguments, "--out", str(tmp_path / "out")]) == 2
         assert message in capsys.readouterr().err
+    cv2.imwrite(str(bad), np.zeros((1, 1), dtype=np.uint8))
+    # Of so few channels each is normalised by itself, for which it needs two places.
+    trained = replace(load_generator(generator), generator=FeatureGenerator(5, 32, widths=(4, 4)))
+    layouts = find_layouts([str(bad)], trained)
+    with pytest.raises(InputError, match="bad: a layout of 1x1 is too small for the generator"):
+        sample_features(trained, layouts, tmp_path, device=torch.device("cpu"))
     with pytest.raises(InputError, match="codes: 0; give at least 1"):
         sample_features(None, [], tmp_path / "out", codes=0, device=torch.device("cpu"))
     features = ("train", "features", "--data", str(data), "--network", str(folder / "network"))

@@ -28,6 +28,7 @@ from tessella.image_generation import (
     Widths,
 )
 from tessella.networks import VGG16, VGG19
+from tessella.runs.feature_gan import load_generator
 from tessella.runs.image_sampling import condition_picture, find_conditions, sample_images
 from tessella.runs.image_scores import ImageScores
 from tessella.runs.image_training import train_images
@@ -41,7 +42,9 @@ from tessella.runs.images import (
     load_judge,
     perceptual_features,
 )
+from tessella.runs.model import load_model
 from tessella.training.fit import Machine
+from tessella.training.images import Judge
 
 TINY = Widths(trunk=(8, 8), path=4, last=8)
 NORMALS = partial(PairedFolders, condition="normals")
@@ -373,6 +376,13 @@ def test_names_sort_as_codes_do(folder, tmp_path):
     assert [int(name) for name in names] == list(range(1001))
 
 
+def test_samples_of_more_codes_do_not_stay(folder, tmp_path):
+    for codes in (3, 2):
+        assert sample(folder, "shared", tmp_path, "--codes", str(codes), "--limit", "1") == 0
+    names = sorted(path.name for path in (tmp_path / "images").rglob("*.png"))
+    assert names == ["000.png", "001.png"]
+
+
 def test_two_conditions_of_one_name(folder, tmp_path):
     trained = load_images(str(folder / "shared"))
     pair = NORMALS(folder / "data", "test")[0]
@@ -525,6 +535,34 @@ def test_unusable_training(folder, tmp_path):
 def test_fields_that_nothing_can_be_trained_with(folder, field, value):
     with pytest.raises(InputError, match=f"{field} is {value}: "):
         regression(folder, **{field: value})
+
+
+def test_an_embedding_has_images_to_tell_apart():
+    with pytest.raises(InputError, match=r"^batch_size is 1: an embedding tells the images of a batch apart"):
+        ImageJudge(NORMALS, kind="embedding", batch_size=1)
+
+
+def test_each_validation_image_counts_alike(folder, tmp_path, monkeypatch):
+    """Also those of the last batch, which is smaller: 16 and 2 of 18."""
+    monkeypatch.setattr(Judge, "distance", lambda self, batch: torch.tensor(float(len(batch["condition"]))))
+    write_spheres(tmp_path / "data", number=18)
+    config = ImageJudge(
+        NORMALS, width=2, steps=1, val_split="train", **{**FEW, "validate_every": 1, "validation_images": 18}
+    )
+    learn(config, tmp_path, "run")
+    with (tmp_path / "run" / "log.csv").open() as file:
+        (loss,) = [float(row["val_loss"]) for row in csv.DictReader(file) if row["val_loss"]]
+    assert loss == pytest.approx((16 * 16 + 2 * 2) / 18, abs=1e-4)
+
+
+def test_generators_and_judges_of_images_are_no_segmentation_networks(folder):
+    for name in ("shared", "judge"):
+        with pytest.raises(
+            InputError, match="holds a generator or a judge of images, not a segmentation network"
+        ):
+            load_model(str(folder / name))
+        with pytest.raises(InputError, match="a generator or a judge of images, not a generator of features"):
+            load_generator(str(folder / name))
 
 
 def test_neighbours_of_a_single_condition(folder, tmp_path):

@@ -102,6 +102,8 @@ def test_keys(trained, data, tmp_path, capsys, monkeypatch):  # noqa: F811
     assert "tessella keys add" in capsys.readouterr().err
     assert run("keys", "add", "alice", "--budget", 3, "--state", state) == 0
     key = capsys.readouterr().out.splitlines()[1]
+    assert run("keys", "add", "carol", "--budget", 2**63, "--state", state) == 2
+    assert f"--budget {2**63}: give less than 2^63" in capsys.readouterr().err
     assert run("keys", "add", "bob", "--budget", 5, "--state", state) == 0
     assert run("keys", "remove", "bob", "--state", state) == 0
     capsys.readouterr()

@@ -407,3 +407,22 @@ def test_two_processes_equal_one_with_twice_the_batch(tmp_path: Path) -> None:
     for name, value in weights(tmp_path / "1").items():
         torch.testing.assert_close(value, weights(tmp_path / "2")[name], rtol=1e-4, atol=1e-5)
     assert validation_scores(tmp_path / "1") == pytest.approx(validation_scores(tmp_path / "2"), abs=1e-3)
+
+
+@pytest.mark.parametrize("field", ["devices", "nodes"])
+def test_a_machine_without_devices(field: str) -> None:
+    with pytest.raises(InputError, match=f"^{field} is 0: give at least 1"):
+        Machine(**{field: 0})
+
+
+def test_a_gpu_that_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind in (torch.cuda, torch.backends.mps):
+        monkeypatch.setattr(kind, "is_available", lambda: False)
+    with pytest.raises(InputError, match=r"^accelerator gpu: PyTorch finds none here"):
+        Machine(accelerator="gpu")
+
+
+def test_more_processes_than_validation_images(tmp_path: Path) -> None:
+    machine = Machine(devices=11, accelerator="cpu", precision="fp32", progress=False)
+    with pytest.raises(InputError, match=r"^11 processes share fewer validation images: give fewer devices"):
+        train(tmp_path, machine=machine)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tessella.errors import InputError
 from tessella.feature_synthesis import split
 from tessella.networks import PSPNet, ResNet
 from tessella.training.losses import SegmentationLoss
@@ -220,3 +221,10 @@ def test_filter_leaves_out_pixels_that_lie_far_above_their_class(network):
 def test_class_weights_of_the_extra_loss_move_with_the_task(network):
     task = task_of(network, noise, loss=SegmentationLoss(class_weights=[1.0, 2.0, 3.0, 4.0])).to("meta")
     assert task.extra.loss.class_weights.device.type == "meta"
+
+
+def test_run_that_was_begun_without(network):
+    with pytest.raises(
+        InputError, match=r"^synthetic: this run was begun without; begin anew in another --out"
+    ):
+        task_of(network, noise).on_load_checkpoint({"state_dict": {}})

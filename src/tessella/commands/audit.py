@@ -14,7 +14,7 @@ from rich.progress import track
 
 from tessella.commands.data import find_dataset
 from tessella.commands.model import REMOTE, open_model
-from tessella.datasets import Folders, LabelClass, Sample, SegmentationDataset
+from tessella.datasets import Folders, LabelClass, Sample, SegmentationDataset, class_names
 from tessella.datasets.file_dataset import FileDataset
 from tessella.datasets.loading import Batch, Transformed
 from tessella.errors import InputError
@@ -75,7 +75,7 @@ def victim_of(
             trusted=("tessella", *options.trust),
         ),
         " behind ".join([options.model, *options.defence]),
-        _names(classes),
+        class_names(classes),
         _fingerprint(options, model),
     )
 
@@ -105,7 +105,7 @@ def _shadow(
         of_shadow.dataset = None  # one that was trained here has splits of its own, as PATH:members
     own = _open(members, model, device, of_shadow)
     if model.classes:
-        require_same_classes(members, _names(own.classes), _names(model.classes))
+        require_same_classes(members, class_names(own.classes), class_names(model.classes))
     shadow = victim_of(of_shadow, model, device, own.classes, f"of shadow {number}".encode())
     return ShadowModel(
         shadow.black_box,
@@ -114,10 +114,6 @@ def _shadow(
         own,
         _open(nonmembers, model, device, of_shadow),
     )
-
-
-def _names(classes: Sequence[LabelClass]) -> list[str]:
-    return [label.name for label in classes]
 
 
 def _open(where: str, model: Model, device: torch.device, options: argparse.Namespace) -> SegmentationDataset:

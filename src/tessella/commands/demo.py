@@ -16,7 +16,7 @@ from rich.progress import Progress, track
 from tessella.adversarial import CodeEncoder
 from tessella.commands.evaluate import print_scores
 from tessella.commands.scenes import render_with_progress
-from tessella.datasets import PairedFolders
+from tessella.datasets import PairedFolders, class_names
 from tessella.datasets.files import read_map
 from tessella.datasets.nyudv2_classes import index_of_id40
 from tessella.dilation import LearnableDilation
@@ -176,7 +176,7 @@ def _check_for_leaks(data: Path, run_folder: Path, out: Path, console: Console) 
     model = replace(load_model(str(run_folder)), plan=InferencePlan(scales=(0.75,)))
     members, nonmembers = (open_split(streets(), data, split) for split in ("train", "val"))
     result = audit(
-        Victim(model, str(run_folder), [label.name for label in members.classes], fingerprint(model.network)),
+        Victim(model, str(run_folder), class_names(members.classes), fingerprint(model.network)),
         members,
         nonmembers,
         out,

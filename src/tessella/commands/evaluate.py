@@ -14,7 +14,7 @@ from rich.table import Table
 
 from tessella.commands.data import find_dataset
 from tessella.commands.model import open_model
-from tessella.datasets import Prepared, SegmentationDataset
+from tessella.datasets import Prepared, SegmentationDataset, class_names
 from tessella.datasets.file_dataset import FileDataset
 from tessella.datasets.sun3d import CLASSES as SUN3D_CLASSES
 from tessella.datasets.sun3d import INDEX_OF_NYUDV2
@@ -26,7 +26,6 @@ from tessella.runs.evaluation import Predict, evaluate, merging
 from tessella.runs.label_spaces import require_same_classes
 from tessella.runs.model import Model
 from tessella.runs.segmentation import open_test_split
-from tessella.runs.synthetic import names
 
 
 def run(options: argparse.Namespace) -> None:
@@ -128,7 +127,7 @@ def _predict(model: Model, dataset: SegmentationDataset, device: torch.device) -
     if tuple(dataset.classes) == SUN3D_CLASSES and len(model.classes or ()) == len(INDEX_OF_NYUDV2):
         return merging(predict, INDEX_OF_NYUDV2)
     if model.config is not None and model.classes is not None:
-        require_same_classes("the data", names(dataset.classes), names(model.classes))
+        require_same_classes("the data", class_names(dataset.classes), class_names(model.classes))
     return predict
 
 

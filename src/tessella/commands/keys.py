@@ -2,10 +2,13 @@
 
 import argparse
 
+from tessella.errors import InputError
 from tessella.serving.access import Access
 
 
 def run(options: argparse.Namespace) -> None:
+    if options.action == "add" and options.budget >= 2**63:
+        raise InputError(f"--budget {options.budget}: give less than 2^63 pictures")
     access = Access(options.state / "server.sqlite")
     try:
         if options.action == "add":

@@ -9,6 +9,7 @@ from tessella.commands.model import open_model
 from tessella.errors import InputError
 from tessella.inference import DenseCRF
 from tessella.runs.flows import load_flow
+from tessella.runs.model import is_url
 from tessella.runs.prediction import Segmenter, find_pictures, predict_pictures, require_distinct
 from tessella.runs.video import is_video, predict_steady_video, predict_video
 from tessella.runs.video_frames import FrameSequence
@@ -24,7 +25,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _run_frame_by_frame(options: argparse.Namespace) -> None:
     videos = [path for path in options.inputs if is_video(path)]
-    pictures = find_pictures([path for path in options.inputs if path not in videos])
+    pictures = find_pictures([path for path in options.inputs if path not in videos], options.out)
     require_distinct(video.stem for video in videos)
     if videos and options.sure is not None:
         raise InputError(f"--sure is for pictures; {videos[0]} is a video")
@@ -70,4 +71,6 @@ def _run_steady(options: argparse.Namespace) -> None:
 def _segmenter(options: argparse.Namespace) -> tuple[Segmenter, int]:
     """The model's, and how many channels it takes."""
     model, device = open_model(options)
-    return Segmenter(model, model.classes, device, DenseCRF() if options.crf else None), model.channels
+    crf = DenseCRF() if options.crf else None
+    channels = None if is_url(options.model) else model.channels  # a server does not say
+    return Segmenter(model, model.classes, device, crf, model.resize, channels), model.channels

@@ -6,6 +6,7 @@ from pathlib import Path
 from tessella.commands.audit import asking_about, victim_of
 from tessella.commands.model import open_model
 from tessella.commands.train import changes
+from tessella.datasets import class_names
 from tessella.errors import InputError
 from tessella.recipes import find_recipe, segmentation_of
 from tessella.runs.configuration import override
@@ -24,9 +25,7 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"--queries {options.queries}: give a folder and a split, as {options.queries}:val")
     queries = config.dataset(path, split)
     if model.classes:
-        of_data, of_model = (
-            [label.name for label in classes] for classes in (queries.classes, model.classes)
-        )
+        of_data, of_model = (class_names(classes) for classes in (queries.classes, model.classes))
         require_same_classes(options.queries, of_data, of_model)
     outcome = train_shadow(
         config,

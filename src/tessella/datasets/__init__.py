@@ -16,7 +16,7 @@ from tessella.datasets.oxford_pets import OxfordPetHeads
 from tessella.datasets.paired_folders import PairedFolders
 from tessella.datasets.pairs import Pair, PairedDataset
 from tessella.datasets.prepared import Prepared
-from tessella.datasets.sample import IGNORE_INDEX, LabelClass, Sample, SegmentationDataset
+from tessella.datasets.sample import IGNORE_INDEX, LabelClass, Sample, SegmentationDataset, class_names
 from tessella.datasets.split_folders import SplitFolders
 from tessella.datasets.sun3d import SUN3D
 from tessella.datasets.synscapes import Synscapes
@@ -47,4 +47,5 @@ __all__ = [
     "SegmentationDataset",
     "SplitFolders",
     "Synscapes",
+    "class_names",
 ]

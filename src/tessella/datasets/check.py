@@ -1,7 +1,8 @@
 """Looks at every file of a data set and lists all that is wrong with it."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,6 +31,7 @@ class SplitReport:
     images, labelled: samples, and those of them with labels. sizes: samples by (height, width).
     orphans: a line for each image without labels and label map without image.
     problems: a line for each damaged file, wrong size and label out of range.
+    channels: the images by how many channels they have.
     pixels, images_with_class: [K], how many pixels and images each class has. ignored: other pixels.
     """
 
@@ -41,6 +43,7 @@ class SplitReport:
     pixels: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     images_with_class: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     ignored: int = 0
+    channels: dict[int, list[Path]] = field(default_factory=dict)
 
 
 @dataclass
@@ -145,8 +148,10 @@ def check(
     workers: processes that read, by default one per core; 1 reads in this process.
     progress: called with the split, how many of its samples are done, and how many there are.
 
-    InputError: root does not exist, or none of the splits does.
+    InputError: root does not exist, or none of the splits does; fewer than one worker.
     """
+    if workers is not None and workers < 1:
+        raise InputError(f"workers is {workers}: give at least 1")
     if not Path(root).is_dir():
         raise InputError(f"{root}: no such folder; give the data set's root folder")
     constructor: Callable[..., FileDataset] = dataset_class
@@ -167,7 +172,23 @@ def check(
             report.splits[split] = check_samples(dataset, workers=workers, progress=done)
     if not report.splits:
         raise absence
+    _require_same_channels(report.splits.values())
     return report
+
+
+def _require_same_channels(splits: Collection[SplitReport]) -> None:
+    """Adds a problem for each image with other channels than most of all splits have."""
+    count: Counter[int] = Counter()
+    for split in splits:
+        count.update({channels: len(images) for channels, images in split.channels.items()})
+    most = max(count, key=count.__getitem__, default=0)
+    for split in splits:
+        for channels, images in split.channels.items():
+            if channels != most:
+                split.problems += [
+                    f"{image}: has {channels} channels where most images have {most}; store it as they are"
+                    for image in images
+                ]
 
 
 def check_samples(
@@ -186,6 +207,7 @@ def check_samples(
         report.problems += finding.problems
         if finding.size is not None:
             report.sizes[finding.size] = report.sizes.get(finding.size, 0) + 1
+            report.channels.setdefault(finding.channels, []).append(dataset.records[done - 1].image)
         if finding.pixels is not None:
             report.pixels += finding.pixels[:count]
             report.images_with_class += finding.pixels[:count] > 0
@@ -196,10 +218,11 @@ def check_samples(
 
 
 class Finding(NamedTuple):
-    """What reading one sample shows: problems, (height, width), and pixels by label [256]."""
+    """What reading one sample shows: problems, (height, width), channels of the image, and pixels by label [256]."""
 
     problems: list[str]
     size: tuple[int, int] | None = None
+    channels: int = 0
     pixels: np.ndarray | None = None
 
 
@@ -245,10 +268,10 @@ def _read(dataset: FileDataset, index: int) -> Finding:
             except Exception as error:
                 problems.append(_describe(error, record))
         return Finding(list(dict.fromkeys(problems)))
-    height, width = sample.image.shape[:2]
+    height, width, channels = sample.image.shape
     if sample.labels is None:
-        return Finding([], (height, width))
-    return Finding([], (height, width), np.bincount(sample.labels.ravel(), minlength=256))
+        return Finding([], (height, width), channels)
+    return Finding([], (height, width), channels, np.bincount(sample.labels.ravel(), minlength=256))
 
 
 def _describe(error: Exception, record: Record) -> str:

@@ -33,6 +33,10 @@ class CopyPaste:
         if rng.random() >= self.share:
             return result
         other = self.transform(self.dataset[int(rng.integers(len(self.dataset)))], rng)
+        if other.image.shape != result.image.shape:
+            raise InputError(
+                f"copy_paste: {other.id} has another size or kind than {sample.id}; train on a crop, or resize"
+            )
         assert result.labels is not None
         assert other.labels is not None
         pasted = _half_of_segments(other.labels, rng)

@@ -67,9 +67,9 @@ class FileDataset:
         depth = self.read_depth(record)
         neighbours = self.read_neighbours(record)
         if labels is not None:
-            require_size(record.labels or record.image, labels, record.image, image)
+            require_same_size(record.labels or record.image, labels, record.image, image)
         if depth is not None:
-            require_size(record.depth or record.image, depth, record.image, image)
+            require_same_size(record.depth or record.image, depth, record.image, image)
         return Sample(record.id, image, labels, depth, neighbours)
 
     def read_image(self, record: Record) -> np.ndarray:
@@ -95,7 +95,7 @@ class FileDataset:
         image = self.read_image(record)
         depth = self.read_depth(record)
         if depth is not None:
-            require_size(record.depth or record.image, depth, record.image, image)
+            require_same_size(record.depth or record.image, depth, record.image, image)
         return Sample(record.id, image, None, depth)
 
     def camera(self, record: Record, height: int, width: int) -> np.ndarray | None:
@@ -109,7 +109,7 @@ def require_split(name: str, split: str, splits: Sequence[str]) -> None:
         raise InputError(f"split {split!r}: {name} has {', '.join(splits)}; choose one of them")
 
 
-def require_size(path: Path, values: np.ndarray, image_path: Path, image: np.ndarray) -> None:
+def require_same_size(path: Path, values: np.ndarray, image_path: Path, image: np.ndarray) -> None:
     """InputError where a map has another height or width than its image."""
     if values.shape[:2] != image.shape[:2]:
         raise InputError(

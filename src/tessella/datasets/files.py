@@ -3,7 +3,7 @@
 import os
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def find_files(folder: Path, endings: str | tuple[str, ...]) -> dict[str, Path]:
         raise InputError(f"{folder}: no such folder; give the data set's root folder in its official layout")
     endings = (endings,) if isinstance(endings, str) else endings
     found: dict[str, Path] = {}
-    for path in _walk(folder):
+    for path in walk(folder):
         ending = next((ending for ending in endings if path.lower().endswith(ending.lower())), None)
         if ending is None:
             continue
@@ -53,17 +53,36 @@ def find_images(folder: Path, endings: str | tuple[str, ...] = IMAGE_ENDINGS) ->
     return find_files(folder, endings)
 
 
-def _walk(folder: Path) -> Iterator[str]:
-    for directory, _, names in os.walk(folder, followlinks=True):
-        for name in names:
-            if not name.startswith("."):  # the "._name" files of macOS archives are no images
-                yield os.path.join(directory, name)
+def walk(folder: Path, without: Sequence[Path] = ()) -> Iterator[str]:
+    """All files below a folder, behind links too, but for hidden ones and those below other folders, ``without``."""
+    left_out = {os.path.realpath(other) for other in without}
+    # A link to a folder that it lies in leads round and round: what is above a folder is not gone into again.
+    above = {os.fspath(folder): {os.path.realpath(folder)}}
+    for directory, folders, names in os.walk(folder, followlinks=True):
+        seen = above.pop(directory)
+        for name in folders[:]:
+            path = os.path.join(directory, name)
+            real = os.path.realpath(path)
+            if name.startswith(".") or real in seen or real in left_out:
+                folders.remove(name)
+            else:
+                above[path] = seen | {real}
+        # The "._name" files of macOS archives are no images.
+        yield from (os.path.join(directory, name) for name in names if not name.startswith("."))
 
 
 def read_image(path: Path) -> np.ndarray:
     """Colour image [H, W, 3] uint8 RGB, whatever the file holds; never turned by a tag."""
     image = _decode(_read_bytes(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, path)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def as_rgb(image: np.ndarray) -> np.ndarray:
+    """A grey picture [H, W, 1], or one with transparency [H, W, 2 or 4], as [H, W, 3]; any other as it is."""
+    channels = image.shape[2]
+    if channels in (1, 2):
+        return np.repeat(image[..., :1], 3, axis=2)
+    return image[..., :3] if channels == 4 else image
 
 
 def read_channels(path: Path) -> np.ndarray:

@@ -20,6 +20,7 @@ class Folders(FileDataset):
     ignore_index: the id in the files that does not count; 255 never counts.
     image_suffix, label_suffix: what follows the common part of a name, before the ending: "" and "_mask"
     match ``a.jpg`` with ``a_mask.png``.
+    prefix: put before a file's name to make the id, e.g. ``"train/"``.
 
     InputError: an image without labels, unless ``skip_orphans`` leaves it out; a missing or empty folder.
     """
@@ -34,6 +35,7 @@ class Folders(FileDataset):
         image_suffix: str = "",
         label_suffix: str = "",
         skip_orphans: bool = False,
+        prefix: str = "",
     ) -> None:
         names = [f"class {i}" for i in range(classes)] if isinstance(classes, int) else classes
         if not 1 <= len(names) <= 254:
@@ -45,12 +47,12 @@ class Folders(FileDataset):
         image_files = find_images(Path(images), tuple(image_suffix + ending for ending in IMAGE_ENDINGS))
         orphans: list[str] = []
         if labels is None:
-            records = [Record(key, path) for key, path in image_files.items()]
+            records = [Record(prefix + key, path) for key, path in image_files.items()]
         else:
             label_files = find_files(Path(labels), label_suffix + ".png")
             own = set(label_files.values())  # they look like images where both share a folder
             image_files = {key: path for key, path in image_files.items() if path not in own}
-            records, orphans = pair("", image_files, label_files, skip_orphans)
+            records, orphans = pair(prefix, image_files, label_files, skip_orphans)
         super().__init__(
             [
                 name if isinstance(name, LabelClass) else LabelClass(name, color)

@@ -1,19 +1,27 @@
 """Several data sets of the same classes as one."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from tessella.datasets.sample import Sample, SegmentationDataset
+from tessella.errors import InputError
 
 
 class Joined:
-    """One after the other: all splits of a data set, for example."""
+    """One after the other: all splits of a data set, for example.
+
+    InputError: two of their images have the same id.
+    """
 
     def __init__(self, parts: Sequence[SegmentationDataset]) -> None:
         self.parts = parts
         self.classes = parts[0].classes
         self.ids = tuple(id_ for part in parts for id_ in part.ids)
+        for id_, times in Counter(self.ids).most_common(1):
+            if times > 1:
+                raise InputError(f"{id_}: is {times} images of those that are joined; give each its own name")
         self._ends = np.cumsum([len(part) for part in parts])
 
     def __len__(self) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tessella.datasets.files import find_images, read_map
 from tessella.datasets.sample import IGNORE_INDEX, LabelClass, Sample
@@ -13,13 +14,21 @@ from tessella.errors import InputError
 class LabelMaps:
     """All PNGs of class ids below ``folder``; 255 does not count. The images are black.
 
-    classes: that the ids stand for.
+    classes: that the ids stand for. channels, dtype: of the images.
 
     Raises InputError for a folder that is missing or empty, and, when it is read, for an id that is no class.
     """
 
-    def __init__(self, folder: str | Path, classes: Sequence[LabelClass]) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        classes: Sequence[LabelClass],
+        *,
+        channels: int = 3,
+        dtype: DTypeLike = np.uint8,
+    ) -> None:
         self.classes = tuple(classes)
+        self.channels, self.dtype = channels, dtype
         self.files = find_images(Path(folder), ".png")
         self.ids = tuple(self.files)
 
@@ -35,4 +44,4 @@ class LabelMaps:
                 f"{self.files[name]}: holds id {int(labels[unknown][0])}; there are classes 0 to "
                 f"{len(self.classes) - 1}, and {IGNORE_INDEX} for none"
             )
-        return Sample(name, np.zeros((*labels.shape, 3), dtype=np.uint8), labels.astype(np.uint8))
+        return Sample(name, np.zeros((*labels.shape, self.channels), self.dtype), labels.astype(np.uint8))

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from tessella.datasets.sample import Sample, SegmentationDataset
 from tessella.datasets.transforms import Transform
+from tessella.errors import InputError
 
 
 class Batch(TypedDict, total=False):
@@ -162,7 +163,17 @@ class Beside:
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Stack samples of one size into a batch of tensors; the image keeps its data type."""
+    """Stack samples of one size into a batch of tensors; the image keeps its data type.
+
+    InputError: a sample has another size, number of channels or data type than the first.
+    """
+    first = samples[0]
+    for sample in samples:
+        if (sample.image.shape, sample.image.dtype) != (first.image.shape, first.image.dtype):
+            raise InputError(
+                f"{sample.id} is {_form(sample.image)}, {first.id} is {_form(first.image)}: images of a batch need one "
+                "size and one kind; train on a crop, or resize, for the size, and store all with the same channels"
+            )
     batch = Batch(
         image=torch.stack([planes(sample.image) for sample in samples]),
         id=[sample.id for sample in samples],
@@ -182,6 +193,11 @@ def collate(samples: Sequence[Sample]) -> Batch:
         regions = [[view.regions for view in row if view.regions is not None] for row in views]
         batch["regions"] = torch.from_numpy(np.array(regions).astype(np.int64).transpose(0, 1, 4, 2, 3))
     return batch
+
+
+def _form(image: np.ndarray) -> str:
+    height, width, channels = image.shape
+    return f"{width}x{height} with {channels} channels of {image.dtype}"
 
 
 def _one_by_one(samples: Sequence[Sample]) -> list[Batch]:

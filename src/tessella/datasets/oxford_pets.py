@@ -14,8 +14,7 @@ from tessella.datasets.conditions import (
     require_condition,
     resized_normals,
 )
-from tessella.datasets.file_dataset import require_size as require_same_size
-from tessella.datasets.file_dataset import require_split
+from tessella.datasets.file_dataset import require_same_size, require_split
 from tessella.datasets.files import find_files, label_table, read_image, read_labels
 from tessella.datasets.paired_files import PairedFiles, PairFiles, pair_files, require_size
 from tessella.datasets.pairs import Pair, mirrored, paired

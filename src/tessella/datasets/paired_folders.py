@@ -12,7 +12,7 @@ from tessella.datasets.conditions import (
     require_condition,
     resized_normals,
 )
-from tessella.datasets.file_dataset import require_size as require_same_size
+from tessella.datasets.file_dataset import require_same_size
 from tessella.datasets.files import find_images, read_image, read_labels, read_size
 from tessella.datasets.landmarks import MIRRORED_68, landmark_pair, mirrored_face, read_pts
 from tessella.datasets.paired_files import PairedFiles, PairFiles, pair_files, require_size

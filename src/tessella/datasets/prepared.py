@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tessella.datasets.file_dataset import FileDataset, require_size
+from tessella.datasets.file_dataset import FileDataset, require_same_size
 from tessella.datasets.files import read_image
 from tessella.datasets.lazy import Lazy
 from tessella.datasets.prepared_folder import PreparedFolder, read_arrays
@@ -59,10 +59,10 @@ class Prepared:
         path = self.folder.correspondences(target)
         regions = np.ascontiguousarray(read_arrays(path, [frame.id])[0].transpose(1, 2, 0))
         image = frame.image
-        require_size(path, regions, Path(frame.id), image)
+        require_same_size(path, regions, Path(frame.id), image)
         if self.hha:
             hha = read_image(self._require_hha(frame.id))
-            require_size(self.folder.hha(frame.id), hha, Path(frame.id), image)
+            require_same_size(self.folder.hha(frame.id), hha, Path(frame.id), image)
             image = np.concatenate([image, hha], axis=2)
         return replace(frame, image=image, regions=regions)
 

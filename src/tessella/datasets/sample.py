@@ -1,6 +1,6 @@
 """What every data set yields: one labelled (or unlabelled) picture, and what belongs to it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -15,6 +15,11 @@ class LabelClass(NamedTuple):
 
     name: str
     color: tuple[int, int, int]
+
+
+def class_names(classes: Iterable[LabelClass]) -> list[str]:
+    """What must agree for labels to mean the same."""
+    return [label.name for label in classes]
 
 
 @dataclass(frozen=True)

@@ -120,8 +120,14 @@ class Resize:
         smaller = self.size[0] * self.size[1] < sample.image.shape[0] * sample.image.shape[1]
 
         def resize(array: np.ndarray, interpolation: int) -> np.ndarray:
-            resized = cv2.resize(array, (self.size[1], self.size[0]), interpolation=interpolation)
-            return resized.reshape(*self.size, *array.shape[2:])  # OpenCV drops an axis of one channel
+            # OpenCV resizes at most four channels at once by area, and drops an axis of one channel.
+            flat = array.reshape(*array.shape[:2], -1)
+            parts = [
+                cv2.resize(flat[..., c : c + 4], (self.size[1], self.size[0]), interpolation=interpolation)
+                for c in range(0, flat.shape[2], 4)
+            ]
+            joined = np.concatenate([part.reshape(*self.size, -1) for part in parts], axis=2)
+            return joined.reshape(*self.size, *array.shape[2:])
 
         return replace(
             sample,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from tessella.errors import InputError
 from tessella.inference.sliding_window import Windows, finished_bands
@@ -12,6 +13,30 @@ from tessella.inference.whole_image import Predict
 
 STRIP_WIDTH = 8192
 """Columns whose scores are held at once."""
+
+
+def most_probable(scores: Tensor) -> np.ndarray:
+    """Scores [K, H, W] to the class of the largest, [H, W] uint8. InputError where there are more than 256."""
+    if len(scores) > 256:
+        raise InputError(f"the model has {len(scores)} classes; a uint8 label map holds 256 at most")
+    return scores.argmax(0).to("cpu", torch.uint8).numpy()
+
+
+def most_probable_enlarged(scores: Tensor, size: tuple[int, int], rows_at_once: int = 64) -> np.ndarray:
+    """The same of scores [K, h, w] that are resized to (height, width) bilinearly, so many rows at once."""
+    height, width = size
+    labels = np.empty(size, np.uint8)
+    last = scores.shape[1] - 1
+    for top in range(0, height, rows_at_once):
+        rows = torch.arange(top, min(top + rows_at_once, height), device=scores.device)
+        place = ((rows + 0.5) * scores.shape[1] / height - 0.5).clamp(0, last)
+        above = place.long()
+        band = torch.lerp(
+            scores[:, above], scores[:, (above + 1).clamp(max=last)], (place - above)[:, None].to(scores)
+        )
+        band = functional.interpolate(band[None], (len(rows), width), mode="bilinear")
+        labels[top : top + len(rows)] = most_probable(band[0])
+    return labels
 
 
 def label_map_of_large_image(
@@ -49,11 +74,8 @@ def label_map_of_large_image(
     for left in range(0, width, STRIP_WIDTH):
         columns = slice(left, min(left + STRIP_WIDTH, width))
         for top, band in finished_bands(predict, read, (height, width), columns, windows):
-            if band.shape[1] > 256:
-                raise InputError(f"predict: {band.shape[1]} classes; a uint8 label map holds 256 at most")
             rows = slice(top, top + band.shape[2])
-            largest, index = band[0].max(0)
-            labels[rows, columns] = index.to("cpu", torch.uint8).numpy()
+            labels[rows, columns] = most_probable(band[0])
             if confidence is not None:
-                confidence[rows, columns] = largest.cpu().numpy()
+                confidence[rows, columns] = band[0].amax(0).cpu().numpy()
     return labels

@@ -1,5 +1,6 @@
 """Scores averaged over resized and mirrored copies of an image."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -47,8 +48,8 @@ def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 
 def check_scales(scales: Sequence[float]) -> None:
-    """Raises InputError where there are no scales, or one is not positive."""
-    if not scales or min(scales) <= 0:
+    """Raises InputError where there are no scales, or one is not positive and finite."""
+    if not scales or not all(0 < scale < math.inf for scale in scales):
         raise InputError(f"scales: {list(scales)}; give at least one, each above 0")
 
 

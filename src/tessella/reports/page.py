@@ -21,9 +21,9 @@ METRICS = {
 LOWER_IS_BETTER = {"ece"}
 
 
-def percent(value: float) -> str:
-    """A share of 1 in percent with one decimal, without the sign; "–" for nan."""
-    return "–" if math.isnan(value) else f"{100 * value:.1f}"
+def percent(value: float | None) -> str:
+    """A share of 1 in percent with one decimal, without the sign; "–" for nan, which is null in a file."""
+    return "–" if value is None or math.isnan(value) else f"{100 * value:.1f}"
 
 
 def signed_percent(value: float) -> str:

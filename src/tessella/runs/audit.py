@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tessella.datasets import Joined, SegmentationDataset
+from tessella.datasets import Joined, SegmentationDataset, class_names
 from tessella.errors import InputError
 from tessella.files import write_json
 from tessella.membership_inference.black_box import BlackBox, checked
@@ -74,7 +74,7 @@ def audit(
     for name, dataset in {**sides, **_own_images(shadows)}.items():
         if not len(dataset):
             raise InputError(f"{name}: no image; at least one is needed on either side")
-        require_same_classes(name, [label.name for label in dataset.classes], victim.classes)
+        require_same_classes(name, class_names(dataset.classes), victim.classes)
     for pair in pairs:
         require_alike(pair)
     black_box = checked(victim.black_box, len(victim.classes))

@@ -13,6 +13,7 @@ from tessella.datasets import LabelClass, Sample, SegmentationDataset
 from tessella.datasets.loading import Batch, collate, evaluation_loader
 from tessella.errors import InputError
 from tessella.files import json_number, npz, png, write_bytes, write_json
+from tessella.inference import most_probable
 from tessella.metrics import (
     BoundaryPrecisionRecall,
     BoundaryScores,
@@ -129,7 +130,7 @@ def chosen_images(mean_ious: list[float], number: int) -> list[int]:
 def draw_sample(predict: Predict, sample: Sample, palette: np.ndarray, folder: Path) -> None:
     """Write image, truth, prediction and difference of one sample as ``<id>_<what>.png``."""
     assert sample.labels is not None
-    prediction = predict(collate([sample])).argmax(1)[0].to("cpu", torch.uint8).numpy()
+    prediction = most_probable(predict(collate([sample]))[0])
     drawings = {
         "image": to_rgb8(sample.image),
         "truth": colorize(sample.labels, palette),

@@ -136,12 +136,17 @@ class TrainedGenerator:
     def make(self, labels: Tensor, codes: Tensor) -> Tensor:
         """Labels [B, H, W] and their codes to features [B, F, h, w], as high and wide as the network's own.
 
-        Raises InputError for a label that the generator does not know.
+        Raises InputError for a label that the generator does not know, and layouts that are too small for it.
         """
         self.generator.to(labels.device)
         layouts = one_hot_layout(labels, len(self.classes), self.config.layout_stride)
         layouts = layouts.contiguous(memory_format=torch.channels_last)
-        features: Tensor = self.generator(layouts, codes.to(labels.device), self._size_of(labels))
+        size = self._size_of(labels)
+        try:
+            features: Tensor = self.generator(layouts, codes.to(labels.device), size)
+        except ValueError as error:  # of a normalisation for which one place is left
+            height, width = labels.shape[1:]
+            raise InputError(f"a layout of {width}x{height} is too small for the generator") from error
         return features
 
     def _size_of(self, labels: Tensor) -> tuple[int, int]:
@@ -176,9 +181,14 @@ def load_generator(source: str, trusted: Sequence[str] = ("tessella",)) -> Train
     path = checkpoint_file(Path(source))
     checkpoint = read_checkpoint(path)
     content = checkpoint["tessella"]
-    if "network" not in content:
-        raise InputError(f"{path} holds a segmentation network, not a generator of features")
-    config: FeatureGAN = from_json(content["config"], trusted)
+    config = from_json(content["config"], trusted)
+    if not isinstance(config, FeatureGAN):
+        other = (
+            "a segmentation network"
+            if isinstance(config, Segmentation)
+            else "a generator or a judge of images"
+        )
+        raise InputError(f"{path} holds {other}, not a generator of features")
     of_network: Segmentation = from_json(content["network"], trusted)
     classes = tuple(LabelClass(name, tuple(color)) for name, color in content["classes"])
     channels = content["in_channels"]

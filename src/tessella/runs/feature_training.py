@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from tessella.datasets import class_names
 from tessella.datasets.loading import Transformed, evaluation_loader, training_loader
 from tessella.datasets.transforms import Compose, Resize
 from tessella.errors import InputError
@@ -17,7 +18,6 @@ from tessella.runs.environment import describe_run
 from tessella.runs.feature_gan import FeatureGAN, build_gan, halves_of, load_generator
 from tessella.runs.model import Model, load_model
 from tessella.runs.segmentation import open_split, training_transform
-from tessella.runs.synthetic import names
 from tessella.training.feature_gan import FeatureGanTask, measure_channels
 from tessella.training.fit import Machine, Outcome, fit, require_no_run
 
@@ -53,7 +53,7 @@ def train_generator(
     assert model.classes is not None
     of_network = replace(model.config, crop=config.crop or model.config.crop, views=None)
     train_set = open_split(of_network, data, of_network.train_split)
-    if names(train_set.classes) != names(model.classes):
+    if class_names(train_set.classes) != class_names(model.classes):
         raise InputError(f"{data} has other classes than {config.network} was trained on")
     val_set = open_split(of_network, data, of_network.val_split)
     halves = halves_of(config, model.network)

@@ -109,6 +109,8 @@ def sample_images(
                 for number, picture in enumerate(_pictures(images), done):
                     write_bytes(out / "images" / pair.id / f"{number:0{digits}d}.png", png(picture))
             done += len(images)
+        if save:
+            _remove_others(out / "images" / pair.id, {f"{number:0{digits}d}" for number in range(done)})
         if pair.image is not None:
             scores.update(pair, torch.cat(kept))
         if len(rows) < ON_SHEET:
@@ -131,6 +133,13 @@ def sample_images(
     result = {"codes": codes, "branches": branches, "seed": seed, **scores.compute(), **environment()}
     write_json(out / "scores.json", result)
     return result
+
+
+def _remove_others(folder: Path, kept: set[str]) -> None:
+    """Samples that an earlier call with more codes left."""
+    for file in folder.glob("*.png"):
+        if file.stem.isdigit() and file.stem not in kept:
+            file.unlink()
 
 
 def _images(generator: Any, condition: Tensor, codes: Tensor, at_once: int) -> Iterator[Tensor]:

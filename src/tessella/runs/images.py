@@ -128,6 +128,13 @@ class ImageJudge(Images):
     width: int = 16
     learning_rate: float = 1e-3
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kind == "embedding" and self.batch_size < 2:
+            raise InputError(
+                "batch_size is 1: an embedding tells the images of a batch apart; give at least 2"
+            )
+
 
 def build(config: Images, condition_channels: int, trusted: Sequence[str] = ("tessella",)) -> Any:
     """With random weights: a ``Regression``, a ``Translation`` or a ``Judge``. trusted: see ``load_judge``."""

@@ -177,7 +177,9 @@ def _from_checkpoint(path: Path, trusted: Sequence[str]) -> Model:
         raise InputError(
             f"{path} holds a generator of features: tessella sample takes it, and --synthetic.generator"
         )
-    config: Segmentation = from_json(content["config"], trusted)
+    config = from_json(content["config"], trusted)
+    if not isinstance(config, Segmentation):
+        raise InputError(f"{path} holds a generator or a judge of images, not a segmentation network")
     channels = content["in_channels"]
     network = Normalized(
         bare_network(config, len(content["classes"]), channels), [0.0] * channels, [1.0] * channels

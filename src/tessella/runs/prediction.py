@@ -10,13 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tessella.datasets import LabelClass
-from tessella.datasets.files import IMAGE_ENDINGS, read_channels
+from tessella.datasets import LabelClass, Sample
+from tessella.datasets.files import IMAGE_ENDINGS, as_rgb, read_channels, walk
 from tessella.datasets.loading import planes
+from tessella.datasets.transforms import Resize
 from tessella.errors import InputError
 from tessella.feature_synthesis import pseudo_labels
 from tessella.files import jpeg, npz, write_bytes
-from tessella.inference import DenseCRF, Windows, label_map_of_large_image
+from tessella.inference import (
+    DenseCRF,
+    Windows,
+    label_map_of_large_image,
+    most_probable,
+    most_probable_enlarged,
+)
 from tessella.inference.video import natural_order
 from tessella.pictures import default_palette, overlay, save_label_png, to_rgb8
 from tessella.runs.evaluation import BlackBox, palette_of
@@ -39,12 +46,16 @@ class Segmenter:
     """A model with the way its results are drawn.
 
     model: pictures [B, C, H, W] to posteriors. classes: their colours, made up where None. crf: refines the posteriors.
+    resize: (height, width) that the model brings all pictures to; None for none. channels: that it takes; with 3, grey
+    pictures and those with transparency are shown to it in RGB; None for any.
     """
 
     model: BlackBox
     classes: tuple[LabelClass, ...] | None
     device: torch.device
     crf: DenseCRF | None = None
+    resize: tuple[int, int] | None = None
+    channels: int | None = None
 
     def posteriors(self, image: np.ndarray) -> Tensor:
         """[H, W, C] picture to posteriors [K, H, W]."""
@@ -54,12 +65,16 @@ class Segmenter:
     def labels(self, image: np.ndarray) -> np.ndarray:
         """[H, W, C] picture to class ids [H, W] uint8; pictures of any size in bounded memory."""
         if image.shape[0] * image.shape[1] <= LARGE_IMAGE_PIXELS:
-            return self.posteriors(image).argmax(0).to("cpu", torch.uint8).numpy()
+            return most_probable(self.posteriors(image))
         if self.crf is not None:
             raise InputError(
                 "--crf holds all posteriors of a picture in memory: "
                 f"{image.shape[1]}x{image.shape[0]} is too large for it"
             )
+        if self.resize is not None:  # the whole picture, as in training: not each window
+            small = Resize(self.resize)(Sample("", image), np.random.default_rng(0)).image
+            scores = self.model(self._tensor(small)[None])[0]
+            return most_probable_enlarged(scores, (image.shape[0], image.shape[1]))
         return label_map_of_large_image(self.model, image, self._tensor, LARGE_IMAGE_WINDOWS)
 
     def palette(self, labels: np.ndarray) -> np.ndarray:
@@ -67,7 +82,7 @@ class Segmenter:
         return default_palette(int(labels.max()) + 1) if self.classes is None else palette_of(self.classes)
 
     def _tensor(self, image: np.ndarray) -> Tensor:
-        return planes(image).to(self.device)
+        return planes(as_rgb(image) if self.channels == 3 else image).to(self.device)
 
 
 def predict_pictures(
@@ -87,7 +102,7 @@ def predict_pictures(
         image = read_channels(picture.file)
         if posteriors or sure is not None:
             scores = segmenter.posteriors(image)
-            labels = scores.argmax(0).to("cpu", torch.uint8).numpy()
+            labels = most_probable(scores)
         else:
             labels = segmenter.labels(image)
         if sure is not None:
@@ -100,16 +115,21 @@ def predict_pictures(
         write_bytes(out / "overlays" / f"{picture.name}.jpg", jpeg(drawn))
 
 
-def find_pictures(inputs: Iterable[Path]) -> list[Picture]:
+def find_pictures(inputs: Iterable[Path], out: Path | None = None) -> list[Picture]:
     """The pictures that ``inputs`` name: image files, and all images below folders, in natural order.
+
+    out: where results go; those that an earlier call left there are no pictures.
 
     Raises:
         InputError: an input does not exist, a folder holds no image, or two images have one name.
     """
     found = []
+    results = (
+        [] if out is None else [out, *(out / name for name in ("labels", "overlays", "posteriors", "steady"))]
+    )
     for path in inputs:
         if path.is_dir():
-            files = [file for file in path.rglob("*") if file.suffix.lower() in IMAGE_ENDINGS]
+            files = [file for file in map(Path, walk(path, results)) if file.suffix.lower() in IMAGE_ENDINGS]
             if not files:
                 raise InputError(f"{path} holds no image ({', '.join(IMAGE_ENDINGS)})")
             ordered = sorted(files, key=lambda file: natural_order(str(file)))

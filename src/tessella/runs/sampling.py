@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tessella.datasets import LabelClass, Sample
+from tessella.datasets import LabelClass, Sample, class_names
 from tessella.datasets.files import read_map
 from tessella.datasets.loading import planes
 from tessella.datasets.transforms import Resize
@@ -23,7 +23,6 @@ from tessella.runs.evaluation import palette_of
 from tessella.runs.feature_gan import TrainedGenerator
 from tessella.runs.prediction import find_pictures
 from tessella.runs.segmentation import open_split
-from tessella.runs.synthetic import names
 
 CHANNELS = 4
 """Of a feature have histograms, those that tell classes apart best; the first two of them are on the sheet."""
@@ -56,7 +55,7 @@ def find_layouts(inputs: Iterable[str], trained: TrainedGenerator) -> Iterator[L
         folder, colon, split = text.rpartition(":")
         if colon and not Path(text).exists():
             dataset = open_split(trained.of_network, Path(folder), split)
-            if names(dataset.classes) != names(trained.classes):
+            if class_names(dataset.classes) != class_names(trained.classes):
                 raise InputError(f"{text}: has other classes than the generator")
             for index in range(len(dataset)):
                 sample = dataset[index]
@@ -226,5 +225,5 @@ def _telling(rows: list[_Row]) -> list[int]:
         labels.append(torch.from_numpy(small.reshape(-1).astype(np.int64)))
     index = torch.cat(labels)
     means = torch.stack([features[:, index == label].mean(1) for label in index.unique().tolist()])
-    telling = means.std(0, correction=0) / features.std(1).clamp(min=1e-6)
+    telling = means.std(0, correction=0) / features.std(1, correction=0).clamp(min=1e-6)
     return telling.topk(min(CHANNELS, len(telling))).indices.tolist()

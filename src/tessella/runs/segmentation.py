@@ -20,13 +20,30 @@ from tessella.datasets.transforms import (
     Resize,
     Transform,
 )
+from tessella.errors import InputError
 from tessella.inference import InferencePlan
 from tessella.networks.group_norm import with_group_norm
 from tessella.networks.normalized import IMAGENET_MEAN, IMAGENET_STD, Normalized
+from tessella.runs.configuration import require_least
 from tessella.runs.privacy import Privacy
 from tessella.runs.synthetic import Synthetic
 from tessella.runs.training_images import channel_statistics
 from tessella.runs.views import Views
+
+FROM_ONE = ("steps", "batch_size", "accumulate", "validate_every")
+FROM_ZERO = (
+    *(
+        "rotation",
+        "jitter",
+        "learning_rate",
+        "head_factor",
+        "dilation_learning_rate",
+        "weight_decay",
+        "warmup",
+    ),
+    *("power", "label_smoothing", "auxiliary_weight", "clip", "frozen_stages", "copy_paste", "isda", "seed"),
+    "workers",
+)
 
 
 @dataclass(frozen=True)
@@ -110,6 +127,19 @@ class Segmentation:
     seed: int = 0
     workers: int = 2
     inference: InferencePlan = InferencePlan()
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a field that no training can be done with."""
+        require_least(self, dict.fromkeys(FROM_ONE, 1) | dict.fromkeys(FROM_ZERO, 0))
+        if not 0 <= self.ema < 1:
+            raise InputError(f"ema is {self.ema}: a decay lies between 0, for no average, and 1")
+        for name in ("jitter", "label_smoothing", "copy_paste"):
+            if getattr(self, name) > 1:
+                raise InputError(f"{name} is {getattr(self, name)}: give at most 1")
+        for name in ("crop", "resize"):
+            size = getattr(self, name)
+            if size is not None and min(size) < 1:
+                raise InputError(f"{name} is {size}: give a height and a width of 1 or more")
 
 
 def open_split(config: Segmentation, data: Path, split: str) -> SegmentationDataset:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tessella.datasets import LabelClass
+from tessella.datasets import LabelClass, class_names
 from tessella.pictures import default_palette
 from tessella.runs.asking import fingerprint
 from tessella.runs.defended import defended
@@ -47,7 +47,7 @@ def served(
     protected = defended(black_box, model.network, defences, generator, secret, trusted)
     return Served(
         name=name,
-        classes=tuple(label.name for label in classes),
+        classes=tuple(class_names(classes)),
         palette=np.array([label.color for label in classes], np.uint8),
         channels=model.channels,
         answer=posteriors_of(protected, number) if posteriors else labels_of(protected, number),

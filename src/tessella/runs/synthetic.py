@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from tessella.datasets import LabelClass, SegmentationDataset
+from tessella.datasets import SegmentationDataset, class_names
 from tessella.datasets.copy_paste import CopyPaste
 from tessella.datasets.label_maps import LabelMaps
 from tessella.datasets.loading import Beside, BlendedStream, SampleStream, collate, stream_loader
@@ -116,10 +116,11 @@ class Synthetic:
         from tessella.runs.feature_gan import load_generator  # which reads configurations that hold this one
 
         trained = load_generator(self.generator, trusted)
-        if names(trained.classes) != names(train_set.classes):
+        if class_names(trained.classes) != class_names(train_set.classes):
             raise InputError(
                 f"synthetic.generator {self.generator} makes features of the classes "
-                f"{', '.join(names(trained.classes))}; the data set has {', '.join(names(train_set.classes))}"
+                f"{', '.join(class_names(trained.classes))}; the data set has "
+                f"{', '.join(class_names(train_set.classes))}"
             )
         if not resume:
             trained.require_for(
@@ -150,9 +151,10 @@ class Synthetic:
 
     def _further(self, train_set: SegmentationDataset) -> SegmentationDataset:
         if self.masks is None:
-            return LabelMaps(self.masks_data, train_set.classes)
+            like = train_set[0].image
+            return LabelMaps(self.masks_data, train_set.classes, channels=like.shape[2], dtype=like.dtype)
         masks = self.masks(Path(self.masks_data), self.masks_split)
-        if names(masks.classes) != names(train_set.classes):
+        if class_names(masks.classes) != class_names(train_set.classes):
             raise InputError(f"synthetic.masks: {self.masks_data} has other classes than the training data")
         return masks
 
@@ -165,8 +167,3 @@ def _synthesize(trained: "TrainedGenerator", labels: Tensor) -> Tensor:
 def _recall(stream: SampleStream, position: int) -> tuple[Tensor, Tensor]:
     batch = collate([stream[position]])
     return batch["image"][0], batch["labels"][0]
-
-
-def names(classes: Sequence[LabelClass]) -> list[str]:
-    """What must agree for labels to mean the same."""
-    return [label.name for label in classes]

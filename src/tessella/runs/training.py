@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
-from tessella.datasets import SegmentationDataset
+from tessella.datasets import SegmentationDataset, class_names
 from tessella.datasets.copy_paste import CopyPaste
 from tessella.datasets.loading import (
     Beside,
@@ -41,7 +41,6 @@ from tessella.runs.segmentation import (
     open_split,
     training_transform,
 )
-from tessella.runs.synthetic import names
 from tessella.runs.training_images import balanced_weights
 from tessella.runs.views import forward_views, room_for_views
 from tessella.training.checkpoints import read_checkpoint
@@ -69,17 +68,22 @@ def train(
     trusted: packages whose classes the run of a generator of features may name.
 
     Raises:
-        InputError: missing data, an existing run without ``resume``, NaN loss, a full disk, too little memory for the
-            views; see ``Privacy.require``.
+        InputError: missing data, an existing run without ``resume``, a split without labels, NaN loss, a full disk, too
+            little memory for the views; see ``Privacy.require``.
     """
     if not resume:
         require_no_run(run)
     torch.manual_seed(config.seed)
     train_set = open_split(config, data, config.train_split)
     val_set = open_split(config, data, config.val_split)
+    for split, dataset in ((config.train_split, train_set), (config.val_split, val_set)):
+        if dataset[0].labels is None:
+            raise InputError(
+                f"{split}: {dataset.ids[0]} has no labels; train and validate on labelled splits"
+            )
     if resume:
         begun = read_checkpoint(run / "checkpoints" / "last.ckpt")["tessella"]["classes"]
-        require_same_classes(str(data), names(train_set.classes), [name for name, _ in begun])
+        require_same_classes(str(data), class_names(train_set.classes), [name for name, _ in begun])
     network = build_network(config, train_set)
     if config.privacy:
         config.privacy.require(config, len(train_set), network.mean.numel(), machine.devices * machine.nodes)

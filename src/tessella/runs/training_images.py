@@ -21,7 +21,12 @@ def channel_statistics(dataset: SegmentationDataset, images: int = 64) -> tuple[
 
 
 def balanced_weights(dataset: SegmentationDataset, images: int = 200) -> list[float]:
-    """1 / sqrt(share of the pixels) of each class over evenly spaced images, with mean 1 over the labelled pixels."""
+    """1 / sqrt(share of the pixels) of each class over evenly spaced images, with mean 1 over the labelled pixels.
+
+    A class that none of them shows weighs as much as the rarest that is shown.
+
+    InputError: an image without labels, or no pixel of any class.
+    """
     chosen = np.linspace(0, len(dataset) - 1, min(images, len(dataset))).astype(int)
     count = np.zeros(256)
     for index in chosen:
@@ -29,6 +34,9 @@ def balanced_weights(dataset: SegmentationDataset, images: int = 200) -> list[fl
         if labels is None:
             raise InputError(f"{dataset.ids[index]} has no labels to train on")
         count += np.bincount(labels.ravel(), minlength=256)
-    share = np.maximum(count[: len(dataset.classes)], 1) / count[: len(dataset.classes)].sum()
-    weights = share**-0.5
+    count = count[: len(dataset.classes)]
+    if not count.any():
+        raise InputError(f"class_weights: no pixel of {len(chosen)} images has a class")
+    share = count / count.sum()
+    weights = np.maximum(share, share[share > 0].min()) ** -0.5
     return (weights / (weights * share).sum()).tolist()

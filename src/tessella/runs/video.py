@@ -6,13 +6,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from tessella.datasets.files import IMAGE_ENDINGS
 from tessella.errors import InputError
 from tessella.files import jpeg, write_bytes, write_json
-from tessella.inference import Frame, VideoReader, VideoWriter
+from tessella.inference import Frame, VideoReader, VideoWriter, most_probable
 from tessella.metrics import Flicker
 from tessella.pictures import contact_sheet, legend, overlay, save_label_png
 from tessella.pooling.flow import Flow, Motion, optical_flow
@@ -75,7 +73,7 @@ def predict_steady_video(
         for frame in progress(video):
             _require_size(video, frame, waiting[-1][0] if waiting else frame)
             scores = segmenter.posteriors(frame.picture(channels))
-            waiting.append((frame, _labels(scores)))
+            waiting.append((frame, most_probable(scores)))
             yield View(frame.image, scores, frame.depth)
 
     before, after, sheet = Flicker(), Flicker(), Sheet(segmenter)
@@ -85,7 +83,7 @@ def predict_steady_video(
     with VideoWriter(target, video.frames_per_second) as writer:
         for pooled, motion in steady(views(), reach, regions, flow=flow):
             frame, single = waiting.popleft()
-            labels = _labels(pooled)
+            labels = most_probable(pooled)
             palette = segmenter.palette(labels)
             save_label_png(out / "labels" / video.name / f"{frame.name}.png", labels, palette)
             writer.write(overlay(frame.image, labels, palette))
@@ -140,10 +138,6 @@ class Sheet:
 def is_video(path: Path) -> bool:
     """Whether ``path`` is a file of another kind than the image formats that are read."""
     return path.is_file() and path.suffix.lower() not in IMAGE_ENDINGS
-
-
-def _labels(scores: Tensor) -> np.ndarray:
-    return scores.argmax(0).to("cpu", torch.uint8).numpy()
 
 
 def _require_size(video: FrameSequence, frame: VideoFrame, before: VideoFrame) -> None:

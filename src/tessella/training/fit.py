@@ -38,6 +38,14 @@ class Machine:
     precision: Precision = "auto"
     progress: bool = True
 
+    def __post_init__(self) -> None:
+        """Raises InputError for a machine that there is not."""
+        for name in ("devices", "nodes"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}: give at least 1")
+        if self.accelerator == "gpu" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+            raise InputError("accelerator gpu: PyTorch finds none here; give cpu, or auto")
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -114,6 +122,9 @@ def fit(
         InputError: nothing to resume, or a checkpoint of other settings; a loss, gradient or state that is not finite,
             with the step that ``last.ckpt`` holds; a validation split without labels; disk full.
     """
+    processes = machine.devices * machine.nodes
+    if not len(validation(rank=processes - 1, world_size=processes)):  # type: ignore[arg-type]
+        raise InputError(f"{processes} processes share fewer validation images: give fewer devices")
     last = run / "checkpoints" / "last.ckpt"
     step = int(read_checkpoint(last)["tessella"]["step"]) if resume else None
     checkpoints = Checkpoints(last.parent, content, score, step)

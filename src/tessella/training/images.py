@@ -118,7 +118,6 @@ class ImageTask(lightning.LightningModule):
         self.model = model
         self.configure = configure
         self.seed = seed
-        self._distances: list[Tensor] = []
 
     def configure_optimizers(self) -> Any:
         trained = [p for p in self.model.parameters() if p.requires_grad]
@@ -143,10 +142,6 @@ class ImageTask(lightning.LightningModule):
 
     def validation_step(self, batch: PairBatch, batch_idx: int) -> None:
         model: Learner = self.model  # type: ignore[assignment]
-        self._distances.append(model.distance(batch))
-
-    def on_validation_epoch_end(self) -> None:
-        distance = torch.stack(self._distances).mean()
-        self._distances.clear()
-        self.log("val_loss", distance, prog_bar=True, sync_dist=True)
-        self.log("val_score", -distance, sync_dist=True)
+        distance, size = model.distance(batch), len(batch["condition"])  # Lightning weights means by the size
+        self.log("val_loss", distance, prog_bar=True, sync_dist=True, batch_size=size)
+        self.log("val_score", -distance, sync_dist=True, batch_size=size)

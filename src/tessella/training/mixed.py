@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tessella.datasets.loading import Batch
+from tessella.errors import InputError
 from tessella.feature_synthesis import Split
 from tessella.training.auxiliary_norms import AuxiliaryNorms, batch_norms
 from tessella.training.chance import micro_batch
@@ -137,6 +138,8 @@ class MixedTask(SegmentationTask):
         checkpoint["hard"] = {"hardest": self.hardest, "seen": [list(each) for each in self.seen]}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if "hard" not in checkpoint:
+            raise InputError("synthetic: this run was begun without; begin anew in another --out")
         self.hardest = checkpoint["hard"]["hardest"]
         self.seen = [(loss, position) for loss, position in checkpoint["hard"]["seen"]]
 
