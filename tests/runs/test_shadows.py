@@ -100,7 +100,7 @@ def test_shadows_that_cannot_serve(tmp_path):
     sides = split(range(8))
     victim = named(Victim_(*sides, by_heart=sides[:1]))
     same = ShadowModel(victim.black_box, "twin", "", Pictures([0, 1]), Pictures([1, 2]))
-    with pytest.raises(InputError, match="v1_0: is 2 images of those that are joined"):
+    with pytest.raises(InputError, match="twin: members and nonmembers share 6 images"):
         audit(victim, *sides, tmp_path / "a", shadows=[same])
     nothing = ShadowModel(victim.black_box, "empty", "", Pictures([0]), Pictures([]))
     with pytest.raises(InputError, match="empty: nonmembers: no image"):

@@ -10,18 +10,12 @@ from tessella.errors import InputError
 
 
 class Joined:
-    """One after the other: all splits of a data set, for example.
-
-    InputError: two of their images have the same id.
-    """
+    """One after the other: all splits of a data set, or sides of which two images may have the same id."""
 
     def __init__(self, parts: Sequence[SegmentationDataset]) -> None:
         self.parts = parts
         self.classes = parts[0].classes
         self.ids = tuple(id_ for part in parts for id_ in part.ids)
-        for id_, times in Counter(self.ids).most_common(1):
-            if times > 1:
-                raise InputError(f"{id_}: is {times} images of those that are joined; give each its own name")
         self._ends = np.cumsum([len(part) for part in parts])
 
     def __len__(self) -> int:
@@ -30,3 +24,12 @@ class Joined:
     def __getitem__(self, index: int) -> Sample:
         part = int(np.searchsorted(self._ends, index, side="right"))
         return self.parts[part][index - (int(self._ends[part - 1]) if part else 0)]
+
+
+def joined_by_name(parts: Sequence[SegmentationDataset]) -> Joined:
+    """Data sets of which one image is told from another by its id; InputError where two have the same."""
+    joined = Joined(parts)
+    for id_, times in Counter(joined.ids).most_common(1):
+        if times > 1:
+            raise InputError(f"{id_}: is {times} images of those that are joined; give each its own name")
+    return joined

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tessella.datasets.joined import Joined
+from tessella.datasets.joined import joined_by_name
 from tessella.datasets.sample import Sample, SegmentationDataset
 from tessella.errors import InputError
 
@@ -33,7 +33,7 @@ class Listed:
         self.ids = tuple(line.strip() for line in path.read_text().splitlines() if line.strip())
         if not self.ids or len(set(self.ids)) < len(self.ids):
             raise InputError(f"{path}: lists {'an image twice' if self.ids else 'no image'}; mend it")
-        self.joined = Joined([dataset(root, name) for name in of_splits])
+        self.joined = joined_by_name([dataset(root, name) for name in of_splits])
         self.classes = self.joined.classes
         places = {id_: place for place, id_ in enumerate(self.joined.ids)}
         missing = [id_ for id_ in self.ids if id_ not in places]

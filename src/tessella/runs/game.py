@@ -16,7 +16,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-from tessella.datasets import Joined, Listed
+from tessella.datasets import Listed
+from tessella.datasets.joined import joined_by_name
 from tessella.errors import InputError
 from tessella.files import write_json, write_text
 from tessella.membership_inference.black_box import checked
@@ -86,7 +87,7 @@ def draw(game: Game, out: Path) -> Draw:
     block = blocks(frames, game.length, game.buffer)
     if not (block == DROPPED).any():
         block = np.where(block % HELD_BACK == 0, DROPPED, block)
-    found = Draw(Joined(parts).ids, block, coin_flips(block, game.models, game.seed))
+    found = Draw(joined_by_name(parts).ids, block, coin_flips(block, game.models, game.seed))
     if game.models < 3 or len(set(block) - {DROPPED}) < 4:
         raise InputError(
             f"game: {game.models} models and {len(set(block) - {DROPPED})} blocks; at least 3 and 4 are needed"
@@ -241,7 +242,7 @@ def ask_model(
     """What a model says of every image of the game, those dropped too."""
     file = answers_file(out, model, checkpoint, defence)
     victim = load_model(str(_folder(out, model) / "checkpoints" / f"{checkpoint}.ckpt"), trusted)
-    pool = Joined([game.config.dataset(game.data, split) for split in _splits(game.config)])
+    pool = joined_by_name([game.config.dataset(game.data, split) for split in _splits(game.config)])
     head = {"weights": fingerprint(victim.network)}
     if defence.startswith("synfeat"):
         head["generator"] = fingerprint_of(_generator(game, model))

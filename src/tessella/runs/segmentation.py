@@ -8,7 +8,7 @@ from typing import Literal
 from torch import nn
 
 from tessella.datasets import SegmentationDataset
-from tessella.datasets.joined import Joined
+from tessella.datasets.joined import joined_by_name
 from tessella.datasets.loading import (
     Transformed,
 )
@@ -145,7 +145,7 @@ class Segmentation:
 def open_split(config: Segmentation, data: Path, split: str) -> SegmentationDataset:
     """The split of the configuration's data set at ``data``; ``a+b`` is two splits one after the other."""
     parts = [config.dataset(data, name) for name in split.split("+")]
-    return parts[0] if len(parts) == 1 else Joined(parts)
+    return parts[0] if len(parts) == 1 else joined_by_name(parts)
 
 
 def open_test_split(config: Segmentation, data: Path, split: str) -> SegmentationDataset:
