@@ -32,16 +32,21 @@ from tessella.runs.views import Views
 
 FROM_ONE = ("steps", "batch_size", "accumulate", "validate_every")
 FROM_ZERO = (
-    *(
-        "rotation",
-        "jitter",
-        "learning_rate",
-        "head_factor",
-        "dilation_learning_rate",
-        "weight_decay",
-        "warmup",
-    ),
-    *("power", "label_smoothing", "auxiliary_weight", "clip", "frozen_stages", "copy_paste", "isda", "seed"),
+    "rotation",
+    "jitter",
+    "learning_rate",
+    "head_factor",
+    "dilation_learning_rate",
+    "weight_decay",
+    "warmup",
+    "power",
+    "label_smoothing",
+    "auxiliary_weight",
+    "clip",
+    "frozen_stages",
+    "copy_paste",
+    "isda",
+    "seed",
     "workers",
 )
 

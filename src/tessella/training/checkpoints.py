@@ -126,9 +126,8 @@ class Checkpoints(Callback):
 
     def _save(self, trainer: lightning.Trainer, is_best: bool = False) -> None:
         last = self.folder / "last.ckpt"
-        part = last.with_suffix(
-            ".part"
-        )  # Lightning writes elsewhere and moves, which between file systems is a copy
+        # Lightning writes elsewhere and moves, which between file systems is a copy.
+        part = last.with_suffix(".part")
         try:
             trainer.save_checkpoint(part)
             if trainer.is_global_zero:
