@@ -128,7 +128,7 @@ def measure(options: argparse.Namespace, row: str, seed: int) -> None:
     device = torch.device("cuda" if options.accelerator == "gpu" else "cpu")
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
-        machine = Machine(accelerator=options.accelerator, precision="bf16", progress=False)
+        machine = Machine(accelerator=options.accelerator, progress=False)
         outcome = train_images(config, options.task, options.data, run, machine=machine)
         trained = load_images(str(run))
         test_set = config.dataset(options.data, config.val_split)

@@ -151,7 +151,7 @@ HEADS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(HEADS, st.binary(max_size=60))
 def test_nearly_right_bodies_are_read_or_refused(head, tail):
     with suppress(Malformed):
