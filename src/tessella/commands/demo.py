@@ -21,6 +21,7 @@ from tessella.datasets.files import read_map
 from tessella.datasets.nyudv2_classes import index_of_id40
 from tessella.dilation import LearnableDilation
 from tessella.feature_synthesis import FeatureDiscriminator, FeatureGenerator
+from tessella.image_generation import Shared, Widths
 from tessella.inference import InferencePlan
 from tessella.metrics import ConfusionMatrix
 from tessella.recipes.features import features
@@ -51,7 +52,7 @@ from tessella.training.checkpoints import read_checkpoint
 from tessella.training.fit import Machine, Outcome
 
 SEQUENCES = {"train": 320, "val": 20, "test": 8}
-MORE_STEPS = 90
+MORE_STEPS = 60
 ROOM_STEPS = 150
 GENERATOR_STEPS = 450
 JUDGE_STEPS = 100
@@ -197,7 +198,8 @@ def _make_features(data: Path, trained: Path, out: Path, machine: Machine, conso
     config = replace(
         features(),
         network=str(trained),
-        generator=partial(FeatureGenerator, reduction_width=8, widths=(64, 96, 128)),
+        layout_stride=2,
+        generator=partial(FeatureGenerator, reduction_width=8, blocks=2, widths=(64, 96, 128)),
         discriminator=partial(FeatureDiscriminator, reduction_width=8, widths=(48, 96)),
         encoder=partial(CodeEncoder, widths=(48, 96)),
         steps=GENERATOR_STEPS,
@@ -243,6 +245,7 @@ def _draw_images(out: Path, machine: Machine, console: Console) -> None:
     of_images = replace(
         objects_images(),
         dataset=pairs,
+        generator=partial(Shared, branches=12, widths=Widths(trunk=(128, 128, 64), path=16, last=32)),
         perceptual=str(judge),
         steps=DRAWING_STEPS,
         validate_every=DRAWING_STEPS,
