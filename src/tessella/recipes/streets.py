@@ -10,7 +10,7 @@ from tessella.runs.segmentation import Segmentation
 
 
 def streets() -> Segmentation:
-    """A small PSPNet-18 on rendered streets, trained on two CPU cores in two minutes: the demo.
+    """A small PSPNet-18 on rendered streets, trained on two CPU cores in two minutes, or four in fp32: the demo.
 
     Measured: 42.1 mean IoU on val, 19 classes, in bf16; 45.7 in fp32 after 1400 steps
     Command: tessella scenes render street --out streets && tessella train streets --data streets
