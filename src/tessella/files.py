@@ -42,6 +42,19 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=1) + "\n")
 
 
+def read_object(file: Path, otherwise: str = "restore it or delete it") -> dict[str, Any]:
+    """A JSON object. otherwise: what to do where that cannot be read, which the InputError ends with."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{file} cannot be read ({error.strerror}); {otherwise}") from None
+    except ValueError as error:  # also of text that is not UTF-8
+        raise InputError(f"{file} is not valid JSON ({error}); {otherwise}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{file} must hold a JSON object, not a {type(content).__name__}; {otherwise}")
+    return content
+
+
 def json_number(value: float) -> float | None:
     """To six digits; None for nan, which JSON does not have."""
     return None if math.isnan(value) else round(float(value), 6)

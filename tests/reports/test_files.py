@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tessella.errors import InputError
+from tessella.files import read_object
 from tessella.reports.audit import write_audit
 from tessella.reports.features import write_samples
-from tessella.reports.files import read_arrays, read_object
+from tessella.reports.files import read_arrays
 from tessella.reports.game import write_game
 from tessella.reports.images import write_image_samples
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -241,6 +242,24 @@ def test_fine_tuning_from_a_run(trained: Path, data: Path, tmp_path: Path) -> No
     )
     name = "network.network.backbone.layer1.0.conv1.weight"
     assert torch.equal(before[name], after[name])
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["null", "[1]", '{"a": 1}', '{"data": "x", "config": 3}', '{"data": 2, "config": {}}', '{"data":'],
+)
+def test_a_config_of_something_else(
+    content: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_folder = tmp_path / "run"
+    shutil.copytree(trained, run_folder)
+    (run_folder / "config.json").write_text(content)
+    for command in (["train", "camvid", "--resume", "--out"], ["evaluate"]):
+        assert main([*command, str(run_folder)]) == 2
+        error = capsys.readouterr().err
+        assert "config.json" in error
+        assert "restore it, or begin anew" in error
+        assert "Traceback" not in error
 
 
 @pytest.mark.parametrize(

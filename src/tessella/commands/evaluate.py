@@ -1,7 +1,6 @@
 """tessella evaluate: the table of a model on labelled images."""
 
 import argparse
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -22,6 +21,7 @@ from tessella.errors import InputError
 from tessella.metrics import SegmentationScores
 from tessella.reports import write_report
 from tessella.runs.configuration import override
+from tessella.runs.environment import described_run
 from tessella.runs.evaluation import Predict, evaluate, merging
 from tessella.runs.label_spaces import require_same_classes
 from tessella.runs.model import Model
@@ -99,7 +99,7 @@ def _dataset(
     if model.config is not None and options.dataset is None:
         data = options.data
         if data is None and run_folder is not None:
-            data = Path(json.loads((run_folder / "config.json").read_text())["data"])
+            data = Path(described_run(run_folder)["data"])
         if data is None:
             raise InputError("evaluate needs --data FOLDER, the folder of the data set")
         return dataset_of(model, data, options.split)

@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from tessella.errors import InputError
+from tessella.files import read_object
 from tessella.recipes import Configuration, find_recipe
 from tessella.runs.configuration import check_names, fields, override, parse, restored
-from tessella.runs.environment import OF_MACHINE
+from tessella.runs.environment import OF_MACHINE, described_run
 from tessella.runs.feature_gan import FeatureGAN
 from tessella.runs.feature_training import train_generator
 from tessella.runs.image_training import train_images
@@ -28,7 +29,9 @@ def run(options: argparse.Namespace) -> None:
     config, data = recipe.configuration(), options.data
     trusted = ("tessella", *options.trust)
     if options.resume:
-        saved = _read_saved(out / "config.json")
+        if not (out / "config.json").exists():
+            raise InputError(f"no run to resume: {out / 'config.json'} is missing; check --out")
+        saved = described_run(out)  # a resumed run keeps every field that the user does not change again
         config = restored(config, saved["config"], trusted)
         data = data or Path(saved["data"])
     config = override(config, changes(config, options.changes))
@@ -62,7 +65,11 @@ def run(options: argparse.Namespace) -> None:
 def _machine(options: argparse.Namespace, run: Path) -> Machine:
     """As asked; a resumed run takes over the rest from where it began."""
     file = run / "environment.json"
-    saved = _read_saved(file) if options.resume and file.exists() else {}
+    saved = (
+        read_object(file, "restore it, or begin anew in another --out")
+        if options.resume and file.exists()
+        else {}
+    )
     known = {name: saved[name] for name in OF_MACHINE if name in saved}
     asked = {name: getattr(options, name) for name in OF_MACHINE if getattr(options, name) is not None}
     return Machine(**known | asked, progress=not options.no_progress)
@@ -74,19 +81,6 @@ def _next(config: Configuration, run: Path) -> str:
     if isinstance(config, (FeatureGAN, Images)):
         return f"tessella sample {run} CONDITIONS --out DIR"
     return f"tessella evaluate {run}"
-
-
-def _read_saved(path: Path) -> dict[str, Any]:
-    """The run's own ``config.json``: a resumed run keeps every field that the user does not change again."""
-    try:
-        saved: dict[str, Any] = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"no run to resume: {path} is missing; check --out") from None
-    except ValueError as error:
-        raise InputError(
-            f"{path} is not valid JSON ({error}): restore it, or begin anew in another --out"
-        ) from None
-    return saved
 
 
 def changes(config: Configuration, arguments: list[str]) -> dict[str, Any]:

@@ -7,9 +7,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tessella.errors import InputError
+from tessella.files import read_object
 from tessella.reports.attack_curves import draw_curves
 from tessella.reports.embed import inline_svg
-from tessella.reports.files import OF_ANOTHER_SHAPE, read_object
+from tessella.reports.files import OF_ANOTHER_SHAPE
 from tessella.reports.page import flatten, save_page
 from tessella.reports.style import PERCENT, SERIES, figure_and_axes
 

@@ -6,8 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tessella.errors import InputError
+from tessella.files import read_object
 from tessella.reports.embed import inline_svg, thumbnail
-from tessella.reports.files import OF_ANOTHER_SHAPE, read_arrays, read_object
+from tessella.reports.files import OF_ANOTHER_SHAPE, read_arrays
 from tessella.reports.page import save_page
 from tessella.reports.style import INK, SERIES, SMALL, plain, style_axes
 

@@ -7,10 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tessella.errors import InputError
+from tessella.files import read_object
 from tessella.reports.attack_curves import draw_behind, draw_curves
 from tessella.reports.audit import CURVES, draw_confidences
 from tessella.reports.embed import inline_svg
-from tessella.reports.files import OF_ANOTHER_SHAPE, read_object
+from tessella.reports.files import OF_ANOTHER_SHAPE
 from tessella.reports.page import flatten, save_page
 from tessella.reports.style import INK, MUTED, SERIES, SMALL, figure_and_axes
 from tessella.reports.tradeoff import Defended, draw_tradeoff

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tessella.errors import InputError
+from tessella.files import read_object
 from tessella.reports.embed import inline_svg, thumbnail
-from tessella.reports.files import OF_ANOTHER_SHAPE, read_object
+from tessella.reports.files import OF_ANOTHER_SHAPE
 from tessella.reports.page import save_page
 from tessella.reports.style import INK, MUTED, SERIES, SMALL, style_axes
 

@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 
 from tessella.datasets.sample import LabelClass
 from tessella.errors import InputError
-from tessella.reports.files import read_arrays, read_object
+from tessella.files import read_object
+from tessella.reports.files import read_arrays
 
 Series = tuple[np.ndarray, np.ndarray]
 """Steps and the values measured there, two float vectors of one length."""

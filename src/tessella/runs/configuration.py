@@ -128,7 +128,7 @@ def restored(recipe: Config, saved: Any, trusted: Sequence[str] = ("tessella",))
         check_names(recipe, [name for name in saved["with"] if name not in own])
     for name, value in saved["with"].items():
         nested = own[name][1] if name in own else None
-        same = _is_nested(nested) and isinstance(value, dict) and value["call"] == _call(nested)
+        same = _is_nested(nested) and isinstance(value, dict) and value.get("call") == _call(nested)
         values[name] = restored(nested, value, trusted) if same else from_json(value, trusted)
     return _replaced(recipe, values)
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tessella.files import write_json
+from tessella.errors import InputError
+from tessella.files import read_object, write_json
 from tessella.runs.configuration import to_json
 
 if TYPE_CHECKING:  # which imports Lightning
@@ -85,3 +86,15 @@ def describe_run(run: Path, recipe: str, data: Path, config: Any, machine: "Mach
             **{name: getattr(machine, name) for name in OF_MACHINE},
         },
     )
+
+
+def described_run(run: Path) -> dict[str, Any]:
+    """The ``config.json`` of a training. Raises InputError where there is none, or it holds something else."""
+    file, otherwise = run / "config.json", "restore it, or begin anew in another --out"
+    saved = read_object(file, otherwise)
+    config = saved.get("config")
+    if not (
+        isinstance(saved.get("data"), str) and isinstance(config, dict) and {"call", "with"} <= config.keys()
+    ):
+        raise InputError(f"{file} is not of a training: it has no data, or no config; {otherwise}")
+    return saved
