@@ -36,10 +36,10 @@ demo: $(VENV)/installed
 	$(BIN)/tessella demo
 
 test: $(VENV)/installed-dev
-	$(PYTEST) -n 2 -m "not slow and not gpu and not zoo and not servers"
+	$(PYTEST) -n 2 --dist loadscope -m "not slow and not gpu and not zoo and not servers"
 
 test-all: $(VENV)/installed-dev
-	$(PYTEST) -n 2 -m "not gpu and not zoo and not servers"
+	$(PYTEST) -n 2 --dist loadscope -m "not gpu and not zoo and not servers"
 
 # These libraries need a torch with a matching torchvision: they get an environment of their own.
 test-zoo:
