@@ -377,7 +377,7 @@ def test_rivals_train(folder, tmp_path):
 def test_defence_with_a_generator(folder):
     model = load_model(str(folder / "network"))
     dataset = SplitFolders(folder / "data", "test")
-    images = torch.from_numpy(np.stack([dataset[i].image for i in range(2)]).transpose(0, 3, 1, 2).copy())
+    images = torch.from_numpy(np.stack([sample.image.transpose(2, 0, 1) for sample in dataset]))
     answers = {}
     with torch.inference_mode():
         plain = model(images)
@@ -390,9 +390,9 @@ def test_defence_with_a_generator(folder):
                 torch.testing.assert_close(protected(images), answers[strength, secret])  # asked again
     torch.testing.assert_close(answers["0", b"a"].argmax(1), plain.argmax(1))
     assert answers["1", b"a"].shape == plain.shape
-    torch.testing.assert_close(answers["0.75", b"a"].sum(1), torch.ones(2, 48, 64))
+    torch.testing.assert_close(answers["0.75", b"a"].sum(1), torch.ones(6, 48, 64))
     assert not torch.equal(answers["1", b"a"], answers["1", b"b"])
-    assert (answers["1", b"a"].argmax(1) == plain.argmax(1)).float().mean() > 0.6
+    assert (answers["1", b"a"].argmax(1) == plain.argmax(1)).float().mean() > 0.5
 
 
 def test_two_generators_on_one_layout(folder, tmp_path, monkeypatch, capsys):
