@@ -1,7 +1,6 @@
 """PixelNN (Bansal et al., ICLR 2018): a regression, whose pixels are replaced by those of training images."""
 
 from collections.abc import Sequence
-from itertools import product
 
 import numpy as np
 import torch
@@ -42,15 +41,21 @@ def nearest_pixels(
         best = torch.full((len(examples), 1, *size), -torch.inf, device=examples.device)
         result = examples.clone()
         margin = (window,) * 4
-        known = F.pad(known, margin)
+        columns = wanted[0].permute(1, 2, 0)  # [height, width, channels]
+        # [height + margins, channels, examples * (width + margins)]: once, so that no row below is copied.
+        rows = F.pad(known, margin).permute(2, 1, 0, 3).flatten(2)
         # Outside an example there is nothing to take.
         inside = F.pad(torch.ones_like(best), margin)
         colors = F.pad(examples, margin)
-        for row, column in product(range(2 * window + 1), repeat=2):
-            part = (..., slice(row, row + size[0]), slice(column, column + size[1]))
-            alike = (wanted * known[part]).sum(1, keepdim=True).masked_fill(inside[part] == 0, -torch.inf)
-            result = torch.where(alike > best, colors[part], result)
-            best = torch.maximum(best, alike)
+        for row in range(2 * window + 1):
+            # All pairs of places of a row at once: more products than are needed, but as one of matrices.
+            pairs = (columns @ rows[row : row + size[0]]).unflatten(2, (len(examples), -1))
+            for column in range(2 * window + 1):
+                part = (..., slice(row, row + size[0]), slice(column, column + size[1]))
+                alike = pairs.diagonal(column, 1, 3).transpose(0, 1)[:, None]
+                alike = alike.masked_fill(inside[part] == 0, -torch.inf)
+                result = torch.where(alike > best, colors[part], result)
+                best = torch.maximum(best, alike)
         return result
 
 
