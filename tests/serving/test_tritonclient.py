@@ -39,7 +39,7 @@ def test_inference(access, name, sent_as_bytes, asked_as_bytes):
     everything = False
     with (
         running(access, served(posteriors=True)) as url,
-        suppress(LoopExit),  # once in a thousand times gevent misses, when closed, that all was answered
+        suppress(LoopExit),  # seen once: gevent misses, when closed, that all was answered
         http.InferenceServerClient(url.removeprefix("http://")) as client,
     ):
         result = client.infer("colours", [given], outputs=wanted, request_id="mine")
