@@ -39,7 +39,7 @@ class CopyPaste:
             )
         assert result.labels is not None
         assert other.labels is not None
-        pasted = _half_of_segments(other.labels, rng)
+        pasted = half_of_segments(other.labels, rng)
         return replace(
             result,
             image=np.where(pasted[..., None], other.image, result.image),
@@ -47,7 +47,7 @@ class CopyPaste:
         )
 
 
-def _half_of_segments(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def half_of_segments(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """[H, W] bool: connected regions of one class, each with probability one half; never of ignored pixels."""
     chosen = np.zeros(labels.shape, dtype=bool)
     for label in np.unique(labels):
