@@ -9,12 +9,13 @@
 and likewise ``helen64``, faces of 64 pixels for two CPU cores (judges with --dataset.size 64), and ``objects`` with
 objects_normals and objects_embedding on tessella scenes render objects, where the true distribution of images is known:
 12 modes, and ``heads``, pets with estimated normals (``pet_heads.py``). Every row is trained for as many updates on as
-many conditions. Each result is a file under ``results/images/``; what is there is not repeated.
+many conditions. Each result is a file under ``results/images/``; what is there is not repeated, and a row that was
+stopped goes on from its last quarter.
 """
 
 import argparse
 import json
-import tempfile
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -117,7 +118,7 @@ def measure(options: argparse.Namespace, row: str, seed: int) -> None:
             recipe,
             perceptual=str(options.runs / "perceptual"),
             steps=options.steps,
-            validate_every=options.steps,
+            validate_every=max(1, options.steps // 4),
             neighbours_from=options.steps // 2,
             warm_up=min(recipe.warm_up, options.steps // 10),
             batch_size=options.batch_size,
@@ -126,31 +127,32 @@ def measure(options: argparse.Namespace, row: str, seed: int) -> None:
         ),
     )
     device = torch.device("cuda" if options.accelerator == "gpu" else "cpu")
-    with tempfile.TemporaryDirectory() as folder:
-        run = Path(folder) / "run"
-        machine = Machine(accelerator=options.accelerator, progress=False)
-        outcome = train_images(config, options.task, options.data, run, machine=machine)
-        trained = load_images(str(run))
-        test_set = config.dataset(options.data, config.val_split)
-        test = [test_set[index] for index in range(min(options.conditions, len(test_set)))]
-        judges = [load_judge(str(options.runs / name)) for name in ("condition", "embedding")]
-        codes = min(CODES, getattr(trained.generator, "branches", CODES))
-        if isinstance(trained.generator, Shared):
-            codes = CODES
-        out = Path(folder) / "samples"
-        if row == "PixelNN":
-            train_set = config.dataset(options.data, config.train_split)
-            scores: dict[str, Any] = pixel_nn(trained, train_set, test, judges, config, device)
-        else:
-            save = options.task == "objects"
-            scores = sample_images(
-                trained, test, out, codes=codes, judges=judges, save=save, at_once=8, device=device
-            )
-            if save:
-                scores["modes"] = modes(options.data, config, test, out / "images")
-            sheet = cv2.imread(str(out / "sheet.png"))
-            file.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(options.sheets / f"{file.stem}.jpg"), sheet)
+    run = options.runs / "rows" / f"{options.task}_{file.stem}"
+    machine = Machine(accelerator=options.accelerator, progress=False)
+    resume = (run / "checkpoints" / "last.ckpt").exists()
+    outcome = train_images(config, options.task, options.data, run, machine=machine, resume=resume)
+    if outcome.interrupted:
+        raise SystemExit(f"interrupted at step {outcome.step}; the same command goes on from there")
+    trained = load_images(str(run))
+    test_set = config.dataset(options.data, config.val_split)
+    test = [test_set[index] for index in range(min(options.conditions, len(test_set)))]
+    judges = [load_judge(str(options.runs / name)) for name in ("condition", "embedding")]
+    codes = min(CODES, getattr(trained.generator, "branches", CODES))
+    if isinstance(trained.generator, Shared):
+        codes = CODES
+    out = run / "samples"
+    if row == "PixelNN":
+        train_set = config.dataset(options.data, config.train_split)
+        scores: dict[str, Any] = pixel_nn(trained, train_set, test, judges, config, device)
+    else:
+        save = options.task == "objects"
+        scores = sample_images(
+            trained, test, out, codes=codes, judges=judges, save=save, at_once=8, device=device
+        )
+        if save:
+            scores["modes"] = modes(options.data, config, test, out / "images")
+        sheet = cv2.imread(str(out / "sheet.png"))
+        cv2.imwrite(str(options.sheets / f"{file.stem}.jpg"), sheet)
     result = {
         **scores,
         "row": row,
@@ -158,11 +160,12 @@ def measure(options: argparse.Namespace, row: str, seed: int) -> None:
         "seed": seed,
         "steps": outcome.step,
         "batch_size": config.batch_size,
-        "training_seconds": round(outcome.seconds, 1),
+        "training_seconds": None if resume else round(outcome.seconds, 1),
         "parameters": sum(p.numel() for p in trained.generator.parameters()),
         **environment(),
     }
     write_json(file, result)
+    shutil.rmtree(run)
     print(
         row, seed, {name: found["best of first"][-1] for name, found in scores["errors"].items()}, flush=True
     )
