@@ -25,6 +25,7 @@ from tessella.runs.feature_gan import TrainedGenerator, load_generator
 from tessella.runs.segmentation import evaluation_transform, open_split
 
 PAIRS = 40
+TRUTH = "the pasted image's own"
 
 
 @torch.no_grad()
@@ -39,13 +40,15 @@ def measure(trained: TrainedGenerator, data: Path, split: str) -> dict[str, dict
         assert below.labels is not None
         assert above.labels is not None
         pasted = half_of_segments(above.labels, chance)
-        labels = np.stack([below.labels, above.labels, np.where(pasted, above.labels, below.labels)])
-        images = np.stack([below.image, above.image, np.where(pasted[..., None], above.image, below.image)])
-        ways, truth = _ways(trained, images, torch.from_numpy(labels.astype(np.int64)), pasted)
-        for name, feature in ways.items():
-            rows.setdefault(name, []).append(
-                _compare(trained, feature, truth, torch.from_numpy(labels[2:].astype(np.int64)))
+        labels = torch.from_numpy(
+            np.stack([below.labels, above.labels, np.where(pasted, above.labels, below.labels)]).astype(
+                np.int64
             )
+        )
+        images = np.stack([below.image, above.image, np.where(pasted[..., None], above.image, below.image)])
+        ways = _ways(trained, images, labels, pasted)
+        for name, feature in ways.items():
+            rows.setdefault(name, []).append(_compare(trained, feature, ways[TRUTH], labels[2:]))
     names = ("squared distance", "divergence", "cross-entropy")
     return {
         name: dict(zip(names, np.mean(values, axis=0).round(4).tolist(), strict=True))
@@ -55,8 +58,8 @@ def measure(trained: TrainedGenerator, data: Path, split: str) -> dict[str, dict
 
 def _ways(
     trained: TrainedGenerator, images: np.ndarray, labels: Tensor, pasted: np.ndarray
-) -> tuple[dict[str, Tensor], Tensor]:
-    """Features [1, F, h, w] of the pasted layout by name, and the truth.
+) -> dict[str, Tensor]:
+    """Features [1, F, h, w] of the pasted layout by name.
 
     images, labels: of the image below, of that above, and pasted.
     """
@@ -76,8 +79,8 @@ def _ways(
         "pasted": laid_over(real),
         "pasted, half of the generator's change": laid_over(real) + change / 2,
         "pasted, the generator's change": laid_over(real) + change,
-        "the pasted image's own": real[2:],
-    }, real[2:]
+        TRUTH: real[2:],
+    }
 
 
 def _compare(trained: TrainedGenerator, feature: Tensor, truth: Tensor, labels: Tensor) -> list[float]:

@@ -3,12 +3,10 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from inspect import signature
 from itertools import chain
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +17,7 @@ from tessella.datasets.file_dataset import FileDataset, Record
 from tessella.datasets.files import MissingSplit
 from tessella.datasets.sample import IGNORE_INDEX, LabelClass
 from tessella.errors import InputError
+from tessella.processes import processes
 
 MAX_LINES = 20
 """Problems of a split that the text shows; ``to_dict`` has them all."""
@@ -230,7 +229,7 @@ def _read_all(dataset: FileDataset, workers: int) -> Iterator[Finding]:
     if workers == 1:
         yield from (_read(dataset, index) for index in range(len(dataset)))
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (dataset,)) as pool:
+    with processes(workers, _start_worker, dataset) as pool:
         yield from pool.map(_read_in_worker, range(len(dataset)), chunksize=8)
 
 

@@ -1,14 +1,14 @@
 """Whole data sets on disk: resumable, in parallel, the same bytes whatever the number of workers."""
 
-import multiprocessing
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
 import cv2
 
 from tessella.errors import InputError
+from tessella.processes import processes
 from tessella.scenes.cityscapes_layout import CityscapesSequence
 from tessella.scenes.files import require_same_settings
 from tessella.scenes.frame import SPLITS, Kind, check_request, sequence, sequence_key
@@ -71,9 +71,7 @@ def render(
             done += frames
             report(done, total)
     else:
-        # A fresh interpreter per worker: forking is not safe once other libraries have started threads.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        with processes(workers, cv2.setNumThreads, 1) as pool:
             for future in as_completed([pool.submit(_render_sequence, *argument) for argument in arguments]):
                 future.result()
                 done += frames
