@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
@@ -37,6 +38,9 @@ def processes(number: int, start: Callable[..., None] | None = None, *arguments:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         yield pool
         pool.require_uninterrupted()
+    except BrokenProcessPool:
+        pool.require_uninterrupted()  # which is then the reason
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
         if main:
