@@ -333,6 +333,7 @@ def test_a_model_from_a_python_file(tmp_path, capsys):
         assert len(error.splitlines()) == 1
 
 
+@pytest.mark.slow  # torch.export, twice
 def test_another_exported_file_of_the_same_name(tmp_path, capsys):
     data, model, file = tmp_path / "camvid", tmp_path / "run", tmp_path / "model.pt2"
     fabricate_camvid(data)
