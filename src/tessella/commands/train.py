@@ -10,10 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tessella.errors import InputError
-from tessella.files import read_object
 from tessella.recipes import Configuration, find_recipe
 from tessella.runs.configuration import check_names, fields, override, parse, restored
-from tessella.runs.environment import OF_MACHINE, described_run
+from tessella.runs.environment import OF_MACHINE, described_machine, described_run
 from tessella.runs.feature_gan import FeatureGAN
 from tessella.runs.feature_training import train_generator
 from tessella.runs.image_training import train_images
@@ -64,13 +63,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _machine(options: argparse.Namespace, run: Path) -> Machine:
     """As asked; a resumed run takes over the rest from where it began."""
-    file = run / "environment.json"
-    saved = (
-        read_object(file, "restore it, or begin anew in another --out")
-        if options.resume and file.exists()
-        else {}
-    )
-    known = {name: saved[name] for name in OF_MACHINE if name in saved}
+    known = described_machine(run) if options.resume else {}
     asked = {name: getattr(options, name) for name in OF_MACHINE if getattr(options, name) is not None}
     return Machine(**known | asked, progress=not options.no_progress)
 

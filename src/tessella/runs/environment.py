@@ -88,13 +88,23 @@ def describe_run(run: Path, recipe: str, data: Path, config: Any, machine: "Mach
     )
 
 
+_OTHERWISE = "restore it, or begin anew in another --out"
+
+
+def described_machine(run: Path) -> dict[str, Any]:
+    """What the ``environment.json`` of a training says of ``Machine``; nothing where there is none."""
+    file = run / "environment.json"
+    saved = read_object(file, _OTHERWISE) if file.exists() else {}
+    return {name: saved[name] for name in OF_MACHINE if name in saved}
+
+
 def described_run(run: Path) -> dict[str, Any]:
     """The ``config.json`` of a training. Raises InputError where there is none, or it holds something else."""
-    file, otherwise = run / "config.json", "restore it, or begin anew in another --out"
-    saved = read_object(file, otherwise)
+    file = run / "config.json"
+    saved = read_object(file, _OTHERWISE)
     config = saved.get("config")
     if not (
         isinstance(saved.get("data"), str) and isinstance(config, dict) and {"call", "with"} <= config.keys()
     ):
-        raise InputError(f"{file} is not of a training: it has no data, or no config; {otherwise}")
+        raise InputError(f"{file} is not of a training: it has no data, or no config; {_OTHERWISE}")
     return saved
