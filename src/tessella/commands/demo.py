@@ -24,6 +24,7 @@ from tessella.feature_synthesis import FeatureDiscriminator, FeatureGenerator
 from tessella.image_generation import Shared, Widths
 from tessella.inference import InferencePlan
 from tessella.metrics import ConfusionMatrix
+from tessella.networks import ResNet
 from tessella.recipes.features import features
 from tessella.recipes.images import objects_embedding, objects_images
 from tessella.recipes.streets import rooms, streets
@@ -52,13 +53,15 @@ from tessella.training.checkpoints import read_checkpoint
 from tessella.training.fit import Machine, Outcome
 
 SEQUENCES = {"train": 200, "val": 20, "test": 8}
-STEPS = 800
 MORE_STEPS = 40
 ROOM_STEPS = 120
 GENERATOR_STEPS = 280
 JUDGE_STEPS = 80
 DRAWING_STEPS = 300
 OBJECT_SIZE = 48
+# Of ten layers, not eighteen as the recipe has: it learns faster, and so more in few steps.
+NETWORK = partial(streets().network, backbone=partial(ResNet, depth=10, width=16))
+STREETS = replace(streets(), network=NETWORK, steps=800, validate_every=400)
 # Of six views: a sixth of the time, where only differences are asked for.
 ONE_VIEW = InferencePlan(scales=(0.75,))
 
@@ -74,8 +77,7 @@ def run(options: argparse.Namespace) -> None:
     )
     machine = Machine(accelerator="cpu")
     console.rule("2  Train a small PSPNet")
-    config = replace(streets(), steps=STEPS, validate_every=STEPS // 2)
-    _complete(train, config, "streets", data, run_folder, machine)
+    _complete(train, STREETS, "streets", data, run_folder, machine)
     console.rule("3  Evaluate it on unseen streets")
     _evaluate_and_report(data, run_folder, "PSPNet")
     _segment_new_images(data, run_folder, options.out / "predictions", console)
@@ -94,7 +96,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _evaluate_and_report(data: Path, run_folder: Path, network: str) -> None:
     model = load_model(str(run_folder))
-    dataset = open_split(streets(), data, "val")
+    dataset = open_split(STREETS, data, "val")
     scores = evaluate(
         model.on_batches(torch.device("cpu")),
         dataset,
@@ -116,7 +118,7 @@ def _learn_dilation(data: Path, trained: Path, out: Path, machine: Machine, cons
     console.rule("5  Learn its dilation")
     more = replace(
         _trained_on(trained),
-        network=partial(LearnableDilation, network=streets().network, ranges=((2, 1, 4), (4, 1, 8))),
+        network=partial(LearnableDilation, network=NETWORK, ranges=((2, 1, 4), (4, 1, 8))),
         dilation_learning_rate=0.02,
     )
     runs = {"fixed": replace(more, dilation_learning_rate=0.0), "learned": more}
@@ -131,13 +133,12 @@ def _learn_dilation(data: Path, trained: Path, out: Path, machine: Machine, cons
 
 def _trained_on(trained: Path) -> Segmentation:
     """A little more training of the trained network."""
-    base = streets()
     return replace(
-        base,
+        STREETS,
         weights=str(trained / "checkpoints" / "best.ckpt"),
         steps=MORE_STEPS,
         validate_every=MORE_STEPS,
-        learning_rate=base.learning_rate / 3,
+        learning_rate=STREETS.learning_rate / 3,
         inference=ONE_VIEW,
     )
 
@@ -151,6 +152,7 @@ def _steady_room(trained: Path, out: Path, machine: Machine, console: Console) -
     render_with_progress("room", video, sequences={"train": 0, "test": 1}, frames=15, **size)
     config = replace(
         rooms(),
+        network=NETWORK,
         weights=str(trained / "checkpoints" / "best.ckpt"),
         steps=ROOM_STEPS,
         validate_every=ROOM_STEPS,
@@ -179,7 +181,7 @@ def _steady_room(trained: Path, out: Path, machine: Machine, console: Console) -
 def _check_for_leaks(data: Path, run_folder: Path, out: Path, console: Console) -> None:
     console.rule("7  Ask whether it gives away its training images")
     model = replace(load_model(str(run_folder)), plan=ONE_VIEW)  # what leaks shows in it too
-    members, nonmembers = (open_split(streets(), data, split) for split in ("train", "val"))
+    members, nonmembers = (open_split(STREETS, data, split) for split in ("train", "val"))
     result = audit(
         Victim(model, str(run_folder), class_names(members.classes), fingerprint(model.network)),
         members,
