@@ -12,12 +12,12 @@ from tests.runs.test_end_to_end import TINY, run
 @pytest.mark.realdata
 @pytest.mark.skipif("TESSELLA_DATA" not in os.environ, reason="TESSELLA_DATA is not set")
 def test_the_audit_refuses(tmp_path):
-    """Every third of its images, made small; a network of two updates has learned none of them by heart."""
+    """All its images, made small; a network of two updates has learned none of them by heart."""
     data = tmp_path / "camvid"
     for split in ("train", "val", "test"):
         for name in (split, f"{split}annot"):
             (data / name).mkdir(parents=True)
-            for file in sorted((Path(os.environ["TESSELLA_DATA"]) / "camvid" / name).iterdir())[::3]:
+            for file in sorted((Path(os.environ["TESSELLA_DATA"]) / "camvid" / name).iterdir()):
                 with Image.open(file) as image:  # nearest pixels: labels stay labels
                     image.resize((96, 72), Image.Resampling.NEAREST).save(data / name / f"{file.stem}.png")
     few = (
