@@ -1,5 +1,6 @@
 """The endless stream of samples, and batches."""
 
+import multiprocessing
 from dataclasses import replace
 from itertools import islice
 
@@ -9,6 +10,7 @@ import torch
 
 from tessella.datasets import LabelClass, Sample
 from tessella.datasets.loading import (
+    Beside,
     PoissonBatches,
     StreamBatches,
     collate,
@@ -52,6 +54,15 @@ def test_stream_taken_up_again_is_the_same(workers: int) -> None:
     for a, b in zip(whole[3:], rest, strict=True):
         assert a["id"] == b["id"]
         assert torch.equal(a["image"], b["image"])
+
+
+def test_no_process_outlives_the_pass_over_a_stream() -> None:
+    main, extra = (training_loader(Numbers(7), RandomAffineCrop((6, 6)), 3, seed=1, workers=1) for _ in "ab")
+    batches = iter(Beside(main, extra))
+    assert "extra_labels" in next(batches)
+    assert len(multiprocessing.active_children()) == 2
+    batches.close()
+    assert not multiprocessing.active_children()
 
 
 def test_processes_share_the_stream() -> None:

@@ -278,6 +278,7 @@ def evaluation_loader(
         dataset,  # type: ignore[arg-type]
         batch_size=batch_size,
         sampler=range(rank, len(dataset), world_size),
+        persistent_workers=workers > 0,  # for the next validation; those of a stream end with its only pass
         **_workers(workers),
     )
 
@@ -286,7 +287,6 @@ def _workers(workers: int) -> dict[str, Any]:
     return {
         "num_workers": workers,
         "collate_fn": collate,
-        "persistent_workers": workers > 0,
         "worker_init_fn": _start_worker,
         "pin_memory": torch.cuda.is_available(),
     }
