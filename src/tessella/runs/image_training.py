@@ -110,7 +110,7 @@ def _draw(config: Images, train_set: PairedDataset) -> Draw:
 
 def _adam(config: Images, parameters: Any) -> tuple[Optimizer, LRScheduler]:
     betas = (0.5, 0.999) if isinstance(config, ImageTranslation) else (0.9, 0.999)
-    optimizer = torch.optim.Adam(parameters, config.learning_rate, betas=betas)
+    optimizer = torch.optim.Adam(parameters, config.learning_rate, betas=betas, fused=True)
     return optimizer, poly(optimizer, config.steps)
 
 

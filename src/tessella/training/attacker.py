@@ -39,7 +39,7 @@ def train_attacker(
             )
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    optimizer = torch.optim.AdamW(attacker.parameters(), learning_rate, weight_decay=weight_decay)
+    optimizer = torch.optim.AdamW(attacker.parameters(), learning_rate, weight_decay=weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, steps)
     attacker.train()
     for step in range(steps):

@@ -54,7 +54,9 @@ class FeatureGanTask(lightning.LightningModule):
         self._network[0].to(self.device)
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.Adam(self.gan.parameters(), self.learning_rate, betas=(0.5, 0.999))
+        optimizer = torch.optim.Adam(
+            self.gan.parameters(), self.learning_rate, betas=(0.5, 0.999), fused=True
+        )
         schedule = LambdaLR(optimizer, lambda step: min(1.0, 2 * (1 - step / max(self.steps, 1))))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -65,7 +65,7 @@ OptimizerFactory = Callable[[list[dict]], Optimizer]
 
 def sgd(momentum: float = 0.9, nesterov: bool = False) -> OptimizerFactory:
     """Stochastic gradient descent; rate and decay come with the groups."""
-    return lambda groups: torch.optim.SGD(groups, lr=0.0, momentum=momentum, nesterov=nesterov)
+    return lambda groups: torch.optim.SGD(groups, lr=0.0, momentum=momentum, nesterov=nesterov, fused=True)
 
 
 def adamw(betas: tuple[float, float] = (0.9, 0.999)) -> OptimizerFactory:
