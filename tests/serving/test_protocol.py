@@ -135,6 +135,7 @@ def test_a_length_beyond_the_body():
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda some: st.lists(some) | st.dictionaries(st.text(), some),
+    max_leaves=8,
 )
 NEARLY = st.fixed_dictionaries(
     {"name": st.text(max_size=3) | JSON, "shape": st.lists(st.integers(-2, 5), max_size=4) | JSON},
