@@ -66,6 +66,7 @@ def train(
     network: nn.Module | None = None,
     accumulate: int = 1,
     ema: float = 0.0,
+    clip: float = 0.0,
     machine: Machine = Machine(accelerator="cpu", precision="fp32", progress=False),
     callback=None,
     describe=lambda machine: None,
@@ -91,6 +92,7 @@ def train(
         validate_every=5,
         accumulate=accumulate,
         ema=ema,
+        clip=clip,
         machine=machine,
         resume=resume,
         content={"recipe": "test"},
@@ -136,6 +138,19 @@ def test_interrupted_and_resumed_run_equals_an_uninterrupted_one(
     assert_same_run(whole, parted)
     for run in (whole, parted):
         assert sorted(file.name for file in (run / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_gradients_are_clipped(precision, tmp_path: Path) -> None:
+    norms = []
+
+    def note(task, optimizer) -> None:
+        norms.append(float(torch.nn.utils.get_total_norm(p.grad for p in task.parameters())))
+
+    machine = Machine(accelerator="cpu", precision=precision, progress=False)
+    train(tmp_path / "free", steps=1, callback=note, machine=machine)
+    train(tmp_path / "clipped", steps=1, callback=note, machine=machine, clip=norms[0] / 2)
+    assert norms[1] == pytest.approx(norms[0] / 2, rel=1e-3)
 
 
 def test_interrupted_at_the_last_step_it_is_validated_and_done(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, LambdaCallback, RichProgressBar, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
+from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from tessella.errors import InputError
@@ -136,6 +137,12 @@ def fit(
     if ema:  # first, so that a checkpoint holds the average after the step it was taken at
         # Not Lightning's EMAWeightAveraging, which goes tensor by tensor: a twentieth of a small network's step.
         all_callbacks.insert(0, WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(ema)))
+    if clip:  # not the trainer's, which refuses it to fused optimisers in bf16
+        all_callbacks.append(
+            LambdaCallback(
+                on_before_optimizer_step=lambda _, task, __: clip_grad_norm_(task.parameters(), clip)
+            )
+        )
     if machine.progress:
         all_callbacks.append(_Progress(leave=True))
     last.parent.mkdir(parents=True, exist_ok=True)
@@ -148,7 +155,6 @@ def fit(
             strategy="ddp" if machine.devices * machine.nodes > 1 else "auto",
             precision="bf16-mixed" if machine.precision == "bf16" else "32-true",
             accumulate_grad_batches=accumulate,
-            gradient_clip_val=clip or None,
             val_check_interval=min(validate_every, steps) * accumulate,
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
