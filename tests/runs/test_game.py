@@ -187,6 +187,7 @@ def test_a_game_goes_on_where_it_stopped(played, data, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[-1] == result["verdict"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # of Dask's own
 def test_a_cluster_plays_the_same_game(played, data, tmp_path, cluster):
     """With fewer steps: coins are flipped before training, and every answer has to arrive."""
