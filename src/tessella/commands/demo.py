@@ -53,9 +53,9 @@ from tessella.training.checkpoints import read_checkpoint
 from tessella.training.fit import Machine, Outcome
 
 SEQUENCES = {"train": 200, "val": 20, "test": 8}
-MORE_STEPS = 40
-ROOM_STEPS = 120
-GENERATOR_STEPS = 300
+MORE_STEPS = 30
+ROOM_STEPS = 100
+GENERATOR_STEPS = 340
 JUDGE_STEPS = 80
 DRAWING_STEPS = 300
 OBJECT_SIZE = 48
@@ -242,7 +242,7 @@ def _draw_images(out: Path, machine: Machine, console: Console) -> None:
         task = progress.add_task("Rendering objects", total=None)
         render_objects(
             data,
-            pictures={"train": 400, "test": 8},
+            pictures={"train": 600, "test": 8},
             size=OBJECT_SIZE,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
