@@ -113,16 +113,16 @@ def test_a_planted_leak_is_found(sides, tmp_path):
 
 
 def test_a_model_that_saw_nothing_is_not_accused(tmp_path):
-    """Twenty draws: the verdict's intervals are of 95% among all attacks."""
+    """Twelve draws: the verdict's intervals are of 95% among all attacks."""
     accused, areas = 0, []
-    for draw in range(20):
+    for draw in range(12):
         videos = np.random.default_rng(draw).permutation(30)
         sides = Pictures(videos[:15], frames=4), Pictures(videos[15:], frames=4)
         result = audit(named(Victim_(*sides)), *sides, tmp_path / str(draw), label_only=False)
         accused += result["verdict"].startswith("The model gives away")
         areas.append(result["attacks"]["logit"]["auc"])
-    assert accused <= 3
-    assert sum(area["low"] <= 0.5 <= area["high"] for area in areas) >= 17
+    assert accused <= 2
+    assert sum(area["low"] <= 0.5 <= area["high"] for area in areas) >= 10
     assert np.mean([area["value"] for area in areas]) == pytest.approx(0.5, abs=0.05)
 
 

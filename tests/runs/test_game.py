@@ -47,13 +47,13 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def played(data, tmp_path_factory):
     out = tmp_path_factory.mktemp("game")
-    assert command(data, out) == 0
+    assert command(data, out, processes=2) == 0
     return out
 
 
-def command(data, out, *more, models=4, recipe="camvid"):
+def command(data, out, *more, models=4, recipe="camvid", processes=1):
     # A video of three frames is a block; nothing follows that had to be dropped, so one block is held back.
-    blocks = ["--models", models, "--block", "3", "--buffer", "1", "--processes", 2]
+    blocks = ["--models", models, "--block", "3", "--buffer", "1", "--processes", processes]
     attacks = ["--attacker-steps", "5", "--defence", "argmax"]
     return run("audit", "game", recipe, "--data", data, "--out", out, *blocks, *attacks, *OVERFITTED, *more)
 

@@ -65,6 +65,7 @@ class Drives:
         return self.samples[index]
 
 
+@pytest.mark.slow
 def test_what_was_never_seen_is_not_told_apart(trained, tmp_path):
     """Asked once, dealt to two sides 20 times, half of the drives to either.
 

@@ -28,12 +28,12 @@ CONV5, FC6 = tuple(f"backbone.features.{i}" for i in (24, 26, 28)), "backbone.cl
 MACHINE = Machine(accelerator="cpu", precision="fp32", progress=False)
 
 
+NETWORK = partial(PSPNet, backbone=partial(ResNet, depth=18, width=4), pyramid_channels=4, head_channels=8)
+
+
 def config(**changes):
-    network = partial(
-        PSPNet, backbone=partial(ResNet, depth=18, width=4), pyramid_channels=4, head_channels=8
-    )
     return Segmentation(
-        network=partial(LearnableDilation, network=network, ranges=((2, 1, 4), (4, 1, 8))),
+        network=partial(LearnableDilation, network=NETWORK, ranges=((2, 1, 4), (4, 1, 8))),
         dataset=partial(CamVid),
         **{
             "val_split": "val", "crop": (33, 40), "steps": 4, "batch_size": 2, "validate_every": 2,
@@ -73,7 +73,10 @@ def test_factors_are_learned_logged_and_shown(camvid, tmp_path):
 def test_export(form, camvid, tmp_path, capsys):
     of_few = config(steps=1, validate_every=1)
     # torch.export takes seconds for each converted layer, and for reading it back.
-    of_few = replace(of_few, network=partial(of_few.network, within=("backbone.layer4.1.conv2",)))
+    network = partial(NETWORK, backbone=partial(ResNet, depth=10, width=4))
+    of_few = replace(
+        of_few, network=partial(of_few.network, network=network, within=("backbone.layer4.0.conv2",))
+    )
     train(of_few, "mine", camvid, tmp_path / "run", machine=MACHINE)
     out = tmp_path / "model.pt2"
     options = ["--height", "48", "--width", "64", "--dilation", form]
