@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import higra  # noqa: F401  here, not amid work: Ctrl-C while it is imported printed a warning
 import numpy as np
 
 from tessella.datasets.file_dataset import FileDataset, Record
