@@ -13,7 +13,6 @@ Network and rate were chosen by the validation images with seed 0 (``results/dil
 import argparse
 import json
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from completing import complete  # beside this file
 from scipy.stats import t as student
 
 from tessella.files import write_json
@@ -33,7 +33,6 @@ from tessella.runs.evaluation import evaluate
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import Segmentation, open_split
 from tessella.runs.training import train
-from tessella.training.fit import Machine
 
 
 def camvid_half() -> Segmentation:
@@ -106,12 +105,8 @@ def measure(recipe: str, row: str, seed: int, data: Path, runs: Path) -> dict[st
     """Train and test one row with one seed."""
     config = ROWS[row](replace(RECIPES[recipe](), seed=seed))
     run = runs / f"{recipe}_{row.replace(' ', '_')}_{seed}"
-    resume = (run / "checkpoints" / "last.ckpt").exists()
-    start = time.monotonic()
-    outcome = train(config, f"{recipe}_dilation", data, run, machine=Machine(progress=False), resume=resume)
-    if outcome.interrupted:
-        raise SystemExit(f"interrupted at step {outcome.step}; the same command goes on from there")
-    minutes = (time.monotonic() - start) / 60
+    outcome, begun = complete(train, config, f"{recipe}_dilation", data, run)
+    minutes = outcome.seconds / 60
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     scores = {
         split: evaluate(
@@ -136,7 +131,7 @@ def measure(recipe: str, row: str, seed: int, data: Path, runs: Path) -> dict[st
         "mean_iou": tested.mean_iou,
         "iou_per_class": tested.iou_per_class.tolist(),
         "factors": {name: [round(float(x), 3) for x in (f.mean(), f.std())] for name, f in final.items()},
-        "training_minutes": None if resume else round(minutes, 1),
+        "training_minutes": None if begun else round(minutes, 1),
         "config": to_json(config),
         **environment(),
     }

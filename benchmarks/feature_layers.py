@@ -13,7 +13,7 @@ the gain. "baseline" has no atrous reduction and sees layouts at the features' r
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice, product
 from pathlib import Path
@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from completing import complete  # beside this file
 from scipy.stats import spearmanr
-from synthesis_table import paired  # the other table, beside this file
+from synthesis_table import paired
 from torch import Tensor
 
 from tessella.datasets.loading import training_loader
@@ -36,10 +37,9 @@ from tessella.runs.feature_gan import FeatureGAN, halves_of, load_generator
 from tessella.runs.feature_training import train_generator
 from tessella.runs.model import load_model
 from tessella.runs.sampling import find_layouts, sample_features
-from tessella.runs.segmentation import Segmentation, open_split, training_transform
+from tessella.runs.segmentation import open_split, training_transform
 from tessella.runs.synthetic import Synthetic
 from tessella.runs.training import train
-from tessella.training.fit import Machine, Outcome
 
 RESULTS = Path(__file__).parent / "results" / "feature_layers"
 ROWS: dict[str, FeatureGAN] = {
@@ -76,7 +76,7 @@ def measure(row: str, seed: int, data: Path, runs: Path, steps: int) -> dict[str
     base, run = runs / f"base_{seed}", runs / f"layer_{name}"
     config = replace(ROWS[row], network=str(base), steps=steps, validate_every=steps, seed=seed, workers=0)
     if not (run / "checkpoints" / "best.ckpt").exists():
-        _train(train_generator, config, "features", data, run)
+        complete(train_generator, config, "features", data, run)
     generator = load_generator(str(run))
     layouts = find_layouts([f"{data}:test"], generator)
     sampled = sample_features(generator, layouts, runs / f"samples_{name}", device=torch.device("cpu"))
@@ -90,7 +90,7 @@ def measure(row: str, seed: int, data: Path, runs: Path, steps: int) -> dict[str
     )
     trained = runs / f"with_{name}"
     if not (trained / "evaluation").exists():
-        _train(train, more, "camvid_synthetic", data, trained)
+        complete(train, more, "camvid_synthetic", data, trained)
     scores = evaluate(
         load_model(str(trained)).on_batches(torch.device("cpu")),
         open_split(more, data, "test"),
@@ -114,16 +114,6 @@ def measure(row: str, seed: int, data: Path, runs: Path, steps: int) -> dict[str
         "steps": steps,
         **environment(),
     }
-
-
-def _train(
-    train_it: Callable[..., Outcome], config: FeatureGAN | Segmentation, recipe: str, data: Path, run: Path
-) -> None:
-    """To the end, from where it was stopped."""
-    resume = (run / "checkpoints" / "last.ckpt").exists()
-    outcome = train_it(config, recipe, data, run, machine=Machine(progress=False), resume=resume)
-    if outcome.interrupted:
-        raise SystemExit(f"interrupted at step {outcome.step}; the same command goes on from there")
 
 
 class Patches:

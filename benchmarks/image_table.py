@@ -28,6 +28,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from completing import complete  # beside this file
 from scipy import stats
 
 from tessella.datasets import HelenFaces
@@ -129,10 +130,7 @@ def measure(options: argparse.Namespace, row: str, seed: int) -> None:
     device = torch.device("cuda" if options.accelerator == "gpu" else "cpu")
     run = options.runs / "rows" / f"{options.task}_{file.stem}"
     machine = Machine(accelerator=options.accelerator, progress=False)
-    resume = (run / "checkpoints" / "last.ckpt").exists()
-    outcome = train_images(config, options.task, options.data, run, machine=machine, resume=resume)
-    if outcome.interrupted:
-        raise SystemExit(f"interrupted at step {outcome.step}; the same command goes on from there")
+    outcome, begun = complete(train_images, config, options.task, options.data, run, machine)
     trained = load_images(str(run))
     test_set = config.dataset(options.data, config.val_split)
     test = [test_set[index] for index in range(min(options.conditions, len(test_set)))]
@@ -160,7 +158,7 @@ def measure(options: argparse.Namespace, row: str, seed: int) -> None:
         "seed": seed,
         "steps": outcome.step,
         "batch_size": config.batch_size,
-        "training_seconds": None if resume else round(outcome.seconds, 1),
+        "training_seconds": None if begun else round(outcome.seconds, 1),
         "parameters": sum(p.numel() for p in trained.generator.parameters()),
         **environment(),
     }

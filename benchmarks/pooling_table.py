@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from completing import complete  # beside this file
 from dilation_table import difference, spread  # the other table, beside this file
 from torch import Tensor
 
@@ -37,7 +38,6 @@ from tessella.runs.evaluation import evaluate
 from tessella.runs.model import Model, load_model
 from tessella.runs.segmentation import Segmentation, open_test_split
 from tessella.runs.training import train
-from tessella.training.fit import Machine
 
 RESULTS = Path(__file__).parent / "results" / "pooling"
 ALL = 10
@@ -188,13 +188,9 @@ def tested(model: Model, row: Row) -> Segmentation:
 
 def fitted(config: Segmentation, recipe: str, data: Path, run: Path) -> Path:
     """The folder of a finished training; an interrupted one is taken up again."""
-    last = run / "checkpoints" / "last.ckpt"
-    if not last.exists() or not (run / "checkpoints" / "best.ckpt").exists():
-        outcome = train(
-            config, recipe, data / "frames", run, machine=Machine(progress=False), resume=last.exists()
-        )
-        if outcome.interrupted:
-            raise SystemExit(f"interrupted at step {outcome.step}; the same command goes on from there")
+    checkpoints = run / "checkpoints"
+    if not all((checkpoints / name).exists() for name in ("last.ckpt", "best.ckpt")):
+        complete(train, config, recipe, data / "frames", run)
     return run
 
 

@@ -18,7 +18,6 @@ has three more, as many as the others have synthetic samples, drawn from the sam
 import argparse
 import json
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -28,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from completing import complete  # beside this file
 from scipy import stats
 
 from tessella.datasets import Cityscapes
@@ -40,7 +40,6 @@ from tessella.runs.model import load_model
 from tessella.runs.segmentation import Segmentation, open_split
 from tessella.runs.synthetic import Synthetic
 from tessella.runs.training import train
-from tessella.training.fit import Machine
 
 RESULTS = Path(__file__).parent / "results" / "synthesis"
 Row = Callable[[Segmentation, str], Segmentation]
@@ -148,12 +147,8 @@ def measure(row: str, seed: int, data: Path, runs: Path) -> dict[str, Any]:
     config = replace(camvid_synthetic(), weights=str(start_from), seed=seed, workers=0)
     config = ROWS[row](config, str(runs / f"gen_{seed}"))
     run = runs / f"{row.replace(', ', '_').replace(' ', '_')}_{seed}"
-    resume = (run / "checkpoints" / "last.ckpt").exists()
-    start = time.monotonic()
-    outcome = train(config, "camvid_synthetic", data, run, machine=Machine(progress=False), resume=resume)
-    if outcome.interrupted:
-        raise SystemExit(f"interrupted at step {outcome.step}; the same command goes on from there")
-    minutes = (time.monotonic() - start) / 60
+    outcome, begun = complete(train, config, "camvid_synthetic", data, run)
+    minutes = outcome.seconds / 60
     scores = {split: _scores(run, config, data, split) for split in ("val", "test")}
     shutil.rmtree(run / "checkpoints")
     print(f"{row}, seed {seed}: {100 * scores['test']['mean_iou']:.2f} in {minutes:.1f} minutes", flush=True)
@@ -161,7 +156,7 @@ def measure(row: str, seed: int, data: Path, runs: Path) -> dict[str, Any]:
         "row": row,
         "seed": seed,
         **scores,
-        "training_minutes": None if resume else round(minutes, 1),
+        "training_minutes": None if begun else round(minutes, 1),
         "config": json.loads(_anywhere(json.dumps(to_json(config)), runs)),
         **environment(),
     }
