@@ -1,14 +1,15 @@
 """Which layer's features are easy to make, and help: tables 6.2 and 6.3 of the thesis, on CamVid.
 
-    python benchmarks/feature_layers.py RUNS --data CAMVID --seeds 0 1      # RUNS/base_SEED as of synthesis_table.py
+    python benchmarks/feature_layers.py RUNS --data CAMVID --seeds 0 1      # RUNS/base_SEED and RUNS/real_SEED as of
+                                                                            # synthesis_table.py
     python benchmarks/feature_layers.py RUNS                                # the table of what is there
 
 For each layer of the seed's network: entropy and overlap of histograms of its features on training crops, the score of
 a generator trained for it (mean IoU of the frozen decoder on sampled features, test layouts), and what training with
-its features gains over the same training without (row "real" of synthesis_table.py). Means over seeds; gains with the
-95% interval where there are two seeds or more. The last row of the table is the rank correlation of each column with
-the gain. "baseline" has no atrous reduction and sees layouts at the features' resolution. Each result is a file under
-``results/feature_layers/``; what is there is not repeated.
+its features gains over the same training without: row "real" of synthesis_table.py, which goes on from the same
+network. Means over seeds; gains with the 95% interval where there are two seeds or more. The last row of the table is
+the rank correlation of each column with the gain. "baseline" has no atrous reduction and sees layouts at the features'
+resolution. Each result is a file under ``results/feature_layers/``; what is there is not repeated.
 """
 
 import argparse
@@ -74,6 +75,7 @@ def main() -> None:
 def measure(row: str, seed: int, data: Path, runs: Path, steps: int) -> dict[str, Any]:
     name = f"{row.replace(', ', '_')}_{seed}"
     base, run = runs / f"base_{seed}", runs / f"layer_{name}"
+    control = json.loads((runs / f"real_{seed}" / "evaluation" / "test" / "result.json").read_text())
     config = replace(ROWS[row], network=str(base), steps=steps, validate_every=steps, seed=seed, workers=0)
     if not (run / "checkpoints" / "best.ckpt").exists():
         complete(train_generator, config, "features", data, run)
@@ -111,6 +113,7 @@ def measure(row: str, seed: int, data: Path, runs: Path, steps: int) -> dict[str
         "score": sampled.synthetic.as_row(),
         "score_of_images": sampled.real.as_row(),
         "trained_with": scores.as_row(),
+        "control": {name: control["metrics"][name] for name in scores.as_row()},
         "steps": steps,
         **environment(),
     }
@@ -181,8 +184,7 @@ def table() -> str:
 
 def _gain(result: dict[str, Any], score: str) -> float:
     """In points, over the training of the same seed without features."""
-    control = json.loads((RESULTS.parent / "synthesis" / f"real_{result['seed']}.json").read_text())
-    return 100 * float(result["trained_with"][score] - control["test"][score])
+    return 100 * float(result["trained_with"][score] - result["control"][score])
 
 
 if __name__ == "__main__":
