@@ -47,7 +47,7 @@ from tessella.runs.learned import Shadow, attacker_of, kept_attacker, scores_by,
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import open_split
 from tessella.runs.shadow_training import train_shadow
-from tessella.training.fit import Machine
+from tessella.training.machine import Machine
 
 RESULTS = Path(__file__).parent / "results" / "adversaries"
 SPLITS = ("train", "val", "test")

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tessella.training.fit import Machine, Outcome
+from tessella.training.fit import Outcome
+from tessella.training.machine import Machine
 
 
 def complete(

@@ -30,7 +30,7 @@ from tessella.runs.environment import environment
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import Segmentation, open_split, training_transform
 from tessella.runs.training import train
-from tessella.training.fit import Machine
+from tessella.training.machine import Machine
 
 SHARES = (0.001, 0.003, 0.01, 0.03, 0.1)
 """Of the loss, that a step should take away."""

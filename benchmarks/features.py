@@ -33,7 +33,7 @@ from tessella.feature_synthesis import (
 )
 from tessella.networks import PSPNet, ResNet
 from tessella.runs.environment import environment
-from tessella.training.fit import Machine, resolve_precision
+from tessella.training.machine import Machine, resolve_precision
 
 HEIGHT, WIDTH, CHANNELS, CLASSES = 180, 240, 256, 11
 BATCH = 8

@@ -50,7 +50,7 @@ from tessella.runs.images import (
     perceptual_features,
 )
 from tessella.scenes.objects import mode_of, mode_tolerance
-from tessella.training.fit import Machine
+from tessella.training.machine import Machine
 
 RESULTS = Path(__file__).parent / "results" / "images"
 CODES = 72

@@ -30,7 +30,7 @@ from tessella.runs.evaluation import evaluate
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import Segmentation, open_split
 from tessella.runs.training import train
-from tessella.training.fit import Machine
+from tessella.training.machine import Machine
 
 OUT = Path(__file__).parents[1] / "results" / "gpu_camvid_pspnet"
 CHANGES = {

@@ -31,7 +31,7 @@ from tessella.runs.sampling import find_layouts, sample_features
 from tessella.runs.segmentation import Segmentation, open_split
 from tessella.runs.synthetic import Synthetic
 from tessella.runs.training import train
-from tessella.training.fit import Machine
+from tessella.training.machine import Machine
 
 OUT = Path(__file__).parents[1] / "results" / "gpu_features"
 DEVICE = torch.device("cuda")

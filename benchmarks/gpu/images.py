@@ -19,7 +19,7 @@ import image_table
 from tessella.recipes.images import helen_embedding, helen_landmarks
 from tessella.runs.image_training import train_images
 from tessella.runs.images import ImageJudge
-from tessella.training.fit import Machine
+from tessella.training.machine import Machine
 
 MAIN = [
     "Shared, neighbours",

@@ -29,7 +29,7 @@ from tessella.runs.images import (
 )
 from tessella.runs.segmentation import Segmentation
 from tessella.runs.training import train
-from tessella.training.fit import Machine
+from tessella.training.machine import Machine
 
 MACHINE = Machine(accelerator="cpu", precision="fp32", progress=False)
 RECIPES = list(all_recipes().values())

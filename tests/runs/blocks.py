@@ -10,7 +10,7 @@ from tessella.datasets import SplitFolders
 from tessella.networks import PSPNet, ResNet
 from tessella.runs.segmentation import Segmentation
 from tessella.runs.training import train
-from tessella.training.fit import Machine
+from tessella.training.machine import Machine
 
 COLORS = np.array([(220, 40, 40), (40, 200, 60), (50, 60, 220), (230, 220, 60)], dtype=np.uint8)
 MACHINE = Machine(accelerator="cpu", precision="fp32", progress=False)

@@ -43,8 +43,8 @@ from tessella.runs.images import (
     perceptual_features,
 )
 from tessella.runs.model import load_model
-from tessella.training.fit import Machine
-from tessella.training.images import Judge
+from tessella.training.learners import Judge
+from tessella.training.machine import Machine
 
 TINY = Widths(trunk=(8, 8), path=4, last=8)
 NORMALS = partial(PairedFolders, condition="normals")

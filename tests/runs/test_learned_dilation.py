@@ -21,7 +21,7 @@ from tessella.runs.configuration import fields, override, parse
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import Segmentation
 from tessella.runs.training import train
-from tessella.training.fit import Machine
+from tessella.training.machine import Machine
 
 CONV5, FC6 = tuple(f"backbone.features.{i}" for i in (24, 26, 28)), "backbone.classifier.0"
 

@@ -19,7 +19,7 @@ from tessella.runs.prediction import Segmenter
 from tessella.runs.segmentation import open_split
 from tessella.runs.training import train
 from tessella.runs.training_images import balanced_weights, channel_statistics
-from tessella.training.fit import Machine
+from tessella.training.machine import Machine
 
 
 class Given:

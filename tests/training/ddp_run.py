@@ -11,8 +11,9 @@ from torch import nn
 from tessella.datasets import LabelClass, Sample
 from tessella.datasets.loading import evaluation_loader, training_loader
 from tessella.datasets.transforms import RandomAffineCrop
-from tessella.training.fit import Machine, fit
+from tessella.training.fit import fit
 from tessella.training.losses import SegmentationLoss
+from tessella.training.machine import Machine
 from tessella.training.schedules import parameter_groups, poly, sgd
 from tessella.training.segmentation import SegmentationTask
 

@@ -18,9 +18,10 @@ from tessella.datasets.loading import evaluation_loader, training_loader
 from tessella.datasets.transforms import RandomAffineCrop
 from tessella.errors import InputError
 from tessella.training import checkpoints
-from tessella.training.checkpoints import read_checkpoint
-from tessella.training.fit import Machine, Outcome, fit
+from tessella.training.checkpoint_files import read_checkpoint
+from tessella.training.fit import Outcome, fit
 from tessella.training.losses import SegmentationLoss
+from tessella.training.machine import Machine
 from tessella.training.schedules import parameter_groups, poly, sgd
 from tessella.training.segmentation import SegmentationTask
 

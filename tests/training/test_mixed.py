@@ -11,8 +11,9 @@ from torch.nn import functional as F
 from tessella.errors import InputError
 from tessella.feature_synthesis import split
 from tessella.networks import PSPNet, ResNet
+from tessella.training.extra import Extra
 from tessella.training.losses import SegmentationLoss
-from tessella.training.mixed import Extra, MixedTask
+from tessella.training.mixed import MixedTask
 from tessella.training.schedules import poly
 
 

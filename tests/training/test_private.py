@@ -15,9 +15,10 @@ from torch.nn import functional as F
 from tessella.datasets.loading import evaluation_loader, poisson_loader
 from tessella.datasets.transforms import Compose
 from tessella.errors import InputError
-from tessella.training.checkpoints import read_checkpoint
-from tessella.training.fit import Machine, Outcome, fit
+from tessella.training.checkpoint_files import read_checkpoint
+from tessella.training.fit import Outcome, fit
 from tessella.training.losses import SegmentationLoss
+from tessella.training.machine import Machine
 from tessella.training.private import PrivateTask
 from tessella.training.segmentation import SegmentationTask
 

@@ -49,8 +49,9 @@ from tessella.runs.training import train
 from tessella.runs.video import predict_steady_video
 from tessella.runs.video_frames import FrameSequence
 from tessella.scenes.objects import render_objects
-from tessella.training.checkpoints import read_checkpoint
-from tessella.training.fit import Machine, Outcome
+from tessella.training.checkpoint_files import read_checkpoint
+from tessella.training.fit import Outcome
+from tessella.training.machine import Machine
 
 SEQUENCES = {"train": 200, "val": 20, "test": 8}
 MORE_STEPS = 30

@@ -12,7 +12,7 @@ from tessella.recipes import find_recipe, segmentation_of
 from tessella.runs.configuration import override
 from tessella.runs.label_spaces import require_same_classes
 from tessella.runs.shadow_training import train_shadow
-from tessella.training.fit import Machine
+from tessella.training.machine import Machine
 
 
 def run(options: argparse.Namespace) -> None:

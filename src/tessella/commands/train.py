@@ -19,7 +19,7 @@ from tessella.runs.image_training import train_images
 from tessella.runs.images import ImageJudge, Images
 from tessella.runs.segmentation import Segmentation
 from tessella.runs.training import train
-from tessella.training.fit import Machine
+from tessella.training.machine import Machine
 
 
 def run(options: argparse.Namespace) -> None:

@@ -21,7 +21,7 @@ from tessella.membership_inference.blind import features
 from tessella.membership_inference.learned import describe
 from tessella.metrics.labels import outside_classes_error
 from tessella.pictures import to_rgb8
-from tessella.training.checkpoints import checkpoint_file
+from tessella.training.checkpoint_files import checkpoint_file
 
 Progress = Callable[[Iterable[Batch], str, int], Iterable[Batch]]
 Row = dict[str, Any]

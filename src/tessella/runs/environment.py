@@ -7,16 +7,14 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from tessella.errors import InputError
 from tessella.files import read_object, write_json
 from tessella.runs.configuration import to_json
-
-if TYPE_CHECKING:  # which imports Lightning
-    from tessella.training.fit import Machine
+from tessella.training.machine import Machine
 
 OF_MACHINE = ("devices", "nodes", "accelerator", "precision")
 """What a resumed run takes over of where it began."""
@@ -72,7 +70,7 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def describe_run(run: Path, recipe: str, data: Path, config: Any, machine: "Machine") -> None:
+def describe_run(run: Path, recipe: str, data: Path, config: Any, machine: Machine) -> None:
     """``config.json`` and ``environment.json`` of a training, which resuming and reports read."""
     write_json(
         run / "config.json", {"recipe": recipe, "data": str(data.resolve()), "config": to_json(config)}

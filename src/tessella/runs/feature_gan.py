@@ -23,7 +23,7 @@ from tessella.networks.normalized import Normalized
 from tessella.runs.asking import fingerprint
 from tessella.runs.configuration import from_json, require_least
 from tessella.runs.segmentation import Segmentation, bare_network
-from tessella.training.checkpoints import checkpoint_file, read_checkpoint
+from tessella.training.checkpoint_files import checkpoint_file, read_checkpoint
 
 
 @dataclass(frozen=True)

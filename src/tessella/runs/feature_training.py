@@ -19,7 +19,8 @@ from tessella.runs.feature_gan import FeatureGAN, build_gan, halves_of, load_gen
 from tessella.runs.model import Model, load_model
 from tessella.runs.segmentation import open_split, training_transform
 from tessella.training.feature_gan import FeatureGanTask, measure_channels
-from tessella.training.fit import Machine, Outcome, fit, require_no_run
+from tessella.training.fit import Outcome, fit, require_no_run
+from tessella.training.machine import Machine
 
 
 def train_generator(

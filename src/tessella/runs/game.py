@@ -31,7 +31,7 @@ from tessella.runs.feature_gan import load_generator
 from tessella.runs.model import load_model
 from tessella.runs.segmentation import Segmentation
 from tessella.runs.training import train
-from tessella.training.fit import Machine
+from tessella.training.machine import Machine
 
 Checkpoint = Literal["last", "best"]
 CHECKPOINTS: tuple[Checkpoint, ...] = ("last", "best")

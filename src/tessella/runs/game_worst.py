@@ -11,7 +11,7 @@ from tessella.membership_inference.reference import rmia
 from tessella.membership_inference.surest import moved_by_training
 from tessella.runs.asking import Row
 from tessella.runs.game import Draw
-from tessella.training.checkpoints import read_checkpoint
+from tessella.training.checkpoint_files import read_checkpoint
 
 CHOSEN = "RMIA"
 """The attack that says so: chosen beforehand, so that no chance among many attacks is taken for a finding."""

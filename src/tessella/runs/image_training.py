@@ -20,8 +20,9 @@ from tessella.image_generation.stream import Draw, Numbered, Unvaried, gather
 from tessella.runs.configuration import to_json
 from tessella.runs.environment import describe_run
 from tessella.runs.images import ImageJudge, ImageRegression, Images, ImageTranslation, build
-from tessella.training.fit import Machine, Outcome, fit, require_no_run
+from tessella.training.fit import Outcome, fit, require_no_run
 from tessella.training.images import ImageTask
+from tessella.training.machine import Machine
 from tessella.training.schedules import poly
 
 

@@ -28,8 +28,8 @@ from tessella.networks import VGG16, VGG19
 from tessella.networks.weight_files import read_weights
 from tessella.networks.weights import load_weights
 from tessella.runs.configuration import from_json, require_least
-from tessella.training.checkpoints import read_checkpoint
-from tessella.training.images import Judge, Regression, Translation
+from tessella.training.checkpoint_files import read_checkpoint
+from tessella.training.learners import Judge, Regression, Translation
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from tessella.runs.evaluation import Predict, on_images
 from tessella.runs.segmentation import Segmentation, bare_network
 from tessella.runs.user_code import load_function
 from tessella.runs.views import Views, predict_views
-from tessella.training.checkpoints import checkpoint_file, read_checkpoint
+from tessella.training.checkpoint_files import checkpoint_file, read_checkpoint
 
 if TYPE_CHECKING:
     from tessella.serving.client import RemoteModel

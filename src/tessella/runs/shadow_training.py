@@ -17,7 +17,8 @@ from tessella.runs.asking import Kept, Progress, ask_all, is_labelled, scores_of
 from tessella.runs.audit import Victim
 from tessella.runs.segmentation import Segmentation
 from tessella.runs.training import train
-from tessella.training.fit import Machine, Outcome
+from tessella.training.fit import Outcome
+from tessella.training.machine import Machine
 
 
 def train_shadow(

@@ -16,8 +16,8 @@ from tessella.datasets.loading import Beside, BlendedStream, SampleStream, colla
 from tessella.datasets.transforms import Transform
 from tessella.errors import InputError
 from tessella.networks.normalized import Normalized
+from tessella.training.extra import Extra
 from tessella.training.losses import SegmentationLoss
-from tessella.training.mixed import Extra
 
 if TYPE_CHECKING:
     from tessella.runs.feature_gan import TrainedGenerator

@@ -43,14 +43,16 @@ from tessella.runs.segmentation import (
 )
 from tessella.runs.training_images import balanced_weights
 from tessella.runs.views import forward_views, room_for_views
-from tessella.training.checkpoints import read_checkpoint
+from tessella.training.checkpoint_files import read_checkpoint
 from tessella.training.factor_log import FactorLog
-from tessella.training.fit import Machine, Outcome, fit, require_no_run
+from tessella.training.fit import Outcome, fit, require_no_run
+from tessella.training.forward import logits_of_images
 from tessella.training.losses import SegmentationLoss
+from tessella.training.machine import Machine
 from tessella.training.mixed import MixedTask
 from tessella.training.privacy_log import PrivacyLog
 from tessella.training.schedules import adamw, parameter_groups, poly, sgd
-from tessella.training.segmentation import SegmentationTask, logits_of_images
+from tessella.training.segmentation import SegmentationTask
 
 
 def train(

@@ -12,7 +12,7 @@ from tessella.datasets.loading import Batch
 from tessella.errors import InputError
 from tessella.pooling.layers import SpatioTemporalPooling
 from tessella.pooling.views import Pooling, logits_of_views, pool_views, views_of
-from tessella.training.segmentation import Forward
+from tessella.training.forward import Forward
 
 
 @dataclass(frozen=True)

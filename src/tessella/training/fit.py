@@ -6,12 +6,10 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning.pytorch as lightning
-import torch
 from lightning.pytorch.callbacks import Callback, LambdaCallback, RichProgressBar, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -19,35 +17,17 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from tessella.errors import InputError
-from tessella.training.checkpoints import Checkpoints, Interrupted, read_checkpoint
+from tessella.training.checkpoint_files import read_checkpoint
+from tessella.training.checkpoints import Checkpoints, Interrupted
 from tessella.training.finite import Finite, NotFinite
 from tessella.training.log import CsvLog
+from tessella.training.machine import Machine, resolve_precision
 
-Precision = Literal["auto", "fp32", "bf16"]
 TrainingLoader = Callable[[int, int, int], Iterable[Any]]
 """(first micro-batch, rank, world_size) to batches without end."""
 
 ValidationLoader = Callable[..., Iterable[Any]]
 """Of keywords rank and world_size: one pass."""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where a run takes place; changes its speed and, through the number of processes, the size of its batches."""
-
-    devices: int = 1
-    nodes: int = 1
-    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    precision: Precision = "auto"
-    progress: bool = True
-
-    def __post_init__(self) -> None:
-        """Raises InputError for a machine that there is not."""
-        for name in ("devices", "nodes"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}: give at least 1")
-        if self.accelerator == "gpu" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
-            raise InputError("accelerator gpu: PyTorch finds none here; give cpu, or auto")
 
 
 @dataclass(frozen=True)
@@ -190,35 +170,6 @@ def fit(
                 f"{last} does not fit these settings: resume with the run's own ({error})"
             ) from error
     return Outcome(trainer.global_step, time.monotonic() - start, interrupted)
-
-
-def resolve_precision(machine: Machine) -> Literal["fp32", "bf16"]:
-    """What "auto" means there: bf16 on GPUs that have it, and on CPUs where it measurably pays.
-
-    CPUs without matrix units for bf16 emulate it at a tenth of the speed of fp32; those that have them double it.
-    """
-    if machine.precision != "auto":
-        return machine.precision
-    if machine.accelerator != "cpu" and torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    return "bf16" if _bf16_pays() else "fp32"
-
-
-@cache  # where bf16 is emulated, finding out takes a second
-def _bf16_pays() -> bool:
-    return _convolution_seconds(torch.bfloat16) < _convolution_seconds(torch.float32)
-
-
-def _convolution_seconds(dtype: torch.dtype) -> float:
-    layer = torch.nn.Conv2d(64, 64, 3, padding=1).to(dtype)
-    image = torch.zeros(1, 64, 48, 48, dtype=dtype)
-    times = []
-    with torch.inference_mode():
-        for _ in range(3):
-            start = time.perf_counter()
-            layer(image)
-            times.append(time.perf_counter() - start)
-    return min(times)
 
 
 @contextmanager

@@ -1,8 +1,7 @@
 """Training with synthetic features beside real images (thesis, section 6.2)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,37 +10,10 @@ from torch import Tensor, nn
 
 from tessella.datasets.loading import Batch
 from tessella.errors import InputError
-from tessella.feature_synthesis import Split
 from tessella.training.auxiliary_norms import AuxiliaryNorms, batch_norms
 from tessella.training.chance import micro_batch
-from tessella.training.losses import SegmentationLoss
+from tessella.training.extra import Extra
 from tessella.training.segmentation import SegmentationTask
-
-
-@dataclass(frozen=True)
-class Extra:
-    """What is trained on beside the real images of a batch.
-
-    loss: of the extra part. weight: of that loss; extra samples for each real one make eq. 6.1 a mean over real images.
-    synthesize: labels [S, H, W] to features; None for the images that the labels are of.
-    halves: of the network that is trained.
-    hard: of the real images of so many batches the hardest quarter gives the layouts of the next so many; 0 for layouts
-        as they come. recall: a position of the stream of real samples to the image and labels there, needed for that.
-    kept: the share of those extra layouts that come from a source of their own, and stay, where ``hard`` is on.
-    filter: pixels whose loss is above this many times the mean of their class are left out; 0 for none (Yang et al.,
-        FreeMask, NeurIPS 2023: 1.25).
-    auxiliary_norms: whether batch normalisation has a scale and a shift of its own for the extra part, and goes by it.
-    """
-
-    loss: SegmentationLoss
-    weight: float
-    synthesize: Callable[[Tensor], Tensor] | None
-    halves: Split | None
-    hard: int = 0
-    recall: Callable[[int], tuple[Tensor, Tensor]] | None = None
-    kept: float = 0.0
-    filter: float = 0.0
-    auxiliary_norms: bool = False
 
 
 class MixedTask(SegmentationTask):

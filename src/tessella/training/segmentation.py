@@ -11,19 +11,9 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from tessella.datasets.loading import Batch
 from tessella.metrics import ConfusionMatrix
-from tessella.networks.auxiliary import logits_and_auxiliary
 from tessella.training.auxiliary_norms import batch_norms
 from tessella.training.chance import seed_micro_batch
-
-Forward = Callable[[nn.Module, Batch], tuple[Tensor, tuple[Tensor, ...]]]
-"""A network and a batch to logits [B, K, H, W] and those of auxiliary heads."""
-
-
-def logits_of_images(network: nn.Module, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Of each image by itself; in training with the auxiliary heads, where the network has any."""
-    if network.training:
-        return logits_and_auxiliary(network, batch["image"])
-    return network(batch["image"]), ()
+from tessella.training.forward import Forward, logits_of_images
 
 
 class SegmentationTask(lightning.LightningModule):
