@@ -1,6 +1,7 @@
-"""How long the user waits for the command to answer: ``import tessella`` and ``tessella --help``, beside bare Python.
+"""How long the user waits for the command to answer: ``import tessella`` and ``tessella --help``, beside bare Python;
+and what ``tessella predict`` and ``tessella train`` load before they begin, beside torch, which both need.
 
-Method: each command runs 15 times, the three in turn; medians. ``python benchmarks/startup.py``.
+Method: each command runs 15 times, all in turn; medians. ``python benchmarks/startup.py``.
 """
 
 import json
@@ -17,6 +18,9 @@ COMMANDS = {
     "bare_python": ["-c", "pass"],
     "import_tessella": ["-c", "import tessella"],
     "tessella_help": ["-m", "tessella.cli", "--help"],
+    "import_torch": ["-c", "import torch"],
+    "import_predict": ["-c", "import tessella.commands.predict"],
+    "import_train": ["-c", "import tessella.commands.train"],
 }
 
 
