@@ -17,7 +17,7 @@ from tests.runs.blocks import MACHINE, blocks_config, train_on_blocks, write_blo
 
 from tessella.cli import main
 from tessella.datasets import Sample, SplitFolders
-from tessella.datasets.loading import training_loader
+from tessella.datasets.loading import BlendedStream, training_loader
 from tessella.errors import InputError
 from tessella.feature_synthesis import FeatureDiscriminator, FeatureGenerator
 from tessella.pictures import colorize
@@ -172,7 +172,7 @@ def test_training_with_features(folder, tmp_path):
     # Neither the generator nor training data is in the checkpoint.
     checkpoint = torch.load(tmp_path / "1" / "checkpoints" / "best.ckpt", weights_only=True)
     assert all(name.startswith(("network.", "class_loss")) for name in checkpoint["state_dict"])
-    assert all(isinstance(position, int) for position in checkpoint["hard"]["hardest"])
+    assert all(isinstance(position, int) for position in checkpoint["synthetic"]["hard"][0]["hardest"])
 
 
 @pytest.fixture
@@ -188,6 +188,23 @@ def task_of(folder, tmp_path, monkeypatch):
         return kept[-1]
 
     return build
+
+
+def test_layouts_of_a_source_of_their_own_have_their_share(folder, task_of):
+    """Whatever is hard: the rest is replaced."""
+    labels = str(folder / "data" / "val" / "labels")
+    task = task_of(synthetic=Synthetic(str(folder / "generator"), hard=2, masks_data=labels))
+    further = [task.extra.kept(position) for position in range(2000)]
+    assert 0.2 < np.mean(further) < 0.3
+    stream = BlendedStream([False] * 2000, [True] * 2000, 0.25, task.seed + 1_000_000)
+    assert [stream[position] for position in range(2000)] == further
+
+
+def test_a_network_with_frozen_stages_is_cut(folder, task_of):
+    """Also where images never change, and what frozen stages make of them could be kept on disk."""
+    task = task_of(crop=None, jitter=0.0, frozen_stages=1, synthetic=Synthetic(str(folder / "generator")))
+    first, again = (task.extra.halves.encode(torch.zeros(1, 3, 48, 64)) for _ in range(2))
+    assert torch.equal(first, again)
 
 
 def test_only_features_are_smoothed(folder, task_of):
@@ -344,7 +361,7 @@ def test_hard_mining_goes_on_exactly(folder, tmp_path):
         torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)
         for name in ("whole", "parts")
     )
-    assert whole["hard"] == parts["hard"]
+    assert whole["synthetic"] == parts["synthetic"]
     for name, value in whole["state_dict"].items():
         assert torch.equal(value, parts["state_dict"][name]), name
 

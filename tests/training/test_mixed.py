@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 from torch.nn import functional as F
 
@@ -14,7 +15,7 @@ from tessella.networks import PSPNet, ResNet
 from tessella.training.extra import Extra
 from tessella.training.losses import SegmentationLoss
 from tessella.training.mixed import MixedTask
-from tessella.training.schedules import poly
+from tessella.training.schedules import parameter_groups, poly
 
 
 @pytest.fixture
@@ -167,19 +168,61 @@ def test_the_hardest_quarter_gives_the_next_layouts(network):
     assert sorted(task.hardest) == [hardest, 4 + hardest]
     assert torch.equal(seen[-1][0], batch["labels"][hardest])
     task.loss_of(batch)
-    kept = task_of(network, record, hard=2, recall=recall, kept=1.0)
+    # Those of a source of their own stay: two of the first three.
+    batch["extra_image"] = batch["extra_image"].repeat(3, 1, 1, 1)
+    batch["extra_labels"] = batch["extra_labels"].repeat(3, 1, 1)
+    kept = task_of(network, record, hard=2, recall=recall, kept=lambda position: position != 1)
     kept.hardest = task.hardest
-    kept.loss_of(batch)
-    assert torch.equal(seen[-1], batch["extra_labels"])  # those of a source of their own stay
+    kept._extra_loss(batch)
+    for place in range(3):
+        assert torch.equal(seen[-1][place], batch["extra_labels"][place]) == (place != 1)
 
     saved: dict = {}
     task.on_save_checkpoint(saved)
-    assert not any(isinstance(value, torch.Tensor) for value in saved["hard"].values())  # no training data
+    (own,) = saved["synthetic"]["hard"]
+    assert not any(isinstance(value, torch.Tensor) for value in own.values())  # no training data
     again = task_of(network, record, hard=2, recall=recall)
     again.on_load_checkpoint(saved)
     assert again.hardest == task.hardest
     assert again.seen == task.seen
     assert len(task.seen) == 4
+    other = task_of(network, record, hard=2, recall=recall, source="another")
+    with pytest.raises(
+        InputError, match=r"^synthetic\.generator: is not the one that this run was begun with"
+    ):
+        other.on_load_checkpoint(saved)
+
+
+def test_what_is_hard_is_kept_by_each_process(network, monkeypatch):
+    task = task_of(network, noise, hard=2)
+    task.hardest, task.seen = [3], [(0.5, 7)]
+    saved: dict = {}
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        task.on_save_checkpoint(saved)
+    finally:
+        dist.destroy_process_group()
+    assert saved["synthetic"]["hard"] == [{"hardest": [3], "seen": [[0.5, 7]]}]
+    saved["synthetic"]["hard"].append({"hardest": [4], "seen": []})
+    monkeypatch.setattr(MixedTask, "global_rank", 1)
+    task.on_load_checkpoint(saved)
+    assert (task.hardest, task.seen) == ([4], [])
+
+
+def test_auxiliary_norms_learn_as_fast_as_those_beside_them(network):
+    task = task_of(network, noise, auxiliary_norms=True)
+
+    def configure(module):
+        optimizer = torch.optim.SGD(parameter_groups(module, 0.1, 10.0, 1e-4))
+        return optimizer, poly(optimizer, 10)
+
+    task.configure = configure
+    groups = task.configure_optimizers()["optimizer"].param_groups
+    place = {id(p): number for number, group in enumerate(groups) for p in group["params"]}
+    twins = task.norms.twins(network)
+    assert len(twins) == len(list(task.norms.parameters()))
+    assert all(place[id(first)] == place[id(second)] for first, second in twins.items())
+    assert len({place[id(first)] for first in twins}) == 2  # of the backbone, and of the head
 
 
 def test_real_images_as_the_control(network):

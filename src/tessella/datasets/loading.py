@@ -116,8 +116,13 @@ class BlendedStream(Dataset[Sample]):
         self.first, self.second, self.share, self.seed = first, second, share, seed
 
     def __getitem__(self, position: int) -> Sample:
-        second = np.random.default_rng((self.seed, 2, position)).random() < self.share
+        second = from_second(position, self.share, self.seed)
         return (self.second if second else self.first)[position]
+
+
+def from_second(position: int, share: float, seed: int) -> bool:
+    """Whether a ``BlendedStream`` takes its second stream there."""
+    return bool(np.random.default_rng((seed, 2, position)).random() < share)
 
 
 class Transformed(Dataset[Sample]):

@@ -86,7 +86,7 @@ def distribution(
         for present in index.unique().long().tolist():
             if 0 <= present < num_classes:
                 counts[present] += _histograms(bins[:, index == present])
-    return Distribution(counts.numpy(), low.numpy(), high.numpy())
+    return Distribution(counts.numpy(), low.cpu().numpy(), high.cpu().numpy())
 
 
 def _scaled(feature: Tensor, norm: float | None) -> Tensor:

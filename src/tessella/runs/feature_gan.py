@@ -79,7 +79,7 @@ class FeatureGAN:
 
     def __post_init__(self) -> None:
         from_one = ("layout_stride", "steps", "batch_size", "validate_every")
-        from_zero = ("reconstruction", "kl", "latent", "clip", "validation_images", "workers")
+        from_zero = ("reconstruction", "kl", "latent", "clip", "validation_images", "seed", "workers")
         require_least(self, dict.fromkeys(from_one, 1) | dict.fromkeys(from_zero, 0))
         if not 0 <= self.ema < 1:
             raise InputError(f"ema is {self.ema}: give 0 for none, or less than 1")

@@ -12,10 +12,18 @@ from torch.utils.data import DataLoader
 from tessella.datasets import SegmentationDataset, class_names
 from tessella.datasets.copy_paste import CopyPaste
 from tessella.datasets.label_maps import LabelMaps
-from tessella.datasets.loading import Beside, BlendedStream, SampleStream, collate, stream_loader
+from tessella.datasets.loading import (
+    Beside,
+    BlendedStream,
+    SampleStream,
+    collate,
+    from_second,
+    stream_loader,
+)
 from tessella.datasets.transforms import Transform
 from tessella.errors import InputError
 from tessella.networks.normalized import Normalized
+from tessella.runs.asking import fingerprint
 from tessella.training.extra import Extra
 from tessella.training.losses import SegmentationLoss
 
@@ -105,9 +113,12 @@ class Synthetic:
             None if trained is None else trained.halves_of(network),
             self.hard,
             partial(_recall, stream) if self.hard else None,
-            self.masks_share if self.masks_data else 0.0,
+            partial(from_second, share=self.masks_share, seed=_of_layouts(stream.seed))
+            if self.masks_data
+            else None,
             self.filter,
             self.auxiliary_norms,
+            "" if trained is None else fingerprint(trained.generator),
         )
 
     def _load(
@@ -140,7 +151,7 @@ class Synthetic:
 
         options: seed, workers, start, rank, world_size, as of ``training_loader``.
         """
-        seed = options.pop("seed") + 1_000_000  # another order than the images'
+        seed = _of_layouts(options.pop("seed"))
         if self.copy_paste:
             transform = CopyPaste(transform, train_set, self.copy_paste)
         stream: Any = SampleStream(train_set, transform, seed)
@@ -157,6 +168,11 @@ class Synthetic:
         if class_names(masks.classes) != class_names(train_set.classes):
             raise InputError(f"synthetic.masks: {self.masks_data} has other classes than the training data")
         return masks
+
+
+def _of_layouts(seed: int) -> int:
+    """They come in another order than the images of that seed."""
+    return seed + 1_000_000
 
 
 def _synthesize(trained: "TrainedGenerator", labels: Tensor) -> Tensor:

@@ -92,8 +92,13 @@ def train(
     if config.weights and not resume:
         print(load_weights(network.network, config.weights, strict=False))
     if config.frozen_stages:
-        unchanged = config.crop is None and not config.jitter
-        freeze_stages(network, config.frozen_stages, run / "features" if unchanged else None)
+        # A network is cut by what its modules do, and for a map that was kept they do nothing.
+        kept = (
+            config.crop is None
+            and not config.jitter
+            and not (config.synthetic and config.synthetic.generator)
+        )
+        freeze_stages(network, config.frozen_stages, run / "features" if kept else None)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     task = _task(config, network, train_set, resume, trusted)
     content = {

@@ -23,6 +23,12 @@ class AuxiliaryNorms(nn.Module):
         self.scales = nn.ParameterList(layer.weight.detach().clone() for layer in layers)
         self.shifts = nn.ParameterList(layer.bias.detach().clone() for layer in layers)
 
+    def twins(self, network: nn.Module) -> dict[nn.Parameter, nn.Parameter]:
+        """The second scale or shift of each first one."""
+        layers = [layer for layer in batch_norms(network) if layer.affine]
+        first = [layer.weight for layer in layers] + [layer.bias for layer in layers]
+        return dict(zip(first, [*self.scales, *self.shifts], strict=True))
+
     @contextmanager
     def within(self, network: nn.Module) -> Iterator[None]:
         """Within, ``network`` has these scales and shifts, and goes by the statistics of the batch."""

@@ -12,4 +12,4 @@ def micro_batch(task: lightning.LightningModule) -> int:
 def seed_micro_batch(task: lightning.LightningModule, seed: int) -> None:
     """Before each micro-batch: it draws afresh from the seed, its number and the process, so that a resumed run repeats
     an uninterrupted one."""
-    torch.manual_seed((seed * 1_000_003 + micro_batch(task)) * 1_009 + task.global_rank)
+    torch.manual_seed(((seed * 1_000_003 + micro_batch(task)) * 1_009 + task.global_rank) % 2**63)

@@ -18,10 +18,12 @@ class Extra:
     halves: of the network that is trained.
     hard: of the real images of so many batches the hardest quarter gives the layouts of the next so many; 0 for layouts
         as they come. recall: a position of the stream of real samples to the image and labels there, needed for that.
-    kept: the share of those extra layouts that come from a source of their own, and stay, where ``hard`` is on.
+    kept: where ``hard`` is on, whether what stands at a position of the extra stream is of a source of its own, and
+        stays. None for no such source.
     filter: pixels whose loss is above this many times the mean of their class are left out; 0 for none (Yang et al.,
         FreeMask, NeurIPS 2023: 1.25).
     auxiliary_norms: whether batch normalisation has a scale and a shift of its own for the extra part, and goes by it.
+    source: what tells the generator from others, so that no resumed training goes on with another.
     """
 
     loss: SegmentationLoss
@@ -30,6 +32,7 @@ class Extra:
     halves: Split | None
     hard: int = 0
     recall: Callable[[int], tuple[Tensor, Tensor]] | None = None
-    kept: float = 0.0
+    kept: Callable[[int], bool] | None = None
     filter: float = 0.0
     auxiliary_norms: bool = False
+    source: str = ""

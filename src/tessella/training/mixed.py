@@ -5,6 +5,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -41,8 +42,9 @@ class MixedTask(SegmentationTask):
     def configure_optimizers(self) -> Any:
         made = super().configure_optimizers()
         if self.norms is not None:
-            groups = made["optimizer"].param_groups
-            next(group for group in groups if not group["weight_decay"])["params"] += self.norms.parameters()
+            twins = self.norms.twins(self.network)
+            for group in made["optimizer"].param_groups:
+                group["params"] += [twins[each] for each in group["params"] if each in twins]
         return made
 
     def loss_of(self, batch: Batch) -> Tensor:
@@ -72,7 +74,11 @@ class MixedTask(SegmentationTask):
         if self.extra.recall is None or not self.hardest:
             return images, labels
         images, labels = images.clone(), labels.clone()
-        for place in torch.nonzero(torch.rand(len(labels)) >= self.extra.kept).flatten().tolist():
+        places = range(len(labels))
+        if self.extra.kept is not None:
+            first = self.first_position(len(labels))
+            places = [place for place in places if not self.extra.kept(first + place)]
+        for place in places:
             position = self.hardest[int(torch.randint(len(self.hardest), ()))]
             image, label = self.extra.recall(position)
             images[place], labels[place] = image.to(images), label.to(labels)
@@ -91,7 +97,7 @@ class MixedTask(SegmentationTask):
             self.seen = []
 
     def first_position(self, batch_size: int) -> int:
-        """In the stream of real samples, of this process's batch."""
+        """In the stream of samples, of this process's batch."""
         world, rank = self.trainer.world_size, self.global_rank
         return (micro_batch(self) * world + rank) * batch_size
 
@@ -107,13 +113,23 @@ class MixedTask(SegmentationTask):
         return labels.masked_fill(loss > self.extra.filter * self.class_loss[classes], 255)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["hard"] = {"hardest": self.hardest, "seen": [list(each) for each in self.seen]}
+        """What each process has seen is its own."""
+        seen: list[Any] = [{"hardest": self.hardest, "seen": [list(each) for each in self.seen]}]
+        if dist.is_available() and dist.is_initialized():
+            (own,), seen = seen, [None] * dist.get_world_size()
+            dist.all_gather_object(seen, own)
+        checkpoint["synthetic"] = {"source": self.extra.source, "hard": seen}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if "hard" not in checkpoint:
+        if "synthetic" not in checkpoint:
             raise InputError("synthetic: this run was begun without; begin anew in another --out")
-        self.hardest = checkpoint["hard"]["hardest"]
-        self.seen = [(loss, position) for loss, position in checkpoint["hard"]["seen"]]
+        if checkpoint["synthetic"]["source"] != self.extra.source:
+            raise InputError(
+                "synthetic.generator: is not the one that this run was begun with; begin anew in another --out"
+            )
+        own = checkpoint["synthetic"]["hard"][self.global_rank]
+        self.hardest = own["hardest"]
+        self.seen = [(loss, position) for loss, position in own["seen"]]
 
 
 @contextmanager
