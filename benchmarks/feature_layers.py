@@ -9,13 +9,15 @@ a generator trained for it (mean IoU of the frozen decoder on sampled features, 
 its features gains over the same training without: row "real" of synthesis_table.py, which goes on from the same
 network. Means over seeds; gains with the 95% interval where there are two seeds or more. The last row of the table is
 the rank correlation of each column with the gain. "baseline" has no atrous reduction and sees layouts at the features'
-resolution. Each result is a file under ``results/feature_layers/``; what is there is not repeated.
+resolution; below is what it lacks, by seeds that both have. Each result is a file under ``results/feature_layers/``;
+what is there is not repeated.
 """
 
 import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from synthesis_table import paired
 from torch import Tensor
 
 from tessella.datasets.loading import training_loader
+from tessella.feature_synthesis import FeatureDiscriminator, FeatureGenerator
 from tessella.feature_synthesis.analysis import distribution
 from tessella.files import write_json
 from tessella.recipes.features import features, features_baseline, images_baseline
@@ -45,7 +48,13 @@ from tessella.runs.training import train
 RESULTS = Path(__file__).parent / "results" / "feature_layers"
 ROWS: dict[str, FeatureGAN] = {
     "image": images_baseline(),
-    "layer1": replace(features(), at="backbone.layer1.1.relu", side="input"),
+    "layer1": replace(
+        features(),
+        at="backbone.layer1.1.relu",
+        side="input",
+        generator=partial(FeatureGenerator, blocks=2),
+        discriminator=partial(FeatureDiscriminator, blocks=2),
+    ),
     "layer2": replace(features(), at="backbone.layer2.1.relu", side="input"),
     "layer3": replace(features(), at="backbone.layer3.1.relu", side="input"),
     "layer3, baseline": replace(features_baseline(), at="backbone.layer3.1.relu", side="input"),
@@ -179,7 +188,24 @@ def table() -> str:
         lines.append(
             f"| rank correlation with the gain | | | {' | '.join(f'{r:+.2f}' for r in ranks)} | | | |"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *_architectures(found)])
+
+
+def _architectures(found: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Atrous reduction from the full resolution against the baseline, in the features of the third stage."""
+    ours, theirs = ({r["seed"]: r for r in found.get(row, [])} for row in ("layer3", "layer3, baseline"))
+    seeds = sorted(ours.keys() & theirs.keys())
+    if len(seeds) < 2:
+        return []
+    lines = ["", "| layer3 - layer3, baseline | seeds | difference |", "|---|---|---|"]
+    for name in ("mean_iou", "class_accuracy"):
+        score = [100 * (ours[s]["score"][name] - theirs[s]["score"][name]) for s in seeds]
+        gain = [_gain(ours[s], name) - _gain(theirs[s], name) for s in seeds]
+        lines += [
+            f"| {what} | {len(seeds)} | {paired(values)} |"
+            for what, values in ((f"score: {name}", score), (f"gain: {name}", gain))
+        ]
+    return lines
 
 
 def _gain(result: dict[str, Any], score: str) -> float:

@@ -77,6 +77,21 @@ def test_the_network_reads_its_layouts_in_sampled_features(folder, tmp_path, cap
     assert of_maps["synthetic"]["mean_iou"] > 0.7 * scores["real"]["mean_iou"]
 
 
+def test_behind_a_rectifier_no_feature_is_below_zero(folder):
+    trained = load_generator(str(folder / "generator"))
+    labels = torch.zeros(2, 48, 64, dtype=torch.long)
+    assert trained.config.side == "output"
+    assert trained.make(labels, 5 * trained.draw(labels)).min() == 0
+
+
+def test_too_many_blocks_are_told(folder, tmp_path, capsys):
+    config = replace(SMALL, network=str(folder / "network"), layout_stride=2, steps=1)
+    train_generator(config, "features", folder / "data", tmp_path, machine=MACHINE)
+    said = capsys.readouterr().out
+    for name in ("generator", "discriminator"):
+        assert f"{name}: layouts are reduced to 4x3, features are 8x6; give --{name}.blocks one less" in said
+
+
 def test_layouts_are_brought_to_the_size_of_the_network(folder):
     trained = load_generator(str(folder / "generator"))
     smaller = replace(trained, of_network=replace(trained.of_network, resize=(24, 32)))

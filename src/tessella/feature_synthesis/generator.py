@@ -57,7 +57,8 @@ class FeatureGenerator(_OfLayouts):
     """Layouts [B, K + 1, H, W] and codes to features [B, C, h, w] as the network itself would make them.
 
     Features have no bounds before a rectifier, and channels of every scale. ``mean`` and ``std`` [C] of each channel
-    are measured once; within, all are standardised, or the weight of the L1 loss would mean nothing.
+    are measured once; within, all are standardised, or the weight of the L1 loss would mean nothing. No feature is
+    below ``lowest``: 0, where they are made behind a rectifier.
 
     Args:
         layout_channels: K + 1.
@@ -73,6 +74,7 @@ class FeatureGenerator(_OfLayouts):
 
     mean: Tensor
     std: Tensor
+    lowest: Tensor
 
     def __init__(
         self,
@@ -93,6 +95,8 @@ class FeatureGenerator(_OfLayouts):
         self.modulation = Modulation(self.layout.channels, widths[0], channels) if modulate else None
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("std", torch.ones(channels))
+        # Finite, or averages of weights over steps would make it nan.
+        self.register_buffer("lowest", torch.tensor(torch.finfo(torch.float32).min))
 
     def standardise(self, features: Float[Tensor, "batch channels h w"]) -> Tensor:
         """To mean 0 and deviation 1 in each channel."""
@@ -115,7 +119,7 @@ class FeatureGenerator(_OfLayouts):
         size: tuple[int, int] | None = None,
     ) -> Float[Tensor, "batch channels h w"]:
         features = full_precision(self.from_encoded(self.encode_condition(layouts, size), codes))
-        return features * self.std[:, None, None] + self.mean[:, None, None]
+        return (features * self.std[:, None, None] + self.mean[:, None, None]).maximum(self.lowest)
 
 
 class Modulation(nn.Module):

@@ -12,7 +12,7 @@ from tessella.runs.feature_gan import FeatureGAN
 
 
 def features() -> FeatureGAN:
-    """Features of any network that was trained here, behind the third stage of its backbone.
+    """Features of a network that was trained here, behind the third stage of its backbone (elsewhere with ``--at``).
 
     Command: tessella train features --data STREETS --network runs/streets
     Citation: He, Schiele and Fritz, Synthetic convolutional features for improved semantic segmentation, ECCV 2020

@@ -9,10 +9,12 @@ from typing import Any
 
 import torch
 
+from tessella.adversarial import BicycleGAN
 from tessella.datasets import class_names
-from tessella.datasets.loading import Transformed, evaluation_loader, training_loader
+from tessella.datasets.loading import Batch, Transformed, evaluation_loader, training_loader
 from tessella.datasets.transforms import Compose, Resize
 from tessella.errors import InputError
+from tessella.feature_synthesis import Split, one_hot_layout
 from tessella.runs.configuration import to_json
 from tessella.runs.environment import describe_run
 from tessella.runs.feature_gan import FeatureGAN, build_gan, halves_of, load_generator
@@ -73,10 +75,15 @@ def train_generator(
         )
 
     first = islice(batches(0, 0, 1, workers=0), 1 if resume else 16)
-    mean, std = measure_channels(halves.encode, (batch["image"] for batch in first))
+    mean, std, least = measure_channels(halves.encode, (batch["image"] for batch in first))
     gan = build_gan(config, len(train_set.classes) + 1, len(mean))
     gan.generator.mean.copy_(mean)
     gan.generator.std.copy_(std)
+    if least >= 0:  # behind a rectifier
+        gan.generator.lowest.zero_()
+    if not resume:
+        first_batch = next(iter(batches(0, 0, 1, workers=0)))
+        _advise(gan, halves, first_batch, len(train_set.classes), config.layout_stride)
     content = {
         "recipe": recipe,
         "config": to_json(config),
@@ -115,6 +122,20 @@ def train_generator(
         content=content,
         describe=partial(describe_run, run, recipe, data, config),
     )
+
+
+@torch.no_grad()
+def _advise(gan: BicycleGAN, halves: Split, batch: Batch, classes: int, layout_stride: int) -> None:
+    """Says where layouts are reduced to less than the features' resolution: what is thin is lost on the way."""
+    layouts = one_hot_layout(batch["labels"][:1], classes, layout_stride)
+    size = halves.encode(batch["image"][:1]).shape[-2:]
+    for name, part in {"generator": gan.generator, "discriminator": gan.discriminators[0]}.items():
+        seen = part.encode_condition(layouts).shape[-2:]
+        if seen[0] < size[0] or seen[1] < size[1]:
+            print(
+                f"{name}: layouts are reduced to {seen[1]}x{seen[0]}, features are {size[1]}x{size[0]}; give "
+                f"--{name}.blocks one less to lose nothing on the way"
+            )
 
 
 def _require_trained_here(source: str, option: str, trusted: Sequence[str]) -> Model:

@@ -1,5 +1,6 @@
 """The Lightning task that trains a generator of features."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -107,17 +108,21 @@ class FeatureGanTask(lightning.LightningModule):
 
 
 @torch.no_grad()
-def measure_channels(encode: Callable[[Tensor], Tensor], batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation [C] of each channel of the features of ``batches`` of images.
+def measure_channels(
+    encode: Callable[[Tensor], Tensor], batches: Iterable[Tensor]
+) -> tuple[Tensor, Tensor, float]:
+    """Mean and standard deviation [C] of each channel of the features of ``batches`` of images, and the least of all.
 
     A channel that never changes has deviation 1: standardised it is 0.
     """
     count, total, squares = 0, torch.zeros(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+    least = math.inf
     for batch in batches:
         values = encode(batch).transpose(0, 1).flatten(1).double()
         count += values.shape[1]
         total = total + values.sum(1)
         squares = squares + values.square().sum(1)
+        least = min(least, float(values.min()))
     mean = total / count
     std = (squares / count - mean.square()).clamp(min=0).sqrt()
-    return mean.float(), torch.where(std > 1e-6, std, torch.ones_like(std)).float()
+    return mean.float(), torch.where(std > 1e-6, std, torch.ones_like(std)).float(), least

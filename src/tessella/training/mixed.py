@@ -74,7 +74,7 @@ class MixedTask(SegmentationTask):
         if self.extra.recall is None or not self.hardest:
             return images, labels
         images, labels = images.clone(), labels.clone()
-        places = range(len(labels))
+        places = list(range(len(labels)))
         if self.extra.kept is not None:
             first = self.first_position(len(labels))
             places = [place for place in places if not self.extra.kept(first + place)]
