@@ -280,6 +280,15 @@ def test_sampling_writes_files_sheet_and_scores(folder, tmp_path, capsys):
     assert "FID" in said
 
 
+def test_weights_are_read_once(folder, tmp_path, monkeypatch):
+    read, load = [], torch.load
+    monkeypatch.setattr(
+        torch, "load", lambda *given, mmap=False, **more: read.append(mmap) or load(*given, mmap=mmap, **more)
+    )
+    assert sample(folder, "shared", tmp_path, "--codes", "1", "--limit", "1") == 0
+    assert read == [True, False]
+
+
 def test_samples_follow_the_seed(folder, tmp_path):
     for run in ("shared", "bicycle", "pix2pix"):
         for name, seed in (("a", "1"), ("again", "1"), ("b", "2")):
@@ -530,6 +539,7 @@ def test_unusable_training(folder, tmp_path):
         ),
         *(("ema", value) for value in (-0.1, 1.0, float("nan"))),
         *(("learning_rate", value) for value in (-1.0, float("nan"), float("inf"))),
+        *(("seed", value) for value in (-1, 2**32)),
     ],
 )
 def test_fields_that_nothing_can_be_trained_with(folder, field, value):
