@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -191,8 +192,17 @@ def load_judge(source: str, trusted: Sequence[str] = ("tessella",)) -> Condition
             f"{source} holds no judge of images: train one, as with tessella train helen_landmarks"
         )
     judge = build_judge(config, content["condition_channels"])
+    if isinstance(judge, ConditionEstimator):
+        judge.map_kind = map_kind(config.dataset)
     judge.load_state_dict(_under("model.network.", state))
     return judge.requires_grad_(False).eval()
+
+
+def map_kind(dataset: Callable[..., PairedDataset]) -> str | None:
+    """Of a data set with its arguments but root and split: ``edges``, ``labels`` or ``normals``, where it says so."""
+    condition = signature(dataset).parameters.get("condition")
+    kinds = {"edges": "edges", "labels": "labels", "normals": "normals", "trimap": "labels"}
+    return None if condition is None else kinds.get(str(condition.default))
 
 
 @dataclass(frozen=True)
