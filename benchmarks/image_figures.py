@@ -6,31 +6,18 @@ from the files that ``image_table.py`` wrote; means over seeds.
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from image_results import Result, read  # beside this file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tessella.reports.style import INK, SERIES, SMALL, style_axes
 
-RESULTS = Path(__file__).parent / "results" / "images"
 KINDS = ("CRN", "Separate", "Shared", "BicycleGAN", "PixelNN", "element-wise")
 """Each has a colour; without neighbours its line is dashed, and its dot hollow."""
-
-Result = dict[str, Any]
-
-
-def read(task: str) -> dict[str, list[Result]]:
-    """Results by row; those that make one image, or nearly one, are left out."""
-    rows: dict[str, list[Result]] = {}
-    for file in sorted((RESULTS / task).glob("*.json")):
-        result = json.loads(file.read_text())
-        if result["row"] not in ("regression", "pix2pix"):
-            rows.setdefault(result["row"], []).append(result)
-    return rows
 
 
 def mean(results: list[Result], *names: str) -> np.ndarray:
@@ -41,6 +28,10 @@ def mean(results: list[Result], *names: str) -> np.ndarray:
             value = value[name]
         values.append(value)
     return np.mean(values, 0)
+
+
+def judged(results: list[Result]) -> list[Result]:
+    return [result for result in results if result["judged"]]
 
 
 def style_of(row: str) -> dict[str, Any]:
@@ -68,7 +59,7 @@ def draw_best(axes: Axes, rows: dict[str, list[Result]]) -> None:
 
 def draw_tradeoff(axes: Axes, rows: dict[str, list[Result]]) -> None:
     places = {
-        row: np.array([mean(found, "diversity"), mean(found, "errors", "rmse", "best of first")[-1]])
+        row: np.array([mean(judged(found), "diversity"), mean(found, "errors", "rmse", "best of first")[-1]])
         for row, found in rows.items()
     }
     for row, place in places.items():
@@ -108,7 +99,8 @@ def main() -> None:
     parser.add_argument("task")
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
-    rows = read(options.task)
+    # Of one image, or nearly one, there is nothing to choose the best of.
+    rows = {row: found for row, found in read(options.task).items() if row not in ("regression", "pix2pix")}
     figure = Figure(figsize=(9, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     style_axes(left)

@@ -14,7 +14,6 @@ stopped goes on from its last quarter.
 """
 
 import argparse
-import json
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -29,7 +28,7 @@ import cv2
 import numpy as np
 import torch
 from completing import complete  # beside this file
-from scipy import stats
+from image_results import RESULTS, Result, read
 
 from tessella.datasets import HelenFaces
 from tessella.datasets.pairs import PairedDataset
@@ -52,7 +51,6 @@ from tessella.runs.images import (
 from tessella.scenes.objects import mode_of, mode_tolerance
 from tessella.training.machine import Machine
 
-RESULTS = Path(__file__).parent / "results" / "images"
 CODES = 72
 BRANCHES = {"helen": 20, "helen64": 12, "objects": 12, "heads": 12}
 NEIGHBOURS = 6
@@ -217,42 +215,52 @@ def _pictures(folder: Path) -> np.ndarray:
 
 
 def table(task: str) -> None:
-    results: dict[str, list[dict]] = {}
-    for file in sorted((RESULTS / task).glob("*.json")):
-        result = json.loads(file.read_text())
-        results.setdefault(result["row"], []).append(result)
-    print(
-        "| | parameters | RMSE mean / best | SSIM best | FSIM best | judge best | diversity | FID | coverage | modes |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    """What networks judge is of the seeds that the same judges saw, whose number is said where it is not of all."""
+    faces = task.startswith("helen")
+    heads = ["", "seeds", "parameters", "RMSE mean / best"]
+    heads += ["SSIM best", "FSIM best", "landmarks best"] if faces else ["best of 12", "normals best"]
+    heads += ["diversity", *([] if faces else ["colourings that are nearest to a sample, of 12"])]
+    print("| " + " | ".join(heads) + " |")
+    print("|" + "---|" * len(heads))
+    results = read(task)
     for row in ROWS:
         if runs := results.get(row):
-            judged = "landmarks" if task.startswith("helen") else "normals"
+            best = "best of first"
             cells = [
+                f"{len(runs)}",
                 f"{runs[0]['parameters'] / 1e6:.2f} M",
-                f"{_of(runs, 'errors', 'rmse', 'mean')} / {_of(runs, 'errors', 'rmse', 'best of first')}",
-                _of(runs, "errors", "ssim", "best of first"),
-                _of(runs, "errors", "fsim", "best of first"),
-                _of(runs, "errors", judged, "best of first"),
-                _of(runs, "diversity"),
-                _of(runs, "distribution", "fid"),
-                _of(runs, "distribution", "coverage"),
-                _of(runs, "modes", "nearest to a sample"),
+                f"{_of(runs, 1, 'errors', 'rmse', 'mean')} / {_of(runs, 1, 'errors', 'rmse', best)}",
             ]
-            print(f"| {row} ({len(runs)}) | " + " | ".join(cells) + " |")
+            if faces:
+                cells += [_of(runs, 3, "errors", measure, best) for measure in ("ssim", "fsim")]
+                cells.append(_judged(runs, 2, "errors", "landmarks", best))
+            else:
+                cells.append(_of(runs, 1, "errors", "rmse", best, first=12))
+                cells.append(_judged(runs, 1, "errors", "normals", best))
+            cells.append(_judged(runs, 2, "diversity"))
+            if not faces:
+                cells.append(_of(runs, 1, "modes", "nearest to a sample"))
+            print(f"| {row} | " + " | ".join(cells) + " |")
 
 
-def _of(runs: list[dict], *names: str) -> str:
+def _judged(runs: list[Result], digits: int, *names: str) -> str:
+    alike = [run for run in runs if run["judged"]]
+    seeds = "" if len(alike) == len(runs) else f" (of {len(alike)})"
+    return _of(alike, digits, *names) + seeds
+
+
+def _of(runs: list[Result], digits: int, *names: str, first: int | None = None) -> str:
+    """first: of so many samples, where there are more."""
     values = []
     for run in runs:
         value: Any = run
         for name in names:
             value = value.get(name) if isinstance(value, dict) else None
-        values.append(value[-1] if isinstance(value, list) else value)
-    if any(value is None for value in values):
+        values.append(value[:first][-1] if isinstance(value, list) else value)
+    if not values or any(value is None for value in values):
         return "-"
-    spread = f" ± {stats.tstd(values):.3g}" if len(values) > 1 else ""
-    return f"{np.mean(values):.4g}{spread}"
+    spread = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.{digits}f}{spread}"
 
 
 def main() -> None:

@@ -40,6 +40,24 @@ def test_page(sampled):
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
+def test_normals_are_shown_beside_those_of_the_real_images(sampled):
+    result = json.loads((sampled / "scores.json").read_text())
+    names = ("mean", "median", "rmse", "within_11_25", "within_22_5", "within_30")
+    for of, values in {
+        "best": (12, 10, 14, 0.5, 0.75, 0.875),
+        "real images": (7, 6, 8, 0.9, 0.95, 0.99),
+    }.items():
+        result[f"normals of the {of}"] = dict(zip(names, values, strict=True))
+    (sampled / "scores.json").write_text(json.dumps(result))
+    page = write_image_samples(sampled).read_text()
+    assert "<td>of the best</td><td>12.0</td><td>10.0</td><td>14.0</td><td>50.0</td>" in page
+    assert "<td>of the real images</td><td>7.0</td>" in page
+    del result["normals of the best"]["median"]
+    (sampled / "scores.json").write_text(json.dumps(result))
+    with pytest.raises(InputError, match=r"scores\.json: is damaged"):
+        write_image_samples(sampled)
+
+
 def test_interpolations_are_shown(sampled):
     (sampled / "sheet.png").rename(sampled / "interpolation.png")
     with pytest.raises(InputError, match=r"sheet\.png"):

@@ -278,6 +278,19 @@ def test_sampling_writes_files_sheet_and_scores(folder, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "3 conditions with their own image, 6 samples of each" in said
     assert "FID" in said
+    assert f"; in real images {scores['means']['normals of the real image']:.3f}" in said
+    assert f"normals of the best: mean {scores['normals of the best']['mean']:.1f}, median" in said
+    page = (tmp_path / "samples.html").read_text()
+    assert f"<td>{100 * scores['normals of the real images']['within_30']:.1f}</td>" in page
+
+
+def test_weights_are_read_once(folder, tmp_path, monkeypatch):
+    read, load = [], torch.load
+    monkeypatch.setattr(
+        torch, "load", lambda *given, mmap=False, **more: read.append(mmap) or load(*given, mmap=mmap, **more)
+    )
+    assert sample(folder, "shared", tmp_path, "--codes", "1", "--limit", "1") == 0
+    assert read == [True, False]
 
 
 def test_samples_follow_the_seed(folder, tmp_path):
@@ -530,6 +543,7 @@ def test_unusable_training(folder, tmp_path):
         ),
         *(("ema", value) for value in (-0.1, 1.0, float("nan"))),
         *(("learning_rate", value) for value in (-1.0, float("nan"), float("inf"))),
+        *(("seed", value) for value in (-1, 2**32)),
     ],
 )
 def test_fields_that_nothing_can_be_trained_with(folder, field, value):
@@ -650,6 +664,14 @@ def test_a_landmark_outside_the_image(marked):
         train_images(config, "marks", marked, marked / "judge", machine=MACHINE)
 
 
+def test_a_judge_of_other_maps(folder):
+    """Three classes are as many channels as normals."""
+    labels = np.eye(3, dtype=np.float32)[np.random.default_rng(0).integers(0, 3, (32, 32))]
+    pair = replace(NORMALS(folder / "data", "test")[0], condition=labels)
+    with pytest.raises(InputError, match="one reads normals in an image, test/000 has a condition of labels"):
+        ImageScores([load_judge(str(folder / "judge"))]).update(pair, torch.rand(1, 3, 32, 32))
+
+
 def test_a_judge_of_other_conditions(folder, marked):
     pair = LANDMARKS(marked, "test")[0]
     with pytest.raises(
@@ -673,6 +695,9 @@ def test_normals_are_judged_where_there_are_any(folder):
     result = scores.compute()
     assert result["errors"]["normals"]["mean"] == pytest.approx(np.mean(angles), abs=1e-2)
     assert result["normals of the best"]["mean"] == pytest.approx(min(angles), abs=1e-2)
+    assert result["normals of the real images"]["mean"] == pytest.approx(
+        result["means"]["normals of the real image"], abs=1e-3
+    )
 
 
 def test_normals_without_negative_parts_are_normals(folder, tmp_path):
@@ -701,7 +726,7 @@ def test_maps_that_are_none_of_these(folder):
 def test_a_condition_without_normals(folder):
     pair = NORMALS(folder / "data", "test")[0]
     empty = replace(pair, condition=np.zeros_like(pair.condition))
-    with pytest.raises(InputError, match="test/000: its labels are empty; leave it"):
+    with pytest.raises(InputError, match="test/000: its normals are empty; leave it"):
         ImageScores([load_judge(str(folder / "judge"))]).update(empty, torch.rand(2, 3, 32, 32))
 
 

@@ -52,8 +52,15 @@ def _sample_images(options: argparse.Namespace) -> None:
     else:
         print("No condition has its own image: nothing is scored, neither by judges.")
     for name, found in scores["errors"].items():
+        of_real = scores["means"].get(f"{name} of the real image")
         print(
             f"  {name:10} mean {found['mean']:.3f}, best of {options.codes} {found['best of first'][-1]:.3f}"
+            + ("" if of_real is None else f"; in real images {of_real:.3f}")
+        )
+    if normals := scores.get("normals of the best"):
+        print(
+            "  normals of the best: mean {mean:.1f}, median {median:.1f}, RMSE {rmse:.1f} degrees; {within_11_25:.1%} "
+            "within 11.25, {within_22_5:.1%} within 22.5, {within_30:.1%} within 30".format(**normals)
         )
     if "diversity" in scores:
         print(f"  diversity  {scores['diversity']:.3f}")

@@ -76,10 +76,8 @@ class PairedFolders(PairedFiles):
                 f"{record.image}: is {picture.shape[1]}x{picture.shape[0]}, but {self.records[0].image.name} is "
                 f"{self.size[1]}x{self.size[0]}; make all the same size or give size"
             )
-        image = resized(picture, self.size)
-        if record.condition is None:
-            return paired(record.id, edge_map(image), image)
         if self.condition == "landmarks":
+            assert record.condition is not None
             landmarks = read_pts(record.condition)
             if len(landmarks) != self.condition_channels:
                 raise InputError(
@@ -87,6 +85,9 @@ class PairedFolders(PairedFiles):
                     f"{self.condition_channels}; mark the same in all"
                 )
             return landmark_pair(record.id, picture, landmarks, self.size, self.sigma, record.condition)
+        image = resized(picture, self.size)
+        if record.condition is None:
+            return paired(record.id, edge_map(image), image)
         if self.condition == "labels":
             labels = read_labels(record.condition, self.index_of_id)
             require_same_size(record.condition, labels, record.image, picture)

@@ -5,7 +5,7 @@ images, and apart from the generators. Their features serve a perceptual distanc
 than the one that the generator was trained by. Scores by such networks cannot be compared with published ones.
 """
 
-from typing import Literal
+from typing import Any, Literal, Protocol, get_args
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,22 @@ from tessella.image_generation.perceptual import VGGFeatures
 from tessella.networks import VGG16
 
 Kind = Literal["landmarks", "maps", "embedding"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+class AnyJudge(Protocol):
+    """A module, ready to predict, that judges images [n, 3, H, W], 0 to 1.
+
+    kind: what it has. ``embedding``: ``represent(images)``, maps [n, C, h, w], any number, and a vector [n, D] for each
+    image behind them. ``landmarks``: ``landmarks(images)`` as ``ConditionEstimator``, and ``condition_channels``, their
+    number. ``maps``: a call that returns conditions [n, C, H, W], ``condition_channels``, C, and, if it likes,
+    ``map_kind`` as ``ConditionEstimator``.
+    """
+
+    @property
+    def kind(self) -> str: ...
+
+    def to(self, device: torch.device) -> Any: ...
 
 
 def small_vgg(width: int) -> nn.Sequential:
@@ -32,6 +48,9 @@ class ConditionEstimator(nn.Module):
         condition_channels: C.
         width: channels of the first stage of a VGG-16; 64 as published.
     """
+
+    map_kind: str | None = None
+    """What kind of map it reads, where that is known: ``edges``, ``labels`` or ``normals``."""
 
     def __init__(self, condition_channels: int, *, kind: Kind = "maps", width: int = 16) -> None:
         super().__init__()
@@ -84,8 +103,10 @@ def places(maps: Float[Tensor, "batch landmarks height width"]) -> Float[Tensor,
 class Embedding(nn.Module):
     """What tells an image from all others, whatever its crop, mirroring and brightness (Chen et al., SimCLR, 2020).
 
-    ``representations`` stands for the six layers of table 5.3: five maps, and the embedding of unit length.
+    ``represent`` gives what stands for the six layers of table 5.3: five maps, and the embedding of unit length.
     """
+
+    kind: Kind = "embedding"
 
     def __init__(self, *, width: int = 16, channels: int = 64, temperature: float = 0.2) -> None:
         super().__init__()

@@ -67,6 +67,9 @@ class Refinement(nn.Module, ABC):
         widths: of the stages.
     """
 
+    find_unused_parameters = False
+    """Whether a step may leave parameters without a gradient: those of branches that nothing trains in it."""
+
     def __init__(self, condition_channels: int, *, branches: int = 20, widths: Widths = Widths()) -> None:
         super().__init__()
         if branches < 1:

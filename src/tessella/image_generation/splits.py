@@ -77,6 +77,8 @@ class Head(nn.Module):
 class Separate(Refinement):
     """The last two stages have parameters of their own for each branch."""
 
+    find_unused_parameters = True
+
     def __init__(self, condition_channels: int, *, branches: int = 20, widths: Widths = Widths()) -> None:
         super().__init__(condition_channels, branches=branches, widths=widths)
         self.heads = nn.ModuleList(Head(self.channels, condition_channels, widths) for _ in range(branches))

@@ -28,6 +28,9 @@ MEASURES = {
 REAL = "of the real image"
 """Ends the names of what judges make of real images."""
 
+JUDGED = ("best", "real images")
+"""Whose normals have all six scores, once for all conditions."""
+
 
 def write_image_samples(folder: Path) -> Path:
     """``samples.html`` from what ``sample_images`` left in ``folder``; InputError where that is damaged."""
@@ -38,6 +41,9 @@ def write_image_samples(folder: Path) -> Path:
         means = result["means"]
         judged = {name: value for name, value in means.items() if not name.endswith(REAL)}
         of_real = {name.removesuffix(" " + REAL): means[name] for name in means if name.endswith(REAL)}
+        normals = {
+            of: _percent(result[f"normals of the {of}"]) for of in JUDGED if f"normals of the {of}" in result
+        }
     except OF_ANOTHER_SHAPE as error:
         raise InputError(f"{file}: is damaged ({error}); sample again") from error
     strips = folder / "interpolation.png"
@@ -53,7 +59,14 @@ def write_image_samples(folder: Path) -> Path:
         measures=MEASURES,
         variety=judged,
         of_real=of_real,
+        normals=normals,
     )
+
+
+def _percent(normals: dict[str, float]) -> list[float]:
+    """Angles in degrees, then shares in percent, in the order of the page's columns."""
+    angles = [normals[name] for name in ("mean", "median", "rmse")]
+    return [*angles, *(100 * normals[name] for name in ("within_11_25", "within_22_5", "within_30"))]
 
 
 def draw_best(result: dict[str, Any]) -> Figure:

@@ -11,7 +11,7 @@ from torch import Tensor
 from tessella.datasets.loading import planes
 from tessella.datasets.pairs import Pair, own_image
 from tessella.errors import InputError
-from tessella.image_generation import ConditionEstimator, Embedding
+from tessella.image_generation.judges import KINDS, AnyJudge
 from tessella.metrics import (
     FeatureDeviation,
     best_of,
@@ -29,27 +29,30 @@ from tessella.metrics import (
     ssim,
 )
 
-Judges = Sequence[ConditionEstimator | Embedding]
+Judges = Sequence[AnyJudge]
 
 
 class ImageScores:
     """Gathers the scores of the samples of one condition after another; no image is kept.
 
-    judges: at most one of each kind, see ``judges``. at_once: samples that are looked at together: what judges see in
+    judges: at most one of each kind. at_once: samples that are looked at together: what judges see in
     them takes a hundred times the memory of their pixels.
     """
 
     def __init__(self, judges: Judges, at_once: int = 32) -> None:
-        kinds = [_kind(judge) for judge in judges]
+        kinds = [judge.kind for judge in judges]
+        if unknown := set(kinds).difference(KINDS):
+            raise InputError(f"judges: of kind {min(unknown)}; there are {', '.join(KINDS)}")
         if len(set(kinds)) < len(kinds):
             raise InputError(
                 f"judges: two of them are for {max(kinds, key=kinds.count)}; give one of each kind"
             )
-        self.judges = dict(zip(kinds, judges, strict=True))
+        self.judges: dict[str, Any] = dict(zip(kinds, judges, strict=True))
         self.at_once = at_once
         self.errors: dict[str, list[Tensor]] = {}
         self.variety: dict[str, list[float]] = {}
         self.angles: list[Tensor] = []
+        self.real_angles: list[Tensor] = []
         self.real: list[Tensor] = []
         self.sampled: list[Tensor] = []
 
@@ -77,7 +80,7 @@ class ImageScores:
     def _require_judged(self, pair: Pair) -> None:
         found = pair.condition.shape[2]
         for kind, judge in self.judges.items():
-            if isinstance(judge, Embedding):
+            if kind == "embedding":
                 continue
             if judge.condition_channels != found or (kind == "landmarks") != (pair.landmarks is not None):
                 raise InputError(
@@ -90,7 +93,7 @@ class ImageScores:
         assert pair.landmarks is not None
         # As ``places`` has them, from the edge of the first pixel.
         wanted = (torch.from_numpy(pair.landmarks).to(real.device)[None] + 0.5) / real.shape[-1]
-        judge: Any = self.judges["landmarks"]
+        judge = self.judges["landmarks"]
         *errors, of_real = (
             (judge.landmarks(part / 255) - wanted).norm(dim=2).sum(1) for part in (*parts, real)
         )
@@ -98,13 +101,21 @@ class ImageScores:
         self._note("landmarks of the real image", float(of_real))
 
     def _judge_maps(self, pair: Pair, real: Tensor, parts: Sequence[Tensor]) -> None:
-        """What is read in a sample, against the condition; of normals, the angles of the best sample are kept."""
+        """What is read in a sample, against the condition.
+
+        Of normals, the angles in the best sample and in the real image are kept.
+        """
         wanted = planes(pair.condition).to(real.device)
-        kind = _kind_of_map(wanted)
+        judge = self.judges["maps"]
+        kind, known = _kind_of_map(wanted), getattr(judge, "map_kind", None)
         shown = wanted.norm(dim=0) > 0.5 if kind != "edges" else torch.ones_like(wanted[0], dtype=torch.bool)
         if not shown.any():
-            raise InputError(f"{pair.id}: its {kind} are empty; leave it, or the judge of maps, out")
-        judge = self.judges["maps"]
+            raise InputError(f"{pair.id}: its {known or kind} are empty; leave it, or the judge of maps, out")
+        if {kind, known} == {"labels", "normals"}:
+            raise InputError(
+                f"judges: one reads {known} in an image, {pair.id} has a condition of {kind}; give a judge of this "
+                "data set"
+            )
 
         def errors(images: Tensor) -> Iterator[Tensor]:
             return (_map_errors(kind, each, wanted, shown) for each in judge(images / 255).float())
@@ -116,17 +127,22 @@ class ImageScores:
                 best = found
             means.append(found.mean())
         self._add(kind, torch.stack(means))
-        self._note(f"{kind} of the real image", float(next(errors(real)).mean()))
+        of_real = next(errors(real))
+        self._note(f"{kind} of the real image", float(of_real.mean()))
         if kind == "normals" and best is not None:
             self.angles.append(best.cpu())
+            self.real_angles.append(of_real.cpu())
 
     def _judge_variety(self, real: Tensor, parts: Sequence[Tensor]) -> None:
-        judge: Any = self.judges["embedding"]
+        judge = self.judges["embedding"]
         of_real = judge.represent(real / 255)
         deviations = [FeatureDeviation() for _ in of_real]
-        embeddings, sampled = [], of_real
-        for part in parts:
+        embeddings = []
+        compared, place = divmod(len(self.real) % sum(map(len, parts)), self.at_once)
+        for index, part in enumerate(parts):
             sampled = judge.represent(part / 255)
+            if index == compared:
+                self.sampled.append(_pooled(sampled)[place][None].cpu())
             for deviation, values in zip(deviations, sampled, strict=True):
                 deviation.update(values.float().flatten(1))
             embeddings.append(sampled[-1])
@@ -137,7 +153,6 @@ class ImageScores:
             self._note(name, deviation.compute() if varied else 0.0)
         self._note("pairwise distance", pairwise_distance(embedding) if varied else 0.0)
         self.real.append(_pooled(of_real).cpu())
-        self.sampled.append(_pooled(sampled)[-1:].cpu())
 
     def _add(self, name: str, values: Tensor) -> None:
         self.errors.setdefault(name, []).append(values.float().cpu())
@@ -168,12 +183,15 @@ class ImageScores:
             if len(self.real) > 1:  # a single image has no distribution
                 result["distribution"] = self._distribution()
         if self.angles:
-            scores = normal_scores(torch.cat(self.angles))
-            result["normals of the best"] = {name: round(value, 4) for name, value in asdict(scores).items()}
+            result["normals of the best"] = _scores(self.angles)
+            result["normals of the real images"] = _scores(self.real_angles)
         return result
 
     def _distribution(self) -> dict[str, float]:
-        """Of pooled features; one sample a condition, the last, so that as many are compared as there are real."""
+        """Of pooled features; one sample a condition, so that as many are compared as there are real.
+
+        Of the first condition the first of its n samples, of the next the second, ..., so that all codes take part.
+        """
         real, sampled = torch.cat(self.real), torch.cat(self.sampled)
         manifold = precision_recall_density_coverage(real, sampled, k=min(5, len(real) - 1))
         return {
@@ -208,13 +226,13 @@ def _map_errors(kind: str, found: Tensor, wanted: Tensor, shown: Tensor) -> Tens
     return (found - wanted).abs()[0][shown]
 
 
-def _kind(judge: ConditionEstimator | Embedding) -> str:
-    return "embedding" if isinstance(judge, Embedding) else judge.kind
-
-
 def _pooled(representations: Sequence[Tensor]) -> Tensor:
     """Means over places of the two last maps, beside the embedding: [n, D]."""
     return torch.cat([*(m.float().mean((2, 3)) for m in representations[-3:-1]), representations[-1]], 1)
+
+
+def _scores(angles: Sequence[Tensor]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in asdict(normal_scores(torch.cat(list(angles)))).items()}
 
 
 def _rounded(values: Tensor) -> list[float]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,8 @@ class Images:
             raise InputError(f"learning_rate is {self.learning_rate}: give a finite one above 0")
         if not 0 <= self.ema < 1:
             raise InputError(f"ema is {self.ema}: a decay lies between 0, for no average, and 1")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed is {self.seed}: give 0 to 2^32 - 1")
 
 
 @dataclass(frozen=True)
@@ -189,8 +192,17 @@ def load_judge(source: str, trusted: Sequence[str] = ("tessella",)) -> Condition
             f"{source} holds no judge of images: train one, as with tessella train helen_landmarks"
         )
     judge = build_judge(config, content["condition_channels"])
+    if isinstance(judge, ConditionEstimator):
+        judge.map_kind = map_kind(config.dataset)
     judge.load_state_dict(_under("model.network.", state))
     return judge.requires_grad_(False).eval()
+
+
+def map_kind(dataset: Callable[..., PairedDataset]) -> str | None:
+    """Of a data set with its arguments but root and split: ``edges``, ``labels`` or ``normals``, where it says so."""
+    condition = signature(dataset).parameters.get("condition")
+    kinds = {"edges": "edges", "labels": "labels", "normals": "normals", "trimap": "labels"}
+    return None if condition is None else kinds.get(str(condition.default))
 
 
 @dataclass(frozen=True)
@@ -231,14 +243,19 @@ def load_images(source: str, trusted: Sequence[str] = ("tessella",)) -> TrainedI
 
 def holds_images(source: str, trusted: Sequence[str] = ("tessella",)) -> bool:
     """Whether a run or checkpoint is one of ``train_images``, a judge included."""
-    return isinstance(_read(source, "last.ckpt", trusted)[0], Images)
+    content = read_checkpoint(_file(source, "last.ckpt"), mapped=True)["tessella"]
+    return isinstance(from_json(content["config"], trusted), Images)
 
 
 def _read(source: str, name: str, trusted: Sequence[str]) -> tuple[Any, dict[str, Any], dict[str, Tensor]]:
-    path = Path(source)
-    checkpoint = read_checkpoint(path / "checkpoints" / name if path.is_dir() else path)
+    checkpoint = read_checkpoint(_file(source, name))
     content = checkpoint["tessella"]
     return from_json(content["config"], trusted), content, checkpoint["state_dict"]
+
+
+def _file(source: str, name: str) -> Path:
+    path = Path(source)
+    return path / "checkpoints" / name if path.is_dir() else path
 
 
 def _under(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -93,6 +93,7 @@ def fit(
 ) -> Outcome:
     """Train ``task`` for ``steps`` updates and leave checkpoints and logs in ``run``.
 
+    task: where its ``find_unused_parameters`` is true, several processes expect parameters without a gradient.
     validate_every: updates between two validations, each of which saves ``last.ckpt``.
     accumulate: micro-batches for one update. ema: decay of the running average of the weights that is validated and
     saved, 0 for none. clip: largest norm of the gradient, 0 for no limit.
@@ -132,7 +133,7 @@ def fit(
             accelerator=machine.accelerator,
             devices=machine.devices,
             num_nodes=machine.nodes,
-            strategy="ddp" if machine.devices * machine.nodes > 1 else "auto",
+            strategy=_strategy(task, processes),
             precision="bf16-mixed" if machine.precision == "bf16" else "32-true",
             accumulate_grad_batches=accumulate,
             val_check_interval=min(validate_every, steps) * accumulate,
@@ -170,6 +171,12 @@ def fit(
                 f"{last} does not fit these settings: resume with the run's own ({error})"
             ) from error
     return Outcome(trainer.global_step, time.monotonic() - start, interrupted)
+
+
+def _strategy(task: lightning.LightningModule, processes: int) -> str:
+    if processes == 1:
+        return "auto"
+    return "ddp_find_unused_parameters_true" if getattr(task, "find_unused_parameters", False) else "ddp"
 
 
 @contextmanager

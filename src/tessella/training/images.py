@@ -16,6 +16,8 @@ from tessella.training.learners import Learner, PairBatch
 class ImageTask(lightning.LightningModule):
     """Trains ``model``, a ``Learner``; the best is the one of the smallest distance.
 
+    A model that leaves parameters out of some steps says so by an attribute ``find_unused_parameters``.
+
     configure: parameters to their optimiser and its schedule. seed: decides all chance of a step.
     """
 
@@ -27,6 +29,7 @@ class ImageTask(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.model = model
+        self.find_unused_parameters = getattr(model, "find_unused_parameters", False)
         self.configure = configure
         self.seed = seed
 

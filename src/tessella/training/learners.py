@@ -41,6 +41,7 @@ class Regression(nn.Module):
     ) -> None:
         super().__init__()
         self.generator, self.loss = generator, loss
+        self.find_unused_parameters = generator.find_unused_parameters
         self.warm_up, self.neighbours_from = warm_up, neighbours_from
 
     def losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
