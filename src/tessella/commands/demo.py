@@ -56,9 +56,9 @@ from tessella.training.machine import Machine
 SEQUENCES = {"train": 200, "val": 20, "test": 8}
 MORE_STEPS = 30
 ROOM_STEPS = 100
-GENERATOR_STEPS = 340
+GENERATOR_STEPS = 280
 JUDGE_STEPS = 80
-DRAWING_STEPS = 300
+DRAWING_STEPS = 250
 BRANCHES = 8
 OBJECT_SIZE = 48
 # Of ten layers, not eighteen as the recipe has: it learns faster, and so more in few steps.
