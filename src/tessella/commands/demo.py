@@ -56,7 +56,7 @@ from tessella.training.machine import Machine
 SEQUENCES = {"train": 200, "val": 20, "test": 8}
 MORE_STEPS = 30
 ROOM_STEPS = 100
-GENERATOR_STEPS = 280
+GENERATOR_STEPS = 340
 JUDGE_STEPS = 80
 DRAWING_STEPS = 250
 BRANCHES = 8
