@@ -17,7 +17,6 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,6 @@ from synthesis_table import paired
 from torch import Tensor
 
 from tessella.datasets.loading import training_loader
-from tessella.feature_synthesis import FeatureDiscriminator, FeatureGenerator
 from tessella.feature_synthesis.analysis import distribution
 from tessella.files import write_json
 from tessella.recipes.features import features, features_baseline, images_baseline
@@ -48,13 +46,8 @@ from tessella.runs.training import train
 RESULTS = Path(__file__).parent / "results" / "feature_layers"
 ROWS: dict[str, FeatureGAN] = {
     "image": images_baseline(),
-    "layer1": replace(
-        features(),
-        at="backbone.layer1.1.relu",
-        side="input",
-        generator=partial(FeatureGenerator, blocks=2),
-        discriminator=partial(FeatureDiscriminator, blocks=2),
-    ),
+    # Of three blocks of reduction, as those behind it, though two are what its resolution asks for.
+    "layer1": replace(features(), at="backbone.layer1.1.relu", side="input"),
     "layer2": replace(features(), at="backbone.layer2.1.relu", side="input"),
     "layer3": replace(features(), at="backbone.layer3.1.relu", side="input"),
     "layer3, baseline": replace(features_baseline(), at="backbone.layer3.1.relu", side="input"),

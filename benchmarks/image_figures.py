@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from image_results import Result, read  # beside this file
+from image_results import Result, judged, read  # beside this file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -28,10 +28,6 @@ def mean(results: list[Result], *names: str) -> np.ndarray:
             value = value[name]
         values.append(value)
     return np.mean(values, 0)
-
-
-def judged(results: list[Result]) -> list[Result]:
-    return [result for result in results if result["judged"]]
 
 
 def style_of(row: str) -> dict[str, Any]:

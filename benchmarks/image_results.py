@@ -25,3 +25,8 @@ def read(task: str) -> dict[str, list[Result]]:
         result["judged"] = judge == Counter(judges).most_common(1)[0][0]
         rows.setdefault(result["row"], []).append(result)
     return rows
+
+
+def judged(results: list[Result]) -> list[Result]:
+    """Those whose judged scores compare."""
+    return [result for result in results if result["judged"]]

@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 import torch
 from completing import complete  # beside this file
-from image_results import RESULTS, Result, read
+from image_results import RESULTS, Result, judged, read
 
 from tessella.datasets import HelenFaces
 from tessella.datasets.pairs import PairedDataset
@@ -244,7 +244,7 @@ def table(task: str) -> None:
 
 
 def _judged(runs: list[Result], digits: int, *names: str) -> str:
-    alike = [run for run in runs if run["judged"]]
+    alike = judged(runs)
     seeds = "" if len(alike) == len(runs) else f" (of {len(alike)})"
     return _of(alike, digits, *names) + seeds
 

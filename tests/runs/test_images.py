@@ -543,7 +543,7 @@ def test_unusable_training(folder, tmp_path):
         ),
         *(("ema", value) for value in (-0.1, 1.0, float("nan"))),
         *(("learning_rate", value) for value in (-1.0, float("nan"), float("inf"))),
-        *(("seed", value) for value in (-1, 2**32)),
+        ("seed", -1),
     ],
 )
 def test_fields_that_nothing_can_be_trained_with(folder, field, value):

@@ -1,13 +1,11 @@
 """Generators of images on several processes."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from tests.training.ddp_images import MODELS, STEPS, batch
+from tests.training.processes import run_script
 
 from tessella.training.fit import _strategy
 from tessella.training.images import ImageTask
@@ -28,15 +26,7 @@ def test_processes_expect_what_a_step_leaves_out(name: str, strategy: str) -> No
 
 @pytest.mark.slow
 def test_two_processes_train_every_generator(tmp_path: Path) -> None:
-    script = Path(__file__).parent / "ddp_images.py"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
-        "OMP_NUM_THREADS": "1",
-    }
-    subprocess.run(
-        [sys.executable, str(script), str(tmp_path), *MODELS], check=True, env=environment, timeout=300
-    )
+    run_script("ddp_images.py", tmp_path, *MODELS)
     for name in MODELS:
         checkpoint = torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)
         assert checkpoint["global_step"] == STEPS

@@ -3,7 +3,6 @@
 import csv
 import os
 import signal
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.training.processes import run_script
 from torch import nn
 
 from tessella.datasets import LabelClass, Sample
@@ -407,19 +407,8 @@ def test_bf16_trains_on_the_cpu(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_two_processes_equal_one_with_twice_the_batch(tmp_path: Path) -> None:
     """Without batch norm, two processes with batches of 4 take the steps of one with batches of 8."""
-    script = Path(__file__).parent / "ddp_run.py"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
-        "OMP_NUM_THREADS": "1",
-    }
     for devices in ("1", "2"):
-        subprocess.run(
-            [sys.executable, str(script), devices, str(tmp_path / devices)],
-            check=True,
-            env=environment,
-            timeout=300,
-        )
+        run_script("ddp_run.py", devices, tmp_path / devices)
     for name, value in weights(tmp_path / "1").items():
         torch.testing.assert_close(value, weights(tmp_path / "2")[name], rtol=1e-4, atol=1e-5)
     assert validation_scores(tmp_path / "1") == pytest.approx(validation_scores(tmp_path / "2"), abs=1e-3)

@@ -66,14 +66,14 @@ class Images:
 
     def __post_init__(self) -> None:
         """Raises InputError for a field that no training can be done with."""
-        least = {"steps": 1, "batch_size": 1, "validate_every": 1, "validation_images": 0, "workers": 0}
-        require_least(self, least)
+        from_one = ("steps", "batch_size", "validate_every")
+        require_least(
+            self, dict.fromkeys(from_one, 1) | dict.fromkeys(("validation_images", "seed", "workers"), 0)
+        )
         if not 0 < self.learning_rate < math.inf:
             raise InputError(f"learning_rate is {self.learning_rate}: give a finite one above 0")
         if not 0 <= self.ema < 1:
             raise InputError(f"ema is {self.ema}: a decay lies between 0, for no average, and 1")
-        if not 0 <= self.seed < 2**32:
-            raise InputError(f"seed is {self.seed}: give 0 to 2^32 - 1")
 
 
 @dataclass(frozen=True)

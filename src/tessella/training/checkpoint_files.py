@@ -1,4 +1,4 @@
-"""Reading what training saved, without what training needs: a prediction starts in a third of the time."""
+"""Reading what training saved, without Lightning, which takes seconds to load."""
 
 from pathlib import Path
 from typing import Any
