@@ -35,7 +35,6 @@ from tessella.training.machine import Machine
 
 OUT = Path(__file__).parents[1] / "results" / "gpu_features"
 DEVICE = torch.device("cuda")
-MACHINE = Machine(accelerator="gpu", progress=False)
 
 
 def test(run: Path, config: Segmentation, data: Path) -> dict[str, Any]:
@@ -51,8 +50,9 @@ def measure(
     data: Path, seed: int, steps: int, generator_steps: int, more_steps: int, folder: Path
 ) -> dict[str, Any]:
     base, run = folder / "base", folder / "generator"
+    machine = Machine(accelerator="gpu", progress=False)
     config = recipe("fixed", steps, seed)
-    seconds = {"network": train(config, "camvid_pspnet", data, base, machine=MACHINE).seconds}
+    seconds = {"network": train(config, "camvid_pspnet", data, base, machine=machine).seconds}
     of_generator = replace(
         cityscapes_features(),
         network=str(base),
@@ -63,7 +63,7 @@ def measure(
         seed=seed,
         workers=3,
     )
-    seconds["generator"] = train_generator(of_generator, "features", data, run, machine=MACHINE).seconds
+    seconds["generator"] = train_generator(of_generator, "features", data, run, machine=machine).seconds
     trained = load_generator(str(run))
     layouts = find_layouts([f"{data}:test"], trained)
     sampled = sample_features(trained, layouts, folder / "samples", device=DEVICE)
@@ -87,7 +87,7 @@ def measure(
             frozen_stages=stages,
             synthetic=synthetic,
         )
-        seconds[name] = train(more, "camvid_pspnet", data, folder / name, machine=MACHINE).seconds
+        seconds[name] = train(more, "camvid_pspnet", data, folder / name, machine=machine).seconds
         result[name] = test(folder / name, more, data)
     return {"seed": seed, **result, "seconds": {k: round(v, 1) for k, v in seconds.items()}, **environment()}
 
