@@ -19,9 +19,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 
 import torch
+from timing import taking_turns  # beside this file
 from torch import Tensor, nn
 
 from tessella.dilation import LearnableDilatedConv2d, make_dilation_learnable
@@ -187,17 +187,12 @@ def step_of(module: nn.Module, image: Tensor) -> None:
 
 
 def interleaved(runs: dict[str, Run], rounds: int, device: str) -> dict[str, float]:
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for round_ in range(rounds + 1):
-        for name, run in runs.items():
-            if device == "cuda":
-                torch.cuda.synchronize()
-            start = perf_counter()
-            run()
-            if device == "cuda":
-                torch.cuda.synchronize()
-            if round_:
-                seconds[name].append(perf_counter() - start)
+    def to_its_end(run: Run) -> None:
+        run()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    seconds = taking_turns({name: partial(to_its_end, run) for name, run in runs.items()}, rounds)
     return {name: median(times) for name, times in seconds.items()}
 
 

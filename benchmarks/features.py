@@ -14,14 +14,14 @@ process of its own (Linux); results go to ``results/features.json``.
 import argparse
 import json
 import multiprocessing
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-import numpy as np
 import torch
+from timing import taking_turns  # beside this file
 from torch import Tensor
 
 from tessella.adversarial import BicycleGAN, CodeEncoder
@@ -31,6 +31,7 @@ from tessella.feature_synthesis import (
     one_hot_layout,
     split,
 )
+from tessella.files import write_json
 from tessella.networks import PSPNet, ResNet
 from tessella.runs.environment import environment
 from tessella.training.machine import Machine, resolve_precision
@@ -42,14 +43,8 @@ Cases = dict[str, Callable[[], object]]
 
 
 def medians(cases: Cases) -> dict[str, float]:
-    """Seconds of each, taking turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(ROUNDS + 2):
-        for name, run in cases.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: float(np.median(values[2:])) for name, values in seconds.items()}
+    """Seconds of each."""
+    return {name: median(seconds) for name, seconds in taking_turns(cases, ROUNDS).items()}
 
 
 def layouts(number: int, stride: int) -> Tensor:
@@ -209,7 +204,7 @@ def main() -> None:
         "peak_mebibytes_of_a_batch": {name: mebibytes(kind) for name, kind in kinds.items()},
         "mixed_training": mixed(trains_in),
     }
-    options.out.write_text(json.dumps({**result, **environment()}, indent=1) + "\n")
+    write_json(options.out, {**result, **environment()})
     print(json.dumps(result, indent=1))
 
 

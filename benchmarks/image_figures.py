@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from image_results import Result, judged, read  # beside this file
+from image_results import Result, judged, read, values  # beside this file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -21,13 +21,7 @@ KINDS = ("CRN", "Separate", "Shared", "BicycleGAN", "PixelNN", "element-wise")
 
 
 def mean(results: list[Result], *names: str) -> np.ndarray:
-    values = []
-    for result in results:
-        value: Any = result
-        for name in names:
-            value = value[name]
-        values.append(value)
-    return np.mean(values, 0)
+    return np.mean(values(results, *names), 0)
 
 
 def style_of(row: str) -> dict[str, Any]:
@@ -40,10 +34,10 @@ def style_of(row: str) -> dict[str, Any]:
 def draw_best(axes: Axes, rows: dict[str, list[Result]]) -> None:
     for row, results in rows.items():
         style = style_of(row)
-        values = mean(results, "errors", "rmse", "best of first")
-        numbers = np.arange(1, len(values) + 1)
+        errors = mean(results, "errors", "rmse", "best of first")
+        numbers = np.arange(1, len(errors) + 1)
         axes.plot(
-            numbers, values, color=style["color"], linestyle=style["linestyle"], label=row, linewidth=1.4
+            numbers, errors, color=style["color"], linestyle=style["linestyle"], label=row, linewidth=1.4
         )
     axes.set_xscale("log")
     axes.set_xticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
@@ -57,6 +51,7 @@ def draw_tradeoff(axes: Axes, rows: dict[str, list[Result]]) -> None:
     places = {
         row: np.array([mean(judged(found), "diversity"), mean(found, "errors", "rmse", "best of first")[-1]])
         for row, found in rows.items()
+        if judged(found)
     }
     for row, place in places.items():
         style = style_of(row)

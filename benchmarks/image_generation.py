@@ -7,13 +7,14 @@ of rounds in which all cases take turns; the authors' widths, 128x128, 68 landma
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
+from timing import taking_turns  # beside this file
+from torch.utils.flop_counter import FlopCounterMode
 
 from tessella.files import write_json
 from tessella.image_generation import Shared, match
@@ -25,15 +26,8 @@ BRANCHES = (1, 2, 5, 10, 20)
 ROUNDS = 3
 
 
-def medians(cases: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
-    seconds: dict[str, list[float]] = {name: [] for name in cases}
-    for round_ in range(rounds + 1):
-        for name, run in cases.items():
-            start = time.perf_counter()
-            run()
-            if round_:
-                seconds[name].append(time.perf_counter() - start)
-    return {name: round(median(values), 4) for name, values in seconds.items()}
+def medians(**cases: Callable[[], object]) -> dict[str, float]:
+    return {name: round(median(seconds), 4) for name, seconds in taking_turns(cases, ROUNDS).items()}
 
 
 def condition() -> torch.Tensor:
@@ -49,31 +43,15 @@ def forwards() -> dict[str, float]:
         return lambda: generator(image, codes[:number], at_once=4)
 
     with torch.inference_mode():
-        return medians({str(number): run(number) for number in BRANCHES})
+        return medians(**{str(number): run(number) for number in BRANCHES})
 
 
 def multiplications(number: int) -> float:
     """In billions, of convolutions, of a condition and so many branches."""
-    total = 0
-
-    def count(module: torch.nn.Conv2d, inputs: tuple, output: torch.Tensor) -> None:
-        nonlocal total
-        total += output.numel() * module.weight[0].numel()
-
-    generator = Shared(68, branches=number)
-    for module in generator.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            module.register_forward_hook(count)
-    with torch.inference_mode():
-        generator(condition(), generator.training_codes)
-    # The convolution of both paths is called by its two parts, which no hook sees.
-    area = 128 * 128
-    weight = generator.head.joined.weight
-    total += (
-        area * weight[:, generator.head.path :].numel()
-        + number * area * weight[:, : generator.head.path].numel()
-    )
-    return total / 1e9
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        generator = Shared(68, branches=number)
+        generator(torch.empty(1, 68, 128, 128), generator.training_codes)
+    return counter.get_total_flops() / 2e9  # a multiplication and an addition
 
 
 def sampling_memory(codes: int) -> float:
@@ -96,12 +74,13 @@ def main() -> None:
     places = np.random.default_rng(0).random((10_000, 136), np.float32)
     nearest(places[:100], 10)  # compiles
     costs = torch.rand(8, 20, 7)
+    found = medians(neighbours=lambda: nearest(places, 50), matching=lambda: match(costs))
     measured = {
         "forward seconds by branches": (forward := forwards()),
         "20 branches over one": round(forward["20"] / forward["1"], 2),
         "billions of multiplications": {str(n): round(multiplications(n), 1) for n in (1, 20)},
-        "neighbours of 10,000 landmark vectors, seconds": medians({"": lambda: nearest(places, 50)}, 2)[""],
-        "matching 8 conditions, 20 branches, 7 targets, seconds": medians({"": lambda: match(costs)})[""],
+        "neighbours of 10,000 landmark vectors, seconds": found["neighbours"],
+        "matching 8 conditions, 20 branches, 7 targets, seconds": found["matching"],
         "peak MB of sampling": {str(n): sampling_memory(n) for n in (8, 400)},
     }
     print(json.dumps(measured, indent=1))

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ def read(task: str) -> dict[str, list[Result]]:
         tuple(value for name, value in result["means"].items() if name.endswith("of the real image"))
         for result in results
     ]
+    most_common = Counter(judges).most_common(1)[0][0] if judges else ()
     rows: dict[str, list[Result]] = {}
     for result, judge in zip(results, judges, strict=True):
-        result["judged"] = judge == Counter(judges).most_common(1)[0][0]
+        result["judged"] = judge == most_common
         rows.setdefault(result["row"], []).append(result)
     return rows
 
@@ -30,3 +32,12 @@ def read(task: str) -> dict[str, list[Result]]:
 def judged(results: list[Result]) -> list[Result]:
     """Those whose judged scores compare."""
     return [result for result in results if result["judged"]]
+
+
+def values(results: list[Result], *names: str) -> list[Any]:
+    """What each holds under these names, one within the other; None where it holds no such thing."""
+
+    def within(value: Any, name: str) -> Any:
+        return value.get(name) if isinstance(value, dict) else None
+
+    return [reduce(within, names, result) for result in results]

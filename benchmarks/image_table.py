@@ -28,9 +28,10 @@ import cv2
 import numpy as np
 import torch
 from completing import complete  # beside this file
-from image_results import RESULTS, Result, judged, read
+from image_results import RESULTS, Result, judged, read, values
 
 from tessella.datasets import HelenFaces
+from tessella.datasets.loading import planes
 from tessella.datasets.pairs import PairedDataset
 from tessella.files import write_json
 from tessella.image_generation import ImageBicycleGAN, LateSplit, Pix2Pix, Separate, Shared
@@ -177,7 +178,7 @@ def pixel_nn(
     generator = trained.generator.to(device)
     scores = ImageScores([judge.to(device) for judge in judges])
     for pair in test:
-        condition = torch.from_numpy(pair.condition.transpose(2, 0, 1).copy())[None].to(device)
+        condition = planes(pair.condition)[None].to(device)
         with torch.no_grad():
             regressed = generator(condition, generator.training_codes)[0, 0].float().clamp(0, 1)
         near = images[closest_examples(pair.place, places, CODES)]
@@ -245,22 +246,19 @@ def table(task: str) -> None:
 
 def _judged(runs: list[Result], digits: int, *names: str) -> str:
     alike = judged(runs)
+    if not alike:
+        return "-"
     seeds = "" if len(alike) == len(runs) else f" (of {len(alike)})"
     return _of(alike, digits, *names) + seeds
 
 
 def _of(runs: list[Result], digits: int, *names: str, first: int | None = None) -> str:
     """first: of so many samples, where there are more."""
-    values = []
-    for run in runs:
-        value: Any = run
-        for name in names:
-            value = value.get(name) if isinstance(value, dict) else None
-        values.append(value[:first][-1] if isinstance(value, list) else value)
-    if not values or any(value is None for value in values):
+    found = [value[:first][-1] if isinstance(value, list) else value for value in values(runs, *names)]
+    if None in found:
         return "-"
-    spread = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.{digits}f}{spread}"
+    spread = f" ± {np.std(found, ddof=1):.{digits}f}" if len(found) > 1 else ""
+    return f"{np.mean(found):.{digits}f}{spread}"
 
 
 def main() -> None:

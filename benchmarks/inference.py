@@ -13,12 +13,12 @@ import argparse
 import json
 import platform
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import torch
+from timing import taking_turns  # beside this file
 from torch import Tensor, nn
 
 from tessella.inference import DenseCRF, InferencePlan, Predictor, Windows, posteriors
@@ -82,18 +82,11 @@ class HuggingFacePSPNet(nn.Module):
 
 def interleaved(candidates: dict[str, Callable[[], object]], rounds: int) -> dict[str, dict[str, float]]:
     """Median and quartiles of each candidate's seconds."""
-    seconds: dict[str, list[float]] = {name: [] for name in candidates}
-    for round_ in range(rounds + 1):
-        for name, run in candidates.items():
-            start = time.perf_counter()
-            run()
-            if round_:
-                seconds[name].append(time.perf_counter() - start)
     return {
         name: dict(
             zip(("lower_quartile", "median", "upper_quartile"), statistics.quantiles(times), strict=True)
         )
-        for name, times in seconds.items()
+        for name, times in taking_turns(candidates, rounds).items()
     }
 
 

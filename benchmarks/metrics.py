@@ -9,7 +9,6 @@ import json
 import os
 import platform
 import statistics
-import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from timing import taking_turns  # beside this file
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassJaccardIndex
 
@@ -32,15 +32,8 @@ RESULT = Path(__file__).parent / "results" / "metrics.json"
 
 
 def interleaved_medians(contenders: dict[str, Callable[[], object]], runs: int) -> dict[str, float]:
-    """Median seconds of each contender over `runs` rounds in which all take their turn, after a warm-up."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for number in range(runs + 1):
-        for name, run in contenders.items():
-            start = time.perf_counter()
-            run()
-            if number > 0:
-                seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(times) for name, times in seconds.items()}
+    """Median seconds of each contender over `runs` rounds."""
+    return {name: statistics.median(times) for name, times in taking_turns(contenders, runs).items()}
 
 
 def smooth_scene(batch: int, num_classes: int, height: int, width: int, region: int) -> tuple[Tensor, Tensor]:

@@ -12,12 +12,12 @@ import argparse
 from pathlib import Path
 
 import cv2
-import numpy as np
 import torch
 from torch.nn import functional as F
 
 from tessella.datasets import OxfordPetHeads
 from tessella.datasets.conditions import encode_normals
+from tessella.datasets.loading import planes
 from tessella.datasets.pairs import own_image
 from tessella.runs.images import load_judge
 
@@ -37,7 +37,7 @@ def main() -> None:
         for index in range(len(heads)):
             pair = heads[index]
             image = own_image(pair)
-            pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].float() / 255
+            pixels = planes(image)[None].float() / 255
             with torch.inference_mode():
                 normals = F.normalize(judge(pixels).float(), dim=1)[0].permute(1, 2, 0).numpy()
             for folder, picture in (("images", image), ("conditions", encode_normals(normals))):

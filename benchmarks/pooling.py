@@ -13,10 +13,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 
 import numpy as np
 import torch
+from timing import taking_turns  # beside this file
 from torch import Tensor
 
 from tessella.files import write_json
@@ -104,14 +104,7 @@ def backward_of(features: Tensor, pool: Callable[[Tensor], Tensor]) -> Callable[
 
 
 def interleaved(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for round_ in range(rounds + 1):
-        for name, run in runs.items():
-            start = perf_counter()
-            run()
-            if round_:
-                seconds[name].append(perf_counter() - start)
-    return {name: round(1000 * median(times), 3) for name, times in seconds.items()}
+    return {name: round(1000 * median(times), 3) for name, times in taking_turns(runs, rounds).items()}
 
 
 if __name__ == "__main__":

@@ -7,9 +7,12 @@ Method: each command runs 15 times, all in turn; medians. ``python benchmarks/st
 import json
 import subprocess
 import sys
-import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
+
+from timing import taking_turns  # beside this file
 
 from tessella.files import write_json
 from tessella.runs.environment import environment
@@ -25,12 +28,10 @@ COMMANDS = {
 
 
 def main() -> None:
-    seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    for _ in range(15):
-        for name, command in COMMANDS.items():
-            start = time.perf_counter()
-            subprocess.run([sys.executable, *command], check=True, capture_output=True)
-            seconds[name].append(time.perf_counter() - start)
+    def starting(command: list[str]) -> Callable[[], object]:
+        return partial(subprocess.run, [sys.executable, *command], check=True, capture_output=True)
+
+    seconds = taking_turns({name: starting(command) for name, command in COMMANDS.items()}, 15)
     result = {**{name: round(median(times), 4) for name, times in seconds.items()}, **environment()}
     write_json(Path(__file__).parent / "results" / "startup.json", result)
     print(json.dumps(result, indent=1))

@@ -90,3 +90,18 @@ def test_a_field_of_a_recipe_is_no_short_form_of_an_option():
     arguments += ["--scale", "0.9,1.1"]
     for words in (arguments, ["train", "camvid", "--device", "2"]):
         assert _parser().parse_known_args(words)[1] == words[-2:]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "camvid"],
+        ["predict", "run", "images", "--out", "o"],
+        ["sample", "run", "conditions", "--out", "o"],
+        ["export", "run", "--out", "o"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_packages_are_trusted_one_by_one(words: list[str]) -> None:
+    options = _parser().parse_known_args([*words, "--trust", "a", "--trust", "b"])[0]
+    assert options.trust == ["a", "b"]

@@ -1,9 +1,9 @@
 """Faces of 128 pixels from landmarks, at quarter widths, on one GPU: benchmarks/image_table.py in one command.
 
-    python benchmarks/gpu/images.py --data HELEN --seeds 0
+    python benchmarks/gpu/images.py --data HELEN --seeds 0 1 --rows Separate "Separate, neighbours"
 
-Trains the three judges side by side, then ``--at-once`` rows at a time; what is under ``benchmarks/results/images/``
-already is not repeated. Judges are kept in ``--runs``.
+Trains the three judges side by side, then eight rows at a time, each for 1000 updates. Further options are those of
+``image_table.py``. What is under ``benchmarks/results/images/`` already is not repeated. Judges are kept in ``--runs``.
 """
 
 import argparse
@@ -21,17 +21,6 @@ from tessella.runs.image_training import train_images
 from tessella.runs.images import ImageJudge
 from tessella.training.machine import Machine
 
-MAIN = [
-    "Shared, neighbours",
-    "Shared",
-    "CRN-72",
-    "CRN, neighbours",
-    "Separate, neighbours",
-    "Separate",
-    "pix2pix",
-    "BicycleGAN",
-]
-
 
 def judge(config: ImageJudge, data: Path, run: Path) -> None:
     if not (run / "checkpoints" / "best.ckpt").exists():
@@ -46,11 +35,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="Helen's cropped faces")
     parser.add_argument("--runs", type=Path, default=Path("runs/image_judges"), help="folder of the judges")
-    parser.add_argument("--seeds", nargs="+", default=["0"])
-    parser.add_argument("--rows", nargs="+", default=MAIN, choices=image_table.ROWS)
-    parser.add_argument("--steps", default="1500")
-    parser.add_argument("--at-once", default="8")
-    options = parser.parse_args()
+    options, more = parser.parse_known_args()
     few = {"steps": 1000, "validate_every": 1000, "workers": 4}
     judges = {
         "perceptual": replace(helen_embedding(), **few),
@@ -64,8 +49,7 @@ def main() -> None:
         for each in running:
             each.result()
     sys.argv[1:] = ["helen", str(options.runs), "--data", str(options.data), "--accelerator", "gpu"]
-    sys.argv += ["--steps", options.steps, "--at-once", options.at_once, "--workers", "1"]
-    sys.argv += ["--seeds", *options.seeds, "--rows", *options.rows]
+    sys.argv += ["--steps", "1000", "--at-once", "8", "--workers", "1", *more]
     image_table.main()
 
 

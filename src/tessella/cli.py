@@ -193,10 +193,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     sample.add_argument(
         "--trust",
-        nargs="+",
+        action="append",
         default=[],
         metavar="PACKAGE",
-        help="packages of yours that a run may name classes of",
+        help="a package of yours that a run may name classes of",
     )
     sample.add_argument("--limit", type=int, default=0, help="images: conditions of each split; 0 for all")
     sample.add_argument(

@@ -6,7 +6,7 @@ import torch
 
 from tessella.datasets.pairs import mirrored, paired
 from tessella.image_generation import Neighbours
-from tessella.image_generation.stream import Draw, Example, Numbered, Unvaried, gather
+from tessella.image_generation.stream import Draw, Example, Numbered, gather
 
 
 def pairs(number=8, size=(6, 10)):
@@ -25,15 +25,11 @@ def mirror(pair):
     return mirrored(pair, signs=(-1.0, 1.0, 1.0))
 
 
-def test_numbers_and_single_targets():
+def test_numbers():
     data = pairs()
-    assert len(Numbered(data)) == len(Unvaried(data)) == 8
+    assert len(Numbered(data)) == 8
     index, pair = Numbered(data)[3]
     assert (index, pair.id) == (3, "train/3")
-    example = Unvaried(data)[3]
-    np.testing.assert_array_equal(example.condition, data[3].condition)
-    assert len(example.targets) == 1
-    np.testing.assert_array_equal(example.targets[0], data[3].image)
 
 
 def neighbours(data, number=3, **options):

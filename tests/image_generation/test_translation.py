@@ -61,8 +61,7 @@ def test_how_much_a_score_sees():
     pix2pix, bicycle = Pix2Pix(1, width=8), ImageBicycleGAN(1, width=8)
     stacks = [*pix2pix.discriminator.scales, *bicycle.discriminators[0].scales]
     fields = [receptive_field(m for m in stack.modules() if isinstance(m, nn.Conv2d)) for stack in stacks]
-    assert fields == [47, 31, 31]
-    assert 3 + 2 * (fields[2] - 1) == 63  # of the image, whose half the second scale sees
+    assert fields == [47, 31, 31]  # the last in an image of half the size: 3 + 2 * 30 = 63 of the whole
     assert len(pix2pix.generator.unet.down) + 1 == len(bicycle.generator.unet.down) + 1 == 6
 
 

@@ -15,7 +15,7 @@ from tests.runs.blocks import MACHINE, train_on_blocks, write_blocks
 from tessella.cli import main
 from tessella.datasets import HelenFaces, PairedFolders
 from tessella.datasets.conditions import encode_normals, read_normals
-from tessella.datasets.pairs import Pair, own_image
+from tessella.datasets.pairs import Pair, own_image, paired
 from tessella.errors import InputError
 from tessella.image_generation import (
     ConditionEstimator,
@@ -478,7 +478,7 @@ def test_unusable_requests(folder, tmp_path, capsys):
     refused(
         sampled("shared", conditions=str(folder / "data")), capsys, "or a split of the data set as PATH:SPLIT"
     )
-    refused(sampled("shared", conditions=f"{folder / 'data'}:val"), capsys, "val")
+    refused(sampled("shared", conditions=f"{folder / 'data'}:val"), capsys, "val/images: no such folder")
     refused(sampled("nowhere"), capsys, "no checkpoint at")
 
 
@@ -521,7 +521,6 @@ def test_unusable_training(folder, tmp_path):
     refuse("neighbours is 4 for 4 branches: each image needs a branch of its own", neighbours=4, candidates=9)
     refuse("neighbours: 2 of 1 candidates", candidates=1)
     refuse("quantile is 2", quantile=2.0)
-    refuse("rate is 1", generator=partial(Shared, rate=1.0, widths=TINY))
     for number, warm_up in enumerate((0, 1)):
         with pytest.raises(InputError, match="2 weights for the image and 5 maps"):
             learn(
@@ -707,6 +706,7 @@ def test_normals_without_negative_parts_are_normals(folder, tmp_path):
     cv2.imwrite(str(tmp_path / "wall.png"), encode_normals(towards)[..., ::-1])
     pair = replace(NORMALS(folder / "data", "test")[0], condition=read_normals(tmp_path / "wall.png"))
     assert pair.condition.min() >= 0
+    assert (condition_picture(pair) == (128, 128, 255)).all()
     scores = ImageScores([load_judge(str(folder / "judge"))])
     scores.update(pair, torch.rand(2, 3, 32, 32) * 255)
     result = scores.compute()
@@ -754,18 +754,18 @@ def test_label_maps_and_edges_are_judged(folder):
 
 def test_conditions_are_seen_on_the_sheet():
     labels = np.eye(4, dtype=np.float32)[np.arange(64).reshape(8, 8) % 4]
-    picture = condition_picture(labels)
+    picture = condition_picture(paired("1", labels, None))
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) == 4
     mark = np.zeros((32, 32, 68), np.float32)
     mark[10, 20, 5] = 1
-    assert (condition_picture(mark).any(2)).sum() == 9
+    assert (condition_picture(paired("1", mark, None)).any(2)).sum() == 9
     edges = np.zeros((8, 8, 1), np.float32)
     edges[::2] = 1
-    np.testing.assert_array_equal(condition_picture(edges), np.repeat(edges * 255, 3, 2))
+    np.testing.assert_array_equal(condition_picture(paired("1", edges, None)), np.repeat(edges * 255, 3, 2))
     normals = np.zeros((4, 4, 3), np.float32)
     normals[1, 2] = (-1, 0, 1)
-    assert condition_picture(normals)[1, 2].tolist() == [0, 128, 255]
-    assert condition_picture(normals)[0, 0].tolist() == [128, 128, 128]
+    assert condition_picture(paired("1", normals, None))[1, 2].tolist() == [0, 128, 255]
+    assert condition_picture(paired("1", normals, None))[0, 0].tolist() == [128, 128, 128]
 
 
 def test_conditions_alone(folder, tmp_path, capsys):

@@ -53,8 +53,7 @@ class ConditionFiles:
                 f"{path}: holds no {ENDINGS[condition]} files of conditions; give such files, or a split of the data "
                 "set as PATH:SPLIT"
             )
-        self.files = tuple((file.stem, file) for file in files)
-        self.ids = tuple(file.stem for file in files)
+        self.files = files
         self.condition, self.sigma, self.classes, self.first = condition, sigma, classes, first
         self.size = None if size is None else (size, size)
 
@@ -62,16 +61,17 @@ class ConditionFiles:
         return len(self.files)
 
     def __getitem__(self, index: int) -> Pair:
-        id, path = self.files[index]
+        path = self.files[index]
         if self.condition == "landmarks":
             assert self.size is not None
             landmarks = read_pts(path, self.first)
-            return paired(id, heat_maps(landmarks, self.size, sigma=self.sigma, path=path), None, landmarks)
-        return paired(id, self._map(path), None)
+            maps = heat_maps(landmarks, self.size, sigma=self.sigma, path=path)
+            return paired(path.stem, maps, None, landmarks)
+        return paired(path.stem, self._map(path), None)
 
     def _map(self, path: Path) -> np.ndarray:
         if self.condition == "labels":
             labels = read_labels(path, plain_labels(self.classes))
-            return one_hot(labels if self.size is None else resized_labels(labels, self.size), self.classes)
+            return one_hot(resized_labels(labels, self.size or labels.shape), self.classes)
         normals = read_normals(path)
-        return normals if self.size is None else resized_normals(normals, self.size)
+        return resized_normals(normals, self.size or normals.shape[:2])

@@ -84,6 +84,11 @@ def read_normals(path: Path) -> np.ndarray:
     return normals
 
 
+def is_normals(condition: np.ndarray) -> bool:
+    """Whether [H, W, C] maps are normals, which may have no negative part; those of labels are of zeros and ones."""
+    return condition.shape[2] == 3 and not ((condition == 0) | (condition == 1)).all()
+
+
 def encode_normals(normals: np.ndarray) -> np.ndarray:
     """What ``read_normals`` reads, [H, W, 3] uint8: normals in [-1, 1], and black where they are 0."""
     picture = np.round((normals + 1) * 127.5).clip(0, 255).astype(np.uint8)

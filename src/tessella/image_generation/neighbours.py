@@ -46,12 +46,10 @@ def _distances(some: np.ndarray, places: np.ndarray) -> np.ndarray:  # pragma: n
     return distances
 
 
-def color_histogram(
-    image: UInt8[np.ndarray, "height width 3"], bins: tuple[int, int, int] = (8, 4, 4)
-) -> np.ndarray:
-    """Shares [bins] of hue, saturation and value, of RGB."""
+def color_histogram(image: UInt8[np.ndarray, "height width 3"]) -> np.ndarray:
+    """Shares [8 * 4 * 4] of hue, saturation and value, of RGB."""
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
-    counts = cv2.calcHist([hsv], [0, 1, 2], None, list(bins), [0, 180, 0, 256, 0, 256])
+    counts = cv2.calcHist([hsv], [0, 1, 2], None, [8, 4, 4], [0, 180, 0, 256, 0, 256])
     return (counts / (image.shape[0] * image.shape[1])).astype(np.float32).ravel()
 
 
@@ -69,7 +67,7 @@ def varied(
     return [int(random.choice(candidates[clusters == c])) for c in np.unique(clusters)]
 
 
-def _clusters(points: np.ndarray, number: int, random: np.random.Generator, rounds: int = 10) -> np.ndarray:
+def _clusters(points: np.ndarray, number: int, random: np.random.Generator) -> np.ndarray:
     """k-means from points far apart (k-means++, Arthur and Vassilvitskii, SODA 2007)."""
     centers = points[random.integers(len(points), size=1)]
     while len(centers) < number:
@@ -77,7 +75,7 @@ def _clusters(points: np.ndarray, number: int, random: np.random.Generator, roun
         if not apart.any():
             break  # no further point differs from these
         centers = np.append(centers, points[random.choice(len(points), 1, p=apart / apart.sum())], 0)
-    for _ in range(rounds):
+    for _ in range(10):
         distances = ((points[:, None] - centers[None]) ** 2).sum(2)
         clusters = distances.argmin(1)
         centers = np.stack(

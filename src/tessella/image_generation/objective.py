@@ -69,12 +69,10 @@ class NeighboursLoss(nn.Module):
             max(1, self.at_once // len(codes))
         ):
             number = len(items)
-            images = generator.decode(encoded, items.repeat_interleave(len(codes)), _repeated(codes, number))
+            images = generator.decode(
+                encoded, items.repeat_interleave(len(codes)), torch.cat([codes] * number)
+            )
             made = self.distance.represent(images)
             wanted = self.distance.represent(targets[items].flatten(0, 1))
             costs.append(self.distance.pairwise(made, wanted, number))
         return torch.cat(costs)
-
-
-def _repeated(codes: Tensor, number: int) -> Tensor:
-    return codes.repeat(number, *(1,) * (codes.dim() - 1))

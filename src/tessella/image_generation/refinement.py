@@ -88,15 +88,7 @@ class Refinement(nn.Module, ABC):
 
     def features(self, conditions: Float[Tensor, "batch channels height width"]) -> tuple[Tensor, Tensor]:
         """What the stage at half the resolution is given, and the conditions at full resolution."""
-        if conditions.dim() != 4:
-            raise InputError(
-                f"conditions have shape {list(conditions.shape)}, the generator takes [B, "
-                f"{self.condition_channels}, H, W]"
-            )
-        if conditions.shape[1] != self.condition_channels:
-            raise InputError(
-                f"the condition has {conditions.shape[1]} channels, the generator takes {self.condition_channels}"
-            )
+        require_conditions(conditions, self.condition_channels)
         x = None
         for depth, stage in enumerate(self.trunk):
             x = stage(joined(x, conditions, 2 ** (len(self.trunk) + 1 - depth)))
@@ -167,6 +159,20 @@ def require_number(number: int) -> None:
     """Raises InputError for less than one code."""
     if number < 1:
         raise InputError(f"{number} codes: give at least 1")
+
+
+def require_conditions(conditions: Tensor, channels: int) -> None:
+    """Raises InputError unless they are [B, channels, H, W]."""
+    if conditions.dim() != 4 or conditions.shape[1] != channels:
+        raise InputError(
+            f"conditions have shape {list(conditions.shape)}, the generator takes [B, {channels}, H, W]"
+        )
+
+
+def require_code_shape(codes: Tensor, shape: tuple[int, ...]) -> None:
+    """Raises InputError unless they are [K, *shape]."""
+    if codes.shape[1:] != shape:
+        raise InputError(f"the code has the shape {tuple(codes.shape[1:])}, the generator takes {shape}")
 
 
 def joined(x: Tensor | None, conditions: Tensor, stride: int) -> Tensor:

@@ -17,6 +17,7 @@ from tessella.image_generation.refinement import (
     Widths,
     conv3x3,
     joined,
+    require_code_shape,
     require_number,
     to_colors,
 )
@@ -144,16 +145,10 @@ class Shared(Refinement):
 
     def require_codes(self, codes: Tensor) -> None:
         """Raises InputError unless codes are [K, ...] of this generator's shape, and finite."""
-        self._require_shape(codes)
+        require_code_shape(codes, self.code_shape)
         if not len(codes) or not (codes.is_meta or codes.isfinite().all()):
             raise InputError("codes hold no numbers, or some that are not finite: take those of draw")
 
-    def _require_shape(self, codes: Tensor) -> None:
-        if codes.shape[1:] != self.code_shape:
-            raise InputError(
-                f"the code has the shape {tuple(codes.shape[1:])}, the generator takes {self.code_shape}"
-            )
-
     def decode(self, encoded: Encoded, items: Tensor, codes: Tensor) -> Tensor:
-        self._require_shape(codes)
+        require_code_shape(codes, self.code_shape)
         return self.head.decode(encoded, items, codes, self.rate)

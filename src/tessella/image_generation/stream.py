@@ -32,20 +32,6 @@ class Numbered(Dataset[tuple[int, Pair]]):
         return index, self.dataset[index]
 
 
-class Unvaried(Dataset[Example]):
-    """The items of a data set as examples, with their own image alone."""
-
-    def __init__(self, dataset: PairedDataset) -> None:
-        self.dataset = dataset
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, index: int) -> Example:
-        pair = self.dataset[index]
-        return Example(pair.condition, [own_image(pair)])
-
-
 class Draw:
     """From a numbered item to an ``Example``: neighbours drawn, and all of it mirrored with a chance of one half.
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from tessella.adversarial import BicycleGAN, CodeEncoder, GanLosses, PatchDiscriminator, UNet
 from tessella.adversarial.bicycle import play
 from tessella.errors import InputError
-from tessella.image_generation.refinement import require_number
+from tessella.image_generation.refinement import require_code_shape, require_conditions, require_number
 from tessella.precision import full_precision
 
 SMALLEST = 32
@@ -60,19 +60,12 @@ class Translator(nn.Module):
 
     def encode(self, conditions: Tensor) -> tuple[Tensor, ...]:
         """Raises InputError for conditions of other channels."""
-        if conditions.dim() != 4 or conditions.shape[1] != self.condition_channels:
-            raise InputError(
-                f"conditions have shape {list(conditions.shape)}, the generator takes [B, "
-                f"{self.condition_channels}, H, W]"
-            )
+        require_conditions(conditions, self.condition_channels)
         return (conditions,)
 
     def decode(self, encoded: tuple[Tensor, ...], items: Tensor, codes: Tensor) -> Tensor:
         """[K, 3, H, W], 0 to 1. Raises InputError for codes of another width."""
-        if codes.shape[1:] != (self.code_channels,):
-            raise InputError(
-                f"the code has the shape {tuple(codes.shape[1:])}, the generator takes ({self.code_channels},)"
-            )
+        require_code_shape(codes, (self.code_channels,))
         return (full_precision(self.from_encoded(encoded[0][items], codes.to(items.device))) + 1) / 2
 
 

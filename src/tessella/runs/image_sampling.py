@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tessella.datasets.condition_files import ConditionFiles
+from tessella.datasets.conditions import is_normals
 from tessella.datasets.loading import planes
 from tessella.datasets.pairs import Pair
 from tessella.errors import InputError
@@ -115,7 +116,7 @@ def sample_images(
             scores.update(pair, torch.cat(kept))
         if len(rows) < ON_SHEET:
             pictures = _pictures(torch.cat(kept)[:ON_SHEET])
-            rows.append([condition_picture(pair.condition), pair.image, *pictures])
+            rows.append([condition_picture(pair), pair.image, *pictures])
             if interpolated and len(strips) < ON_SHEET // 2:
                 strips.append(_strip(generator, condition, drawn, at_once))
     if not seen:
@@ -163,9 +164,10 @@ def _pictures(images: Tensor) -> list[np.ndarray]:
     return list(images.cpu().numpy().transpose(0, 2, 3, 1))
 
 
-def condition_picture(condition: np.ndarray) -> np.ndarray:
+def condition_picture(pair: Pair) -> np.ndarray:
     """[H, W, 3] uint8: normals as colours; of other maps the largest at each place, in its channel's colour."""
-    if condition.shape[2] == 3 and condition.min() < 0:
+    condition = pair.condition
+    if pair.landmarks is None and is_normals(condition):
         return ((condition + 1) * 127.5).round().astype(np.uint8)
     largest, channel = condition.max(axis=2), condition.argmax(axis=2)
     colors = default_palette(condition.shape[2]) if condition.shape[2] > 1 else np.full((1, 3), 255)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tessella.datasets.conditions import is_normals
 from tessella.datasets.loading import planes
 from tessella.datasets.pairs import Pair, own_image
 from tessella.errors import InputError
@@ -107,7 +108,7 @@ class ImageScores:
         """
         wanted = planes(pair.condition).to(real.device)
         judge = self.judges["maps"]
-        kind, known = _kind_of_map(wanted), getattr(judge, "map_kind", None)
+        kind, known = _kind_of_map(pair.condition), getattr(judge, "map_kind", None)
         shown = wanted.norm(dim=0) > 0.5 if kind != "edges" else torch.ones_like(wanted[0], dtype=torch.bool)
         if not shown.any():
             raise InputError(f"{pair.id}: its {known or kind} are empty; leave it, or the judge of maps, out")
@@ -201,19 +202,17 @@ class ImageScores:
         }
 
 
-def _kind_of_map(condition: Tensor) -> str:
-    """Of [C, H, W]: a label map has a channel of zeros and ones for each class; normals may have no negative part.
-
-    Raises InputError for anything else.
-    """
-    if len(condition) == 1:
+def _kind_of_map(condition: np.ndarray) -> str:
+    """Raises InputError for [H, W, C] that are none of edges, label maps and normals."""
+    channels = condition.shape[2]
+    if channels == 1:
         return "edges"
+    if is_normals(condition):
+        return "normals"
     if ((condition == 0) | (condition == 1)).all():
         return "labels"
-    if len(condition) == 3:
-        return "normals"
     raise InputError(
-        f"judges: of maps, edges, label maps and normals are judged, not {len(condition)} channels of other values"
+        f"judges: of maps, edges, label maps and normals are judged, not {channels} channels of other values"
     )
 
 

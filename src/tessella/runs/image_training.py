@@ -12,11 +12,11 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Subset
 
 from tessella.datasets.loading import SampleStream, stream_loader
-from tessella.datasets.pairs import PairedDataset, own_image
+from tessella.datasets.pairs import Pair, PairedDataset, own_image
 from tessella.errors import InputError
 from tessella.image_generation import Neighbours
 from tessella.image_generation.neighbours import color_histogram
-from tessella.image_generation.stream import Draw, Numbered, Unvaried, gather
+from tessella.image_generation.stream import Draw, Example, Numbered, gather
 from tessella.runs.configuration import to_json
 from tessella.runs.environment import describe_run
 from tessella.runs.images import ImageJudge, ImageRegression, Images, ImageTranslation, build
@@ -117,5 +117,8 @@ def _adam(config: Images, parameters: Any) -> tuple[Optimizer, LRScheduler]:
 
 def _in_order(dataset: PairedDataset, places: range) -> DataLoader[Any]:
     """Each pair once; several together, since an embedding is asked to tell the images of a batch apart."""
-    pairs = Subset(Unvaried(dataset), places)
-    return DataLoader(pairs, batch_size=16, collate_fn=gather)
+
+    def together(pairs: Sequence[Pair]) -> Any:
+        return gather([Example(pair.condition, [own_image(pair)]) for pair in pairs])
+
+    return DataLoader(Subset(dataset, places), batch_size=16, collate_fn=together)  # type: ignore[arg-type]
