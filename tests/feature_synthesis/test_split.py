@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from tessella.errors import InputError
 from tessella.feature_synthesis import split
-from tessella.networks import DeepLabV2, DeepLabV3Plus, PSPNet, ResNet
+from tessella.networks import FCN, DeepLabV2, DeepLabV3Plus, PSPNet, ResNet
 from tessella.networks.adapters import as_network
 
 SMALL = partial(ResNet, depth=18, width=8)
@@ -124,6 +124,50 @@ def test_what_cannot_be_traced(at, side):
         assert torch.equal(halves.decode(features, (24, 32)), network(images))
         assert torch.equal(features, before)
     assert network.training
+
+
+class AtOneScale(nn.Module):
+    """Adds the image to what it makes of it, or looks at values in training."""
+
+    def __init__(self, skip: bool = False) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 4, 1)
+        self.skip = skip
+
+    def forward(self, image):
+        if self.training and bool(image.isnan().any()):
+            raise ValueError
+        x = self.stem(image)
+        return self.head(x + image if self.skip else x)
+
+
+def test_the_image_must_not_be_used_behind_the_cut():
+    with pytest.raises(InputError, match="stem: the image also reaches what follows"):
+        split(AtOneScale(skip=True).eval(), "stem")
+
+
+def test_traced_in_one_mode_alone():
+    network = AtOneScale().eval()
+    halves = split(network, "stem")
+    image = torch.rand(1, 3, 8, 8)
+    for mode in (True, False):
+        network.train(mode)
+        assert torch.equal(halves.decode(halves.encode(image), (8, 8)), network(image))
+
+
+def test_at_the_input_of_the_first_layer_all_is_decoder():
+    network, image = AtOneScale(skip=True).eval(), torch.rand(1, 3, 8, 8)
+    halves = split(network, "stem", "input")
+    assert torch.equal(halves.encode(image), image)
+    assert torch.equal(halves.decode(image, (8, 8)), network(image))
+
+
+def test_a_layer_may_know_the_images_size():
+    """Upsampling of an FCN is given the image for it."""
+    network, image = FCN(4, backbone=SMALL, stride=32).eval(), torch.rand(1, 3, 64, 96)
+    halves = split(network, "score_fr")
+    with torch.no_grad():
+        assert torch.equal(halves.decode(halves.encode(image), (64, 96)), network(image))
 
 
 def test_skip_connections_are_refused():

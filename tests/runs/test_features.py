@@ -27,7 +27,7 @@ from tessella.runs.evaluation import palette_of
 from tessella.runs.feature_gan import FeatureGAN, load_generator
 from tessella.runs.feature_training import train_generator
 from tessella.runs.model import load_model
-from tessella.runs.sampling import Layout, find_layouts, sample_features
+from tessella.runs.sampling import Layout, _Row, _telling, find_layouts, sample_features
 from tessella.runs.synthetic import Synthetic
 from tessella.runs.training import train
 from tessella.training.feature_gan import FeatureGanTask
@@ -549,6 +549,32 @@ def test_generators_of_something_else(folder, tmp_path):
             tmp_path / "g",
             machine=MACHINE,
         )
+
+
+def test_layouts_with_and_without_images(folder, tmp_path):
+    """On the sheet they have the same columns; scores are compared only where both are of the same layouts."""
+    masks, split = str(folder / "data/train/labels"), f"{folder / 'data'}:test"
+    sheets = []
+    for number, layouts in enumerate(([split, masks], [masks, split], [masks])):
+        out = tmp_path / str(number)
+        assert main(["sample", str(folder / "generator"), *layouts, "--out", str(out)]) == 0
+        assert json.loads((out / "scores.json").read_text())["real"] is None
+        sheets.append(cv2.imread(str(out / "sheet.png")))
+    assert sheets[0].shape[1] == sheets[1].shape[1] > sheets[2].shape[1]
+
+
+def test_channels_that_tell_classes_apart_not_ignored_areas():
+    labels = np.repeat(np.array([[0, 1, 255, 255]], np.uint8), 4, 0)
+    features = torch.rand(6, 4, 4)
+    features[2] += 10 * torch.from_numpy(labels == 255)
+    features[4] += 3 * torch.from_numpy(labels == 1)
+    rows = [_Row(Layout("1", labels), labels, features, None)] * 2
+    assert _telling(rows)[0] == 4
+    ratio = [
+        features[c][:, :1].mean().sub(features[c][:, 1:2].mean()).abs() / features[c].std(correction=0)
+        for c in range(6)
+    ]
+    assert _telling(rows) == torch.tensor(ratio).topk(4).indices.tolist()
 
 
 def test_a_layout_of_no_class_is_reported(folder, tmp_path):

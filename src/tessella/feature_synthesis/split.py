@@ -62,11 +62,15 @@ def split(network: nn.Module, at: str, side: Side = "output") -> Split:
         raise InputError(
             f"the network has no layer {at}; the nearest are {', '.join(near) or ', '.join(modules)}"
         )
-    traced = Traced(whole, at, side)
-    if traced.halves() is None:
-        hooked = Hooked(whole, modules[at], at, side)
-        return Split(hooked.encode, hooked.decode_all)
-    return Split(traced.encode, traced.decode_all)
+    traced, hooked = Traced(whole, at, side), Hooked(whole, modules[at], at, side)
+
+    def halves() -> Traced | Hooked:
+        return hooked if traced.halves() is None else traced  # which may depend on the mode
+
+    halves()  # a cut that cannot be made is told at once
+    return Split(
+        lambda images: halves().encode(images), lambda features, size: halves().decode_all(features, size)
+    )
 
 
 class _Whole(nn.Module):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, fx, nn
 
 from tessella.errors import InputError
@@ -42,9 +43,10 @@ class Traced:
     def decode_all(self, features: Tensor, size: tuple[int, int]) -> Any:
         halves = self.halves()
         assert halves is not None
-        # Of the image the decoder asks nothing but its size; one number, expanded, has it without the memory. Features
-        # are copied, since a rectifier that comes first may work in place.
-        return halves[1](features.clone(), features.new_zeros(1).expand(features.shape[0], 1, *size))
+        # Of the image the decoder asks nothing but its size; one number, expanded, has it without the memory, and shows
+        # where it is asked for more. Features are copied, since a rectifier that comes first may work in place.
+        image = features.new_full((1,), torch.nan).expand(features.shape[0], 1, *size)
+        return halves[1](features.clone(), image)
 
 
 class _Tracer(fx.Tracer):
@@ -67,14 +69,22 @@ def _halves(whole: nn.Module, graph: fx.Graph, at: str, side: str) -> tuple[Runs
     cut = calls[-1] if side == "output" else calls[-1].all_input_nodes[0]
     image = next(node for node in nodes if node.op == "placeholder")
     by_size = _known_by_size(nodes, image)
+    if cut is image:
+        return lambda images: images, lambda features, _: whole(features)
     behind = _followers(nodes, {cut})
-    of_image = _followers(nodes, {image})
+    of_image = _followers(nodes, {image}) | {image}
 
     logits, auxiliary = next(node for node in nodes if node.op == "output").args[0]
     require_logits(logits, fx.Node)
     outputs = [node for node in (logits, *auxiliary) if node in behind]
     needed = _leading_to(outputs, stop={cut, image})
-    used = {n for node in needed & behind for n in node.all_input_nodes}
+    # A module that is not looked into may be given the image for its size.
+    used = {
+        n
+        for node in needed & behind
+        for n in node.all_input_nodes
+        if n is not image or node.op != "call_module"
+    }
     skipping = [node for node in nodes if node in (used & of_image) - behind - by_size - {cut}]
     if logits not in behind or skipping:
         names = " and ".join(_name(node) for node in skipping) or "another branch"
@@ -132,10 +142,7 @@ def _leading_to(outputs: Iterable[fx.Node], stop: set[fx.Node]) -> set[fx.Node]:
 
 
 def _known_by_size(nodes: Iterable[fx.Node], image: fx.Node) -> set[fx.Node]:
-    """The image, and what follows from its size alone (an image's size may cross the cut, its colours may not).
-
-    The image itself is what functions such as ``resize(x, size_of=image)`` are given before tracing looks into them.
-    """
+    """What follows from the image's size alone, which may cross the cut; its colours may not."""
     known: set[fx.Node] = set()
     for node in nodes:
         of_image = bool(node.args) and node.args[0] is image

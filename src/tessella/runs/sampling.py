@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tessella.datasets import LabelClass, Sample, class_names
+from tessella.datasets import IGNORE_INDEX, LabelClass, Sample, class_names
 from tessella.datasets.files import read_map
 from tessella.datasets.loading import planes
 from tessella.datasets.transforms import Resize
@@ -27,6 +27,9 @@ from tessella.runs.segmentation import open_split
 CHANNELS = 4
 """Of a feature have histograms, those that tell classes apart best; the first two of them are on the sheet."""
 
+ON_SHEET = 8
+"""Layouts, at most, that are on the sheet."""
+
 COUNTED = 16
 """Layouts, at most, whose features are in the histograms."""
 
@@ -40,7 +43,7 @@ class Layout(NamedTuple):
 
 
 class Sampled(NamedTuple):
-    """What the frozen decoder saw: in sampled features, and in those of the images themselves where there are any."""
+    """What the frozen decoder saw: in sampled features, and in those of the images themselves where each has one."""
 
     synthetic: SegmentationScores
     real: SegmentationScores | None
@@ -87,13 +90,11 @@ def sample_features(
     codes: int = 1,
     seed: int = 0,
     save: bool = False,
-    pictures: int = 8,
     device: torch.device,
 ) -> Sampled:
     """Write ``decoded/NAME_CODE.png`` (class ids read in it), ``sheet.png``, ``scores.json``, ``histograms.npz``.
 
     codes: features of each layout. seed: of the codes. save: also write ``features/NAME_CODE.npz``, [C, h, w] float16.
-    pictures: so many of the first layouts are on the sheet.
 
     Raises InputError for a label that the generator does not know, codes below 1, two layouts of one name, and none.
     """
@@ -104,7 +105,7 @@ def sample_features(
     synthetic, real = ConfusionMatrix(len(trained.classes)), ConfusionMatrix(len(trained.classes))
     chance = torch.Generator().manual_seed(seed)
     rows: list[_Row] = []
-    count = 0
+    count, images_missing = 0, False
     seen: set[str] = set()
     for layout in layouts:
         count += 1
@@ -114,7 +115,9 @@ def sample_features(
         labels = torch.from_numpy(layout.labels.astype(np.int64))[None].to(device)
         size = (labels.shape[1], labels.shape[2])
         of_image = None
-        if layout.image is not None:
+        if layout.image is None:
+            images_missing = True
+        else:
             images = planes(layout.image)[None].to(device)
             of_image = trained.halves.encode(images)
             real.update(trained.halves.decode(of_image, size).argmax(1), labels)
@@ -136,9 +139,11 @@ def sample_features(
         raise InputError("there is no layout to sample features for")
     channels = _telling(rows)
     write_bytes(out / "histograms.npz", npz(_histograms(rows, channels, len(trained.classes)).items()))
-    sheet = _sheet(rows[:pictures], channels[:2], palette, trained.classes)
+    sheet = _sheet(rows[:ON_SHEET], channels[:2], palette, trained.classes)
     write_bytes(out / "sheet.png", png(sheet))
-    result = Sampled(synthetic.compute(), real.compute() if real.matrix.sum() else None)
+    result = Sampled(
+        synthetic.compute(), real.compute() if real.matrix.sum() and not images_missing else None
+    )
     write_json(
         out / "scores.json",
         {
@@ -182,7 +187,7 @@ def _histograms(rows: list[_Row], channels: list[int], num_classes: int) -> dict
 def _labels(layout: Layout) -> Tensor:
     """-1 where they are ignored: with two sets of more than 127 classes, 255 is one."""
     labels = torch.from_numpy(layout.labels.astype(np.int64))
-    return labels.masked_fill(labels == 255, -1)
+    return labels.masked_fill(labels == IGNORE_INDEX, -1)
 
 
 def _sheet(
@@ -190,6 +195,7 @@ def _sheet(
 ) -> np.ndarray:
     """Image, layout, what was decoded and where it differs; then channels of the sampled and of the real feature."""
     lines = []
+    pairs = any(row.real is not None for row in rows)
     for layout, decoded, features, real in rows:
         size = (layout.labels.shape[0], layout.labels.shape[1])
         line = [None if layout.image is None else to_rgb8(layout.image)]
@@ -202,13 +208,14 @@ def _sheet(
             reference = features if real is None else real
             low, high = np.quantile(reference[channel].numpy(), (0.02, 0.98))
             line.append(channel_picture(features[channel].numpy(), low, high, size))
-            if real is not None:
-                line.append(channel_picture(real[channel].numpy(), low, high, size))
+            if pairs:
+                of_image = None if real is None else channel_picture(real[channel].numpy(), low, high, size)
+                line.append(of_image)
         lines.append(line)
     titles = ["Image", "Layout", "Decoded", "Difference"]
     for channel in channels:
-        titles += [f"Channel {channel}", *(["of the image"] if rows[0].real is not None else [])]
-    if rows[0].layout.image is None:
+        titles += [f"Channel {channel}", *(["of the image"] if pairs else [])]
+    if not pairs:
         lines, titles = [line[1:] for line in lines], titles[1:]
     sheet = contact_sheet(lines, titles, height=120)
     names = legend(classes, width=sheet.shape[1])
@@ -217,13 +224,21 @@ def _sheet(
 
 def _telling(rows: list[_Row]) -> list[int]:
     """Channels whose means over classes differ most, beside their deviation."""
-    features = torch.cat([row.features.flatten(1) for row in rows], 1)
-    labels = []
+    channels = len(rows[0].features)
+    sums, sizes = torch.zeros(channels, 256, dtype=torch.float64), torch.zeros(256, dtype=torch.float64)
+    squares = torch.zeros(channels, dtype=torch.float64)
     for row in rows:
         height, width = row.features.shape[1:]
         small = cv2.resize(row.layout.labels, (width, height), interpolation=cv2.INTER_NEAREST)
-        labels.append(torch.from_numpy(small.reshape(-1).astype(np.int64)))
-    index = torch.cat(labels)
-    means = torch.stack([features[:, index == label].mean(1) for label in index.unique().tolist()])
-    telling = means.std(0, correction=0) / features.std(1, correction=0).clamp(min=1e-6)
-    return telling.topk(min(CHANNELS, len(telling))).indices.tolist()
+        index = torch.from_numpy(small.reshape(-1).astype(np.int64))
+        values = row.features.flatten(1).double()
+        sums.index_add_(1, index, values)
+        sizes += index.bincount(minlength=256)
+        squares += values.square().sum(1)
+    shown = sizes > 0
+    if shown[:IGNORE_INDEX].any():
+        shown[IGNORE_INDEX] = False
+    means = sums[:, shown] / sizes[shown]
+    variance = squares / sizes.sum() - (sums.sum(1) / sizes.sum()).square()
+    telling = means.std(1, correction=0) / variance.clamp(min=1e-12).sqrt()
+    return telling.topk(min(CHANNELS, channels)).indices.tolist()

@@ -45,8 +45,6 @@ class CsvLog(Logger):
         row = self._rows.setdefault(int(step or 0), {"step": str(int(step or 0))})
         # Lightning's epochs mean nothing for an endless stream.
         row.update({name: f"{value:.6g}" for name, value in metrics.items() if name != "epoch"})
-        if "val_mean_iou" in metrics:
-            self.save()
 
     @rank_zero_only
     def save(self) -> None:
