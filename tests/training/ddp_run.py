@@ -40,7 +40,7 @@ class Net(nn.Module):
 
 
 def _configure(network: nn.Module):
-    optimizer = sgd()(parameter_groups(network, 0.1, 1.0, 0.0))
+    optimizer = sgd(parameter_groups(network, 0.1, 1.0, 0.0))
     return optimizer, poly(optimizer, 6)
 
 

@@ -55,7 +55,7 @@ class Net(nn.Module):
 
 
 def _configure(steps: int, network: nn.Module):
-    optimizer = sgd()(parameter_groups(network, 0.1, 2.0, 1e-4))
+    optimizer = sgd(parameter_groups(network, 0.1, 2.0, 1e-4))
     return optimizer, poly(optimizer, steps)
 
 

@@ -32,11 +32,15 @@ def network():
 
 
 def task_of(network, synthesize, **options):
+    halves = split(network, "backbone.layer3")
+
+    def decode(labels):
+        return halves.decode_all(synthesize(labels), tuple(labels.shape[1:]))
+
     extra = Extra(
         loss=options.pop("loss", SegmentationLoss()),
         weight=options.pop("weight", 0.5),
-        synthesize=synthesize,
-        halves=split(network, "backbone.layer3"),
+        decode=decode if synthesize else None,
         **options,
     )
 

@@ -38,7 +38,7 @@ def test_without_a_backbone_there_is_one_rate_and_frozen_parameters_are_left_out
     assert group["lr"] == 0.1
 
 
-@pytest.mark.parametrize("make", [sgd(), adamw()])
+@pytest.mark.parametrize("make", [sgd, adamw])
 def test_poly_rate_of_every_group(make) -> None:
     optimizer = make(parameter_groups(Net(), 0.1, 10.0, 1e-4))
     schedule = poly(optimizer, steps=100, power=0.9, warmup=4)

@@ -12,14 +12,13 @@ import torch
 from tessella.adversarial import BicycleGAN
 from tessella.datasets import class_names
 from tessella.datasets.loading import Batch, Transformed, evaluation_loader, training_loader
-from tessella.datasets.transforms import Compose, Resize
 from tessella.errors import InputError
 from tessella.feature_synthesis import Split, one_hot_layout
 from tessella.runs.configuration import to_json
 from tessella.runs.environment import describe_run
 from tessella.runs.feature_gan import FeatureGAN, build_gan, halves_of, load_generator
 from tessella.runs.model import Model, load_model
-from tessella.runs.segmentation import open_split, training_transform
+from tessella.runs.segmentation import evaluation_transform, open_split, training_transform
 from tessella.training.feature_gan import FeatureGanTask, measure_channels
 from tessella.training.fit import Outcome, fit, require_no_run
 from tessella.training.machine import Machine
@@ -46,7 +45,7 @@ def train_generator(
     if not resume:
         require_no_run(run)
     torch.manual_seed(config.seed)
-    model = _require_trained_here(config.network, "--network", trusted)
+    model = _require_trained_here(config.network, trusted)
     if resume:
         load_generator(str(run / "checkpoints" / "last.ckpt"), trusted).require_for(
             model.network, f"--network {config.network}"
@@ -93,7 +92,6 @@ def train_generator(
         "network": to_json(model.config),
         "weights": model.network.state_dict(),
     }
-    of_val = Compose([Resize(of_network.resize)] if of_network.resize else [])
     shown = range(min(config.validation_images or len(val_set), len(val_set)))
     return fit(
         FeatureGanTask(
@@ -109,7 +107,7 @@ def train_generator(
         batches,
         partial(
             evaluation_loader,
-            torch.utils.data.Subset(Transformed(val_set, of_val), shown),  # type: ignore[arg-type]
+            torch.utils.data.Subset(Transformed(val_set, evaluation_transform(of_network)), shown),  # type: ignore[arg-type]
             workers=min(config.workers, 1),
         ),
         run,
@@ -138,11 +136,11 @@ def _advise(gan: BicycleGAN, halves: Split, batch: Batch, classes: int, layout_s
             )
 
 
-def _require_trained_here(source: str, option: str, trusted: Sequence[str]) -> Model:
+def _require_trained_here(source: str, trusted: Sequence[str]) -> Model:
     """Raises InputError where ``source`` is empty, or no run or checkpoint of a segmentation network."""
     if not source:
-        raise InputError(f"give {option} RUN, the run or checkpoint of a segmentation network")
+        raise InputError("give --network RUN, the run or checkpoint of a segmentation network")
     model = load_model(source, trusted)
     if model.config is None:
-        raise InputError(f"{option} {source}: give a run or checkpoint of tessella train")
+        raise InputError(f"--network {source}: give a run or checkpoint of tessella train")
     return model

@@ -22,6 +22,7 @@ from tessella.datasets.loading import (
 )
 from tessella.datasets.transforms import Transform
 from tessella.errors import InputError
+from tessella.feature_synthesis.split import Outputs, Split
 from tessella.networks.normalized import Normalized
 from tessella.runs.asking import fingerprint
 from tessella.training.extra import Extra
@@ -107,18 +108,17 @@ class Synthetic:
             )
         trained = self._load(network, train_set, resume, trusted) if self.generator else None
         return Extra(
-            loss,
-            self.number(batch_size) / batch_size,
-            None if trained is None else partial(_synthesize, trained),
-            None if trained is None else trained.halves_of(network),
-            self.hard,
-            partial(_recall, stream) if self.hard else None,
-            partial(from_second, share=self.masks_share, seed=_of_layouts(stream.seed))
+            loss=loss,
+            weight=self.number(batch_size) / batch_size,
+            decode=None if trained is None else partial(_decode, trained, trained.halves_of(network)),
+            hard=self.hard,
+            recall=partial(_recall, stream) if self.hard else None,
+            kept=partial(from_second, share=self.masks_share, seed=_of_layouts(stream.seed))
             if self.masks_data
             else None,
-            self.filter,
-            self.auxiliary_norms,
-            "" if trained is None else fingerprint(trained.generator),
+            filter=self.filter,
+            auxiliary_norms=self.auxiliary_norms,
+            source="" if trained is None else fingerprint(trained.generator),
         )
 
     def _load(
@@ -175,9 +175,10 @@ def _of_layouts(seed: int) -> int:
     return seed + 1_000_000
 
 
-def _synthesize(trained: "TrainedGenerator", labels: Tensor) -> Tensor:
-    """Features with a new code for each layout."""
-    return trained.make(labels, trained.draw(labels))
+def _decode(trained: "TrainedGenerator", halves: Split, labels: Tensor) -> Outputs:
+    """What is behind the cut makes of features with a new code for each layout."""
+    height, width = labels.shape[1:]
+    return halves.decode_all(trained.make(labels, trained.draw(labels)), (height, width))
 
 
 def _recall(stream: SampleStream, position: int) -> tuple[Tensor, Tensor]:

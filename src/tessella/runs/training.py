@@ -222,7 +222,7 @@ def _training_loader(
 
 
 def _optimizer(config: Segmentation, network: nn.Module) -> tuple[Optimizer, LRScheduler]:
-    make = sgd() if config.optimizer == "sgd" else adamw()
+    make = sgd if config.optimizer == "sgd" else adamw
     if config.optimizer == "adamw":
         _require_short_steps(network, config.dilation_learning_rate)
     groups = parameter_groups(

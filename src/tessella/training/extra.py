@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from tessella.feature_synthesis import Split
+from tessella.feature_synthesis.split import Outputs
 from tessella.training.losses import SegmentationLoss
 
 
@@ -14,8 +14,8 @@ class Extra:
     """What is trained on beside the real images of a batch.
 
     loss: of the extra part. weight: of that loss; extra samples for each real one make eq. 6.1 a mean over real images.
-    synthesize: labels [S, H, W] to features; None for the images that the labels are of.
-    halves: of the network that is trained.
+    decode: labels [S, H, W] to what the network that is trained makes of synthetic features for them, logits and those
+        of auxiliary heads; None to train on the images that the labels are of.
     hard: of the real images of so many batches the hardest quarter gives the layouts of the next so many; 0 for layouts
         as they come. recall: a position of the stream of real samples to the image and labels there, needed for that.
     kept: where ``hard`` is on, whether what stands at a position of the extra stream is of a source of its own, and
@@ -28,8 +28,7 @@ class Extra:
 
     loss: SegmentationLoss
     weight: float
-    synthesize: Callable[[Tensor], Tensor] | None
-    halves: Split | None
+    decode: Callable[[Tensor], Outputs] | None
     hard: int = 0
     recall: Callable[[int], tuple[Tensor, Tensor]] | None = None
     kept: Callable[[int], bool] | None = None

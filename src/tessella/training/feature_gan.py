@@ -14,6 +14,7 @@ from tessella.datasets.loading import Batch
 from tessella.feature_synthesis import Split, one_hot_layout
 from tessella.metrics import ConfusionMatrix
 from tessella.training.chance import seed_micro_batch
+from tessella.training.segmentation import log_validation
 
 
 class FeatureGanTask(lightning.LightningModule):
@@ -68,8 +69,7 @@ class FeatureGanTask(lightning.LightningModule):
         losses: GanLosses = self.gan(self._layouts(batch["labels"]), self._features(batch["image"]))
         loss = losses.total
         self.log("train_loss", loss, prog_bar=True)
-        for name in ("adversarial", "reconstruction", "kl", "latent", "discrimination"):
-            self.log(f"train_{name}", getattr(losses, name))
+        self.log_dict({f"train_{name}": term for name, term in vars(losses).items()})
         self.log("learning_rate", self.lr_schedulers().get_last_lr()[0])  # type: ignore[union-attr]
         return loss
 
@@ -89,14 +89,7 @@ class FeatureGanTask(lightning.LightningModule):
         self._distances.append((generator.standardise(again) - generator.standardise(features)).abs().mean())
 
     def on_validation_epoch_end(self) -> None:
-        scores = self.confusion.all_reduce().compute()
-        self.confusion.reset()
-        distance = torch.stack(self._distances).mean()
-        self._distances.clear()
-        self.log("val_loss", distance, sync_dist=True)
-        self.log("val_mean_iou", scores.mean_iou, prog_bar=True, sync_dist=True)
-        self.log("val_pixel_accuracy", scores.pixel_accuracy, sync_dist=True)
-        self.log("val_class_accuracy", scores.class_accuracy, sync_dist=True)
+        log_validation(self, self.confusion, self._distances)
 
     def _layouts(self, labels: Tensor) -> Tensor:
         layouts = one_hot_layout(labels, self.num_classes, self.layout_stride)

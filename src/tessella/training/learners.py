@@ -68,11 +68,7 @@ class Translation(nn.Module):
         self.gan = gan
 
     def losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
-        found = self.gan(batch["condition"], batch["targets"][:, 0].float() / 255)
-        return {
-            name: getattr(found, name)
-            for name in ("adversarial", "reconstruction", "kl", "latent", "discrimination")
-        }
+        return vars(self.gan(batch["condition"], batch["targets"][:, 0].float() / 255))
 
     def distance(self, batch: PairBatch) -> Tensor:
         """Mean L1 of one draw, in shares of the range of grey values."""

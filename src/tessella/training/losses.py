@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tessella.datasets import IGNORE_INDEX
 from tessella.errors import InputError
 
 
@@ -16,7 +17,7 @@ class SegmentationLoss(nn.Module):
 
     class_weights: one factor for each class; the mean is then weighted by them too, as in ``F.cross_entropy``.
     label_smoothing: share of the target mass spread evenly over all classes.
-    ignore_index: label of the pixels that do not count. A batch without any labelled pixel has loss 0, not NaN.
+    Pixels of the label 255 do not count. A batch without any labelled pixel has loss 0, not NaN.
     """
 
     class_weights: Tensor | None
@@ -27,7 +28,6 @@ class SegmentationLoss(nn.Module):
         class_weights: Sequence[float] | None = None,
         label_smoothing: float = 0.0,
         auxiliary_weight: float = 0.4,
-        ignore_index: int = 255,
     ) -> None:
         super().__init__()
         if not 0 <= label_smoothing < 1:
@@ -36,7 +36,6 @@ class SegmentationLoss(nn.Module):
         self.register_buffer("class_weights", weights, persistent=False)
         self.label_smoothing = label_smoothing
         self.auxiliary_weight = auxiliary_weight
-        self.ignore_index = ignore_index
 
     def forward(self, logits: Tensor, labels: Tensor, auxiliary: Sequence[Tensor] = ()) -> Tensor:
         """logits and each auxiliary [B, K, H, W], labels [B, H, W] int64 -> scalar."""
@@ -56,10 +55,10 @@ class SegmentationLoss(nn.Module):
             logits.float(),
             labels,
             weight=self.class_weights,
-            ignore_index=self.ignore_index,
+            ignore_index=IGNORE_INDEX,
             label_smoothing=self.label_smoothing,
             reduction="sum",
         )
-        valid = labels != self.ignore_index
+        valid = labels != IGNORE_INDEX
         weight = valid.sum() if self.class_weights is None else self.class_weights[labels[valid]].sum()
         return total / weight.clamp(min=1e-12)

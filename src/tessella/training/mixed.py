@@ -9,6 +9,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tessella.datasets import IGNORE_INDEX
 from tessella.datasets.loading import Batch
 from tessella.errors import InputError
 from tessella.training.auxiliary_norms import AuxiliaryNorms, batch_norms
@@ -57,12 +58,10 @@ class MixedTask(SegmentationTask):
         images, labels = self._chosen(batch)
         norms = nullcontext() if self.norms is None else self.norms.within(self.network)
         with norms, _own_statistics(self.network):
-            if self.extra.synthesize is None or self.extra.halves is None:
+            if self.extra.decode is None:
                 logits, auxiliary = self.network.forward_with_auxiliary(images)  # type: ignore[operator]
             else:
-                height, width = labels.shape[1:]
-                features = self.extra.synthesize(labels)
-                logits, auxiliary = self.extra.halves.decode_all(features, (height, width))
+                logits, auxiliary = self.extra.decode(labels)
         if self.extra.filter:
             labels = self._without_outliers(logits.detach(), labels)
         result: Tensor = self.extra_loss(logits, labels, auxiliary)
@@ -87,8 +86,10 @@ class MixedTask(SegmentationTask):
     @torch.no_grad()
     def _watch(self, logits: Tensor, labels: Tensor) -> None:
         """The loss of every real image; every ``hard`` batches the hardest quarter is taken."""
-        pixels = F.cross_entropy(logits.float(), labels, ignore_index=255, reduction="none").sum((1, 2))
-        losses = (pixels / (labels != 255).sum((1, 2)).clamp(min=1)).tolist()
+        pixels = F.cross_entropy(logits.float(), labels, ignore_index=IGNORE_INDEX, reduction="none").sum(
+            (1, 2)
+        )
+        losses = (pixels / (labels != IGNORE_INDEX).sum((1, 2)).clamp(min=1)).tolist()
         first = self.first_position(len(labels))
         self.seen += [(loss, first + place) for place, loss in enumerate(losses)]
         if len(self.seen) >= self.extra.hard * len(labels):
@@ -103,14 +104,14 @@ class MixedTask(SegmentationTask):
 
     @torch.no_grad()
     def _without_outliers(self, logits: Tensor, labels: Tensor) -> Tensor:
-        loss = F.cross_entropy(logits.float(), labels, ignore_index=255, reduction="none")
-        classes = labels.masked_fill(labels == 255, 0)
+        loss = F.cross_entropy(logits.float(), labels, ignore_index=IGNORE_INDEX, reduction="none")
+        classes = labels.masked_fill(labels == IGNORE_INDEX, 0)
         for label in labels.unique().tolist():
-            if label != 255:
+            if label != IGNORE_INDEX:
                 mean = loss[labels == label].mean()
                 former = self.class_loss[label]
                 self.class_loss[label] = torch.where(former > 0, 0.9 * former + 0.1 * mean, mean)
-        return labels.masked_fill(loss > self.extra.filter * self.class_loss[classes], 255)
+        return labels.masked_fill(loss > self.extra.filter * self.class_loss[classes], IGNORE_INDEX)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """What each process has seen is its own."""

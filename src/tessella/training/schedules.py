@@ -1,7 +1,5 @@
 """Optimisers with rates of their own for the heads and for learned dilation, and the "poly" rate."""
 
-from collections.abc import Callable
-
 import torch
 from torch import nn
 from torch.optim import Optimizer
@@ -60,14 +58,11 @@ def poly(optimizer: Optimizer, steps: int, power: float = 0.9, warmup: int = 0) 
     return LambdaLR(optimizer, factor)
 
 
-OptimizerFactory = Callable[[list[dict]], Optimizer]
+def sgd(groups: list[dict]) -> Optimizer:
+    """Stochastic gradient descent with a momentum of 0.9; rate and decay come with the groups."""
+    return torch.optim.SGD(groups, lr=0.0, momentum=0.9, fused=True)
 
 
-def sgd(momentum: float = 0.9, nesterov: bool = False) -> OptimizerFactory:
-    """Stochastic gradient descent; rate and decay come with the groups."""
-    return lambda groups: torch.optim.SGD(groups, lr=0.0, momentum=momentum, nesterov=nesterov, fused=True)
-
-
-def adamw(betas: tuple[float, float] = (0.9, 0.999)) -> OptimizerFactory:
+def adamw(groups: list[dict]) -> Optimizer:
     """AdamW (Loshchilov and Hutter 2019); rate and decay come with the groups."""
-    return lambda groups: torch.optim.AdamW(groups, lr=1e-3, betas=betas, fused=True)
+    return torch.optim.AdamW(groups, lr=1e-3, fused=True)

@@ -85,11 +85,16 @@ class SegmentationTask(lightning.LightningModule):
         self.confusion.update(logits.argmax(1), batch["labels"])
 
     def on_validation_epoch_end(self) -> None:
-        scores = self.confusion.all_reduce().compute()
-        loss = torch.stack(self._validation_loss).mean()
-        self._validation_loss.clear()
-        self.confusion.reset()
-        self.log("val_loss", loss, sync_dist=True)
-        self.log("val_mean_iou", scores.mean_iou, prog_bar=True, sync_dist=True)
-        self.log("val_pixel_accuracy", scores.pixel_accuracy, sync_dist=True)
-        self.log("val_class_accuracy", scores.class_accuracy, sync_dist=True)
+        log_validation(self, self.confusion, self._validation_loss)
+
+
+def log_validation(task: lightning.LightningModule, confusion: ConfusionMatrix, losses: list[Tensor]) -> None:
+    """Logs what all processes have gathered, and begins anew."""
+    scores = confusion.all_reduce().compute()
+    loss = torch.stack(losses).mean()
+    losses.clear()
+    confusion.reset()
+    task.log("val_loss", loss, sync_dist=True)
+    task.log("val_mean_iou", scores.mean_iou, prog_bar=True, sync_dist=True)
+    task.log("val_pixel_accuracy", scores.pixel_accuracy, sync_dist=True)
+    task.log("val_class_accuracy", scores.class_accuracy, sync_dist=True)
