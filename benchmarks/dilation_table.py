@@ -21,17 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from completing import complete  # beside this file
+from completing import complete, file_name, tested  # beside this file
 from scipy.stats import t as student
 
 from tessella.files import write_json
 from tessella.recipes.dilation import camvid_dilation, streets_dilation
 from tessella.runs.configuration import override, to_json
 from tessella.runs.environment import environment
-from tessella.runs.evaluation import evaluate
-from tessella.runs.model import load_model
-from tessella.runs.segmentation import Segmentation, open_split
+from tessella.runs.segmentation import Segmentation
 from tessella.runs.training import train
 
 
@@ -95,7 +92,7 @@ def main() -> None:
     results = Path(__file__).parent / "results" / "dilation" / options.recipe
     if options.data:
         for seed, row in product(options.seeds, options.rows):
-            file = results / f"{row.replace(', ', '_').replace(' ', '_')}_{seed}.json"
+            file = results / f"{file_name(row, seed)}.json"
             if not file.exists():
                 write_json(file, measure(options.recipe, row, seed, options.data, options.runs))
     print(table(results))
@@ -104,32 +101,25 @@ def main() -> None:
 def measure(recipe: str, row: str, seed: int, data: Path, runs: Path) -> dict[str, Any]:
     """Train and test one row with one seed."""
     config = ROWS[row](replace(RECIPES[recipe](), seed=seed))
-    run = runs / f"{recipe}_{row.replace(' ', '_')}_{seed}"
+    run = runs / f"{recipe}_{file_name(row, seed)}"
     outcome, begun = complete(train, config, f"{recipe}_dilation", data, run)
     minutes = outcome.seconds / 60
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     scores = {
-        split: evaluate(
-            load_model(str(run)).on_batches(device),
-            open_split(config, data, split),
-            run / "evaluation" / split,
-            description={"dataset": recipe, "split": split, "network": row, "checkpoint": "best.ckpt"},
-            pictures=0,
-        )
+        split: tested(run, config, data, split, dataset=recipe, network=row)
         for split in dict.fromkeys(("val", config.test_split))
     }
-    tested = scores[config.test_split]
+    of_test = scores[config.test_split]
     factors = run / "dilation.json"
     layers = json.loads(factors.read_text())["layers"] if factors.exists() else []
     final = {layer["name"]: np.array(layer["factors"][-1]) for layer in layers}
     shutil.rmtree(run / "checkpoints")
-    print(f"{recipe}, {row}, seed {seed}: {100 * tested.mean_iou:.2f} in {minutes:.1f} minutes", flush=True)
+    print(f"{recipe}, {row}, seed {seed}: {100 * of_test.mean_iou:.2f} in {minutes:.1f} minutes", flush=True)
     return {
         "row": row,
         "seed": seed,
         "validation_mean_iou": scores["val"].mean_iou,
-        "mean_iou": tested.mean_iou,
-        "iou_per_class": tested.iou_per_class.tolist(),
+        "mean_iou": of_test.mean_iou,
+        "iou_per_class": of_test.iou_per_class.tolist(),
         "factors": {name: [round(float(x), 3) for x in (f.mean(), f.std())] for name, f in final.items()},
         "training_minutes": None if begun else round(minutes, 1),
         "config": to_json(config),

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from completing import complete  # beside this file
+from completing import complete, file_name, tested  # beside this file
 from scipy.stats import spearmanr
 from synthesis_table import paired
 from torch import Tensor
@@ -34,7 +34,6 @@ from tessella.files import write_json
 from tessella.recipes.features import features, features_baseline, images_baseline
 from tessella.recipes.synthetic import camvid_synthetic
 from tessella.runs.environment import environment
-from tessella.runs.evaluation import evaluate
 from tessella.runs.feature_gan import FeatureGAN, halves_of, load_generator
 from tessella.runs.feature_training import train_generator
 from tessella.runs.model import load_model
@@ -68,14 +67,14 @@ def main() -> None:
     options = parser.parse_args()
     if options.data:
         for seed, row in product(options.seeds, options.rows):
-            file = RESULTS / f"{row.replace(', ', '_')}_{seed}.json"
+            file = RESULTS / f"{file_name(row, seed)}.json"
             if not file.exists():
                 write_json(file, measure(row, seed, options.data, options.runs, options.steps))
     print(table())
 
 
 def measure(row: str, seed: int, data: Path, runs: Path, steps: int) -> dict[str, Any]:
-    name = f"{row.replace(', ', '_')}_{seed}"
+    name = file_name(row, seed)
     base, run = runs / f"base_{seed}", runs / f"layer_{name}"
     control = json.loads((runs / f"real_{seed}" / "evaluation" / "test" / "result.json").read_text())
     config = replace(ROWS[row], network=str(base), steps=steps, validate_every=steps, seed=seed, workers=0)
@@ -95,13 +94,7 @@ def measure(row: str, seed: int, data: Path, runs: Path, steps: int) -> dict[str
     trained = runs / f"with_{name}"
     if not (trained / "evaluation").exists():
         complete(train, more, "camvid_synthetic", data, trained)
-    scores = evaluate(
-        load_model(str(trained)).on_batches(torch.device("cpu")),
-        open_split(more, data, "test"),
-        trained / "evaluation" / "test",
-        description={"dataset": "CamVid", "split": "test", "network": row, "checkpoint": "best.ckpt"},
-        pictures=0,
-    )
+    scores = tested(trained, more, data, "test", dataset="CamVid", network=row)
     assert sampled.real is not None
     print(
         f"{name}: score {100 * sampled.synthetic.mean_iou:.1f}, then {100 * scores.mean_iou:.2f}", flush=True
@@ -136,9 +129,7 @@ class Patches:
         for batch in islice(
             training_loader(dataset, training_transform(model.config), 8, seed=0), PATCHES // 8
         ):
-            images = batch["image"]
-            encoded = halves.encode(images) if self.config.at else model.network.normalize(images)  # type: ignore[operator]
-            yield from zip(encoded, batch["labels"], strict=True)
+            yield from zip(halves.encode(batch["image"]), batch["labels"], strict=True)
 
 
 def table() -> str:

@@ -27,7 +27,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from completing import complete  # beside this file
+from completing import complete, file_name  # beside this file
 from image_results import RESULTS, Result, judged, read, values
 
 from tessella.datasets import HelenFaces
@@ -107,7 +107,7 @@ ROWS: dict[str, Row] = {
 
 
 def measure(options: argparse.Namespace, row: str, seed: int) -> None:
-    file = RESULTS / options.task / f"{row.replace(', ', '_').replace(' ', '_')}_{seed}.json"
+    file = RESULTS / options.task / f"{file_name(row, seed)}.json"
     if file.exists():
         return
     torch.set_num_threads(options.threads)

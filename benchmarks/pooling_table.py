@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from completing import complete  # beside this file
+from completing import complete, file_name  # beside this file
 from dilation_table import difference, spread  # the other table, beside this file
 from torch import Tensor
 
@@ -126,7 +126,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.data:
         for seed, name in product(options.seeds, options.rows):
-            file = RESULTS / f"{name.replace(', ', '_').replace(' ', '_')}_{seed}.json"
+            file = RESULTS / f"{file_name(name, seed)}.json"
             if not file.exists():
                 write_json(file, measure(name, seed, options.data, options.runs))
     print(table())

@@ -26,8 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from completing import complete  # beside this file
+from completing import complete, file_name, tested  # beside this file
 from scipy import stats
 
 from tessella.datasets import Cityscapes
@@ -35,9 +34,7 @@ from tessella.files import write_json
 from tessella.recipes.synthetic import camvid_synthetic
 from tessella.runs.configuration import to_json
 from tessella.runs.environment import environment
-from tessella.runs.evaluation import evaluate
-from tessella.runs.model import load_model
-from tessella.runs.segmentation import Segmentation, open_split
+from tessella.runs.segmentation import Segmentation
 from tessella.runs.synthetic import Synthetic
 from tessella.runs.training import train
 
@@ -135,7 +132,7 @@ def main() -> None:
     if options.data:
         FOLDERS.update(data=options.data, streets=options.streets)
         for seed, row in product(options.seeds, options.rows):
-            file = RESULTS / f"{row.replace(', ', '_').replace(' ', '_')}_{seed}.json"
+            file = RESULTS / f"{file_name(row, seed)}.json"
             if not file.exists():
                 write_json(file, measure(row, seed, options.data, options.runs))
     print(table(options.split))
@@ -146,7 +143,7 @@ def measure(row: str, seed: int, data: Path, runs: Path) -> dict[str, Any]:
     start_from = runs / f"base_{seed}" / "checkpoints" / "best.ckpt"
     config = replace(camvid_synthetic(), weights=str(start_from), seed=seed, workers=0)
     config = ROWS[row](config, str(runs / f"gen_{seed}"))
-    run = runs / f"{row.replace(', ', '_').replace(' ', '_')}_{seed}"
+    run = runs / file_name(row, seed)
     outcome, begun = complete(train, config, "camvid_synthetic", data, run)
     minutes = outcome.seconds / 60
     scores = {split: _scores(run, config, data, split) for split in ("val", "test")}
@@ -170,14 +167,7 @@ def _anywhere(text: str, runs: Path) -> str:
 
 
 def _scores(run: Path, config: Segmentation, data: Path, split: str) -> dict[str, Any]:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    scores = evaluate(
-        load_model(str(run)).on_batches(device),
-        open_split(config, data, split),
-        run / "evaluation" / split,
-        description={"dataset": "CamVid", "split": split, "network": "PSPNet-18", "checkpoint": "best.ckpt"},
-        pictures=0,
-    )
+    scores = tested(run, config, data, split, dataset="CamVid", network="PSPNet-18")
     return {**scores.as_row(), "iou_per_class": scores.iou_per_class.tolist()}
 
 

@@ -1,4 +1,4 @@
-"""Synthetic features of a full-size PSPNet-50 on CamVid, on one GPU: under ten minutes on an H200.
+"""Synthetic features of a full-size PSPNet-50 on CamVid, on one GPU; not run yet.
 
     python benchmarks/gpu/features.py --data CAMVID --seeds 0
 
@@ -11,6 +11,7 @@ already is not repeated.
 
 import argparse
 import json
+import sys
 import tempfile
 from dataclasses import replace
 from itertools import product
@@ -20,15 +21,16 @@ from typing import Any
 import torch
 from camvid_pspnet import recipe
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from completing import tested
+
 from tessella.files import write_json
-from tessella.recipes.features import cityscapes_features
+from tessella.recipes.features import ade20k_features
 from tessella.runs.environment import environment
-from tessella.runs.evaluation import evaluate
 from tessella.runs.feature_gan import load_generator
 from tessella.runs.feature_training import train_generator
-from tessella.runs.model import load_model
 from tessella.runs.sampling import find_layouts, sample_features
-from tessella.runs.segmentation import Segmentation, open_split
+from tessella.runs.segmentation import Segmentation
 from tessella.runs.synthetic import Synthetic
 from tessella.runs.training import train
 from tessella.training.machine import Machine
@@ -38,12 +40,7 @@ DEVICE = torch.device("cuda")
 
 
 def test(run: Path, config: Segmentation, data: Path) -> dict[str, Any]:
-    model = load_model(str(run))
-    model.network.to(DEVICE)
-    scores = evaluate(
-        model.on_batches(DEVICE), open_split(config, data, "test"), run / "test", description={}, pictures=0
-    )
-    return scores.as_row()
+    return tested(run, config, data, "test", dataset="CamVid", network="PSPNet-50").as_row()
 
 
 def measure(
@@ -54,9 +51,8 @@ def measure(
     config = recipe("fixed", steps, seed)
     seconds = {"network": train(config, "camvid_pspnet", data, base, machine=machine).seconds}
     of_generator = replace(
-        cityscapes_features(),
+        ade20k_features(),
         network=str(base),
-        at="backbone.layer3.2.relu",
         batch_size=8,
         steps=generator_steps,
         validate_every=generator_steps,
