@@ -9,7 +9,8 @@ a generator trained for it (mean IoU of the frozen decoder on sampled features, 
 its features gains over the same training without: row "real" of synthesis_table.py, which goes on from the same
 network. Means over seeds; gains with the 95% interval where there are two seeds or more. The last row of the table is
 the rank correlation of each column with the gain. "baseline" has no atrous reduction and sees layouts at the features'
-resolution; below is what it lacks, by seeds that both have. Each result is a file under ``results/feature_layers/``;
+resolution, "modulated" conditions the last layer on the layout as SPADE does; below is what they differ by, by seeds
+that both have. Each result is a file under ``results/feature_layers/``;
 what is there is not repeated.
 """
 
@@ -17,6 +18,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,12 @@ ROWS: dict[str, FeatureGAN] = {
     "layer2": replace(features(), at="backbone.layer2.1.relu", side="input"),
     "layer3": replace(features(), at="backbone.layer3.1.relu", side="input"),
     "layer3, baseline": replace(features_baseline(), at="backbone.layer3.1.relu", side="input"),
+    "layer3, modulated": replace(
+        features(),
+        at="backbone.layer3.1.relu",
+        side="input",
+        generator=partial(features().generator, modulate=True),
+    ),
     "layer4": replace(features(), at="backbone.layer4.1.relu", side="input"),
 }
 PATCHES = 400
@@ -151,12 +159,12 @@ def table() -> str:
             for name in ("mean_iou", "class_accuracy")
         )
         gains = [[_gain(r, name) for r in results] for name in ("mean_iou", "class_accuracy")]
-        cells = [paired(gain) if len(gain) > 1 else f"{gain[0]:+.2f}" for gain in gains]
+        cells = [_difference(gain) for gain in gains]
         lines.append(
             f"| {row} | {len(results)} | {results[0]['channels']} | {entropy:.2f} | {overlap:.2f} | {score:.1f} "
             f"| {accuracy:.1f} | {' | '.join(cells)} |"
         )
-        if row != "layer3, baseline":
+        if ", " not in row:
             values = {
                 "entropy": entropy,
                 "overlap": overlap,
@@ -172,24 +180,27 @@ def table() -> str:
         lines.append(
             f"| rank correlation with the gain | | | {' | '.join(f'{r:+.2f}' for r in ranks)} | | | |"
         )
-    return "\n".join([*lines, *_architectures(found)])
+    architectures = [row for row in found if row.startswith("layer3, ")]
+    return "\n".join([*lines, *(line for row in architectures for line in _against_layer3(row, found))])
 
 
-def _architectures(found: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """Atrous reduction from the full resolution against the baseline, in the features of the third stage."""
-    ours, theirs = ({r["seed"]: r for r in found.get(row, [])} for row in ("layer3", "layer3, baseline"))
-    seeds = sorted(ours.keys() & theirs.keys())
-    if len(seeds) < 2:
-        return []
-    lines = ["", "| layer3 - layer3, baseline | seeds | difference |", "|---|---|---|"]
+def _against_layer3(row: str, found: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Another architecture for the features of the third stage, by the seeds that both have."""
+    theirs, ours = ({r["seed"]: r for r in found.get(name, [])} for name in (row, "layer3"))
+    seeds = sorted(theirs.keys() & ours.keys())
+    lines = ["", f"| {row} - layer3 | seeds | difference |", "|---|---|---|"]
     for name in ("mean_iou", "class_accuracy"):
-        score = [100 * (ours[s]["score"][name] - theirs[s]["score"][name]) for s in seeds]
-        gain = [_gain(ours[s], name) - _gain(theirs[s], name) for s in seeds]
+        score = [100 * (theirs[s]["score"][name] - ours[s]["score"][name]) for s in seeds]
+        gain = [_gain(theirs[s], name) - _gain(ours[s], name) for s in seeds]
         lines += [
-            f"| {what} | {len(seeds)} | {paired(values)} |"
+            f"| {what} | {len(seeds)} | {_difference(values)} |"
             for what, values in ((f"score: {name}", score), (f"gain: {name}", gain))
         ]
     return lines
+
+
+def _difference(values: list[float]) -> str:
+    return paired(values) if len(values) > 1 else ", ".join(f"{value:+.2f}" for value in values)
 
 
 def _gain(result: dict[str, Any], score: str) -> float:
