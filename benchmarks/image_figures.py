@@ -44,6 +44,8 @@ def draw_best(axes: Axes, rows: dict[str, list[Result]]) -> None:
     axes.minorticks_off()
     axes.set_xlabel("Samples")
     axes.set_ylabel("RMSE of the best sample")
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.25 * (high - low))  # room for the names
     axes.legend(fontsize=SMALL, facecolor="white", framealpha=0.9, edgecolor="none", labelcolor=INK)
 
 
