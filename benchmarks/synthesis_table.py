@@ -13,6 +13,18 @@ Each seed has a network and a generator of its own, and every row goes on from t
 same rate and the same real images; so rows are compared seed by seed. "real" has seven images in an update. "real, ten"
 has three more, as many as the others have synthetic samples, drawn from the same layouts. Each result is a file under
 ``results/synthesis/``; what is there is not repeated.
+
+Few images and many layouts: FEW has every eighth training image and its labels, OTHERS the rest,
+
+    mkdir -p FEW OTHERS/train OTHERS/trainannot; cp -r CAMVID/* FEW
+    for d in train trainannot; do
+      for f in $(ls FEW/$d | awk 'NR % 8 != 1'); do mv FEW/$d/$f OTHERS/$d; done
+    done
+
+and networks and generators are trained as above, with FEW in place of CAMVID:
+
+    python benchmarks/synthesis_table.py RUNS --data FEW --layouts OTHERS --results benchmarks/results/synthesis_few \\
+        --seeds 0 1 2 --rows real copy-paste features "features, other layouts" "copy-paste, features, other layouts"
 """
 
 import argparse
@@ -59,6 +71,10 @@ def _pseudo_labels(generator: str) -> str:
     return str(Path(generator).with_name(Path(generator).name.replace("gen", "pseudo")) / "labels")
 
 
+def _other_layouts(config: Segmentation) -> dict[str, Any]:
+    return {"masks": config.dataset, "masks_data": str(FOLDERS["layouts"]), "masks_share": 0.75}
+
+
 ROWS: dict[str, Row] = {
     "real": real,
     "real, ten": lambda config, _: replace(config, synthetic=Synthetic(label_smoothing=0.0)),
@@ -88,6 +104,12 @@ ROWS: dict[str, Row] = {
     ),
     "features, rendered layouts": lambda config, generator: with_features(
         config, generator, masks=partial(Cityscapes, classes=11), masks_data=str(FOLDERS["streets"])
+    ),
+    "features, other layouts": lambda config, generator: with_features(
+        config, generator, **_other_layouts(config)
+    ),
+    "copy-paste, features, other layouts": lambda config, generator: with_features(
+        replace(config, copy_paste=0.5), generator, **_other_layouts(config)
     ),
     "features, pseudo layouts": lambda config, generator: with_features(
         config, generator, masks_data=_pseudo_labels(generator)
@@ -125,17 +147,19 @@ def main() -> None:
     parser.add_argument("runs", type=Path, help="with base_SEED and gen_SEED")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--streets", type=Path, help="of tessella scenes render street, for their layouts")
+    parser.add_argument("--layouts", type=Path, help="labelled as --data; only its layouts are used")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--split", default="test", help="val to choose by, test to report")
     options = parser.parse_args()
     if options.data:
-        FOLDERS.update(data=options.data, streets=options.streets)
+        FOLDERS.update(data=options.data, streets=options.streets, layouts=options.layouts)
         for seed, row in product(options.seeds, options.rows):
-            file = RESULTS / f"{file_name(row, seed)}.json"
+            file = options.results / f"{file_name(row, seed)}.json"
             if not file.exists():
                 write_json(file, measure(row, seed, options.data, options.runs))
-    print(table(options.split))
+    print(table(options.results, options.split))
 
 
 def measure(row: str, seed: int, data: Path, runs: Path) -> dict[str, Any]:
@@ -171,9 +195,9 @@ def _scores(run: Path, config: Segmentation, data: Path, split: str) -> dict[str
     return {**scores.as_row(), "iou_per_class": scores.iou_per_class.tolist()}
 
 
-def table(split: str) -> str:
+def table(folder: Path, split: str) -> str:
     """Means over seeds, and differences of rows with 95% intervals over seeds that both have."""
-    results = [json.loads(file.read_text()) for file in sorted(RESULTS.glob("*.json"))]
+    results = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
     found = {row: {r["seed"]: r[split] for r in results if r["row"] == row} for row in ROWS}
     lines = ["| row | seeds | mean IoU | class accuracy | pixel accuracy |", "|---|---|---|---|---|"]
     for row, by_seed in found.items():

@@ -1,7 +1,9 @@
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from tests.runs.spheres import train_on_spheres, write_marked
 
 from tessella.runs import user_code
 
@@ -23,3 +25,13 @@ def no_code_of_other_tests():
     for name in user_code._loaded:
         sys.modules.pop(name, None)
     user_code._loaded.clear()
+
+
+@pytest.fixture(scope="session")
+def spheres(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_on_spheres(tmp_path_factory.mktemp("spheres"))
+
+
+@pytest.fixture
+def marked(tmp_path: Path) -> Path:
+    return write_marked(tmp_path)
