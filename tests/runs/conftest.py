@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.runs.generators import train_on_features
 from tests.runs.spheres import train_on_spheres, write_marked
 
 from tessella.runs import user_code
@@ -35,3 +36,8 @@ def spheres(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def marked(tmp_path: Path) -> Path:
     return write_marked(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def feature_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_on_features(tmp_path_factory.mktemp("features"))
