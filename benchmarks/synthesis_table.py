@@ -4,7 +4,8 @@
       tessella train camvid_game --data CAMVID --seed $s --out RUNS/base_$s
       tessella train features --data CAMVID --network RUNS/base_$s --seed $s --out RUNS/gen_$s \\
         --at backbone.layer3.1.relu --side input --steps 1500
-    done                                                  # and RUNS/places_$s with --generator.code_stride 4
+    done                                                  # and RUNS/places_$s with --generator.code_stride 4,
+                                                          # RUNS/modulated_$s with --generator.modulate true
     tessella predict RUNS/base_$s FRAMES --sure 0.7 --out RUNS/pseudo_$s  # of unlabelled images, for "pseudo layouts"
     python benchmarks/synthesis_table.py RUNS --data CAMVID --seeds 0 1 2 3 4
     python benchmarks/synthesis_table.py RUNS                                  # the table of what is there
@@ -62,13 +63,22 @@ def real(config: Segmentation, generator: str, **changes: Any) -> Segmentation:
     return replace(config, synthetic=None, **changes)
 
 
+def _beside(generator: str, name: str) -> Path:
+    """What is NAME_SEED beside gen_SEED."""
+    return Path(generator).with_name(Path(generator).name.replace("gen", name))
+
+
 def _of_places(generator: str) -> str:
-    return str(Path(generator).with_name(Path(generator).name.replace("gen", "places")))
+    return str(_beside(generator, "places"))
+
+
+def _modulated(generator: str) -> str:
+    return str(_beside(generator, "modulated"))
 
 
 def _pseudo_labels(generator: str) -> str:
     """What the seed's own network is sure of in images without labels."""
-    return str(Path(generator).with_name(Path(generator).name.replace("gen", "pseudo")) / "labels")
+    return str(_beside(generator, "pseudo") / "labels")
 
 
 def _other_layouts(config: Segmentation) -> dict[str, Any]:
@@ -110,6 +120,12 @@ ROWS: dict[str, Row] = {
     ),
     "copy-paste, features, other layouts": lambda config, generator: with_features(
         replace(config, copy_paste=0.5), generator, **_other_layouts(config)
+    ),
+    "features modulated, other layouts": lambda config, generator: with_features(
+        config, _modulated(generator), **_other_layouts(config)
+    ),
+    "copy-paste, features modulated, other layouts": lambda config, generator: with_features(
+        replace(config, copy_paste=0.5), _modulated(generator), **_other_layouts(config)
     ),
     "features, pseudo layouts": lambda config, generator: with_features(
         config, generator, masks_data=_pseudo_labels(generator)
