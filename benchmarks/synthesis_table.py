@@ -25,7 +25,7 @@ Few images and many layouts: FEW has every eighth training image and its labels,
 and networks and generators are trained as above, with FEW in place of CAMVID:
 
     python benchmarks/synthesis_table.py RUNS --data FEW --layouts OTHERS --results benchmarks/results/synthesis_few \\
-        --seeds 0 1 2 --rows real copy-paste features "features, other layouts" "copy-paste, features, other layouts"
+        --seeds 0 1 2 3 4 --rows real copy-paste features {,"copy-paste, "}"features"{," modulated"}", other layouts"
 """
 
 import argparse
@@ -152,6 +152,7 @@ PAIRS = [
     ("features, codes of places, frozen encoder", "real, frozen encoder"),
     ("copy-paste, frozen encoder", "real, frozen encoder"),
     ("features, slow", "real, slow"),
+    ("features modulated, other layouts", "features, other layouts"),
 ]
 FOLDERS: dict[str, Path | None] = {}
 
