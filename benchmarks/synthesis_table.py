@@ -63,26 +63,21 @@ def real(config: Segmentation, generator: str, **changes: Any) -> Segmentation:
     return replace(config, synthetic=None, **changes)
 
 
-def _beside(generator: str, name: str) -> Path:
+def _beside(generator: str, name: str) -> str:
     """What is NAME_SEED beside gen_SEED."""
-    return Path(generator).with_name(Path(generator).name.replace("gen", name))
+    return str(Path(generator).with_name(Path(generator).name.replace("gen", name)))
 
 
-def _of_places(generator: str) -> str:
-    return str(_beside(generator, "places"))
+def _folder(name: str) -> str:
+    if FOLDERS[name] is None:
+        raise SystemExit(f"a row needs --{name}: give that folder, or the other rows by --rows")
+    return str(FOLDERS[name])
 
 
-def _modulated(generator: str) -> str:
-    return str(_beside(generator, "modulated"))
-
-
-def _pseudo_labels(generator: str) -> str:
-    """What the seed's own network is sure of in images without labels."""
-    return str(_beside(generator, "pseudo") / "labels")
-
-
-def _other_layouts(config: Segmentation) -> dict[str, Any]:
-    return {"masks": config.dataset, "masks_data": str(FOLDERS["layouts"]), "masks_share": 0.75}
+def of_other_layouts(config: Segmentation, generator: str) -> Segmentation:
+    return with_features(
+        config, generator, masks=config.dataset, masks_data=_folder("layouts"), masks_share=0.75
+    )
 
 
 ROWS: dict[str, Row] = {
@@ -96,7 +91,7 @@ ROWS: dict[str, Row] = {
         replace(config, frozen_stages=3), generator
     ),
     "features, codes of places, frozen encoder": lambda config, generator: with_features(
-        replace(config, frozen_stages=3), _of_places(generator)
+        replace(config, frozen_stages=3), _beside(generator, "places")
     ),
     "features, slow": lambda config, generator: with_features(replace(config, learning_rate=3e-5), generator),
     "features, hard": partial(with_features, hard=10),
@@ -105,30 +100,32 @@ ROWS: dict[str, Row] = {
     "features, half": partial(with_features, ratio=0.5),
     "features, filter": partial(with_features, filter=1.25),
     "features, own norms": partial(with_features, auxiliary_norms=True),
-    "features, codes of places": lambda config, generator: with_features(config, _of_places(generator)),
+    "features, codes of places": lambda config, generator: with_features(
+        config, _beside(generator, "places")
+    ),
     "features, codes of places, own norms": lambda config, generator: with_features(
-        config, _of_places(generator), auxiliary_norms=True
+        config, _beside(generator, "places"), auxiliary_norms=True
     ),
     "features, val layouts": lambda config, generator: with_features(
-        config, generator, masks=config.dataset, masks_data=str(FOLDERS["data"]), masks_split="val"
+        config, generator, masks=config.dataset, masks_data=_folder("data"), masks_split="val"
     ),
     "features, rendered layouts": lambda config, generator: with_features(
-        config, generator, masks=partial(Cityscapes, classes=11), masks_data=str(FOLDERS["streets"])
+        config, generator, masks=partial(Cityscapes, classes=11), masks_data=_folder("streets")
     ),
-    "features, other layouts": lambda config, generator: with_features(
-        config, generator, **_other_layouts(config)
+    "features, other layouts": of_other_layouts,
+    "copy-paste, features, other layouts": lambda config, generator: of_other_layouts(
+        replace(config, copy_paste=0.5), generator
     ),
-    "copy-paste, features, other layouts": lambda config, generator: with_features(
-        replace(config, copy_paste=0.5), generator, **_other_layouts(config)
+    "features modulated, other layouts": lambda config, generator: of_other_layouts(
+        config, _beside(generator, "modulated")
     ),
-    "features modulated, other layouts": lambda config, generator: with_features(
-        config, _modulated(generator), **_other_layouts(config)
-    ),
-    "copy-paste, features modulated, other layouts": lambda config, generator: with_features(
-        replace(config, copy_paste=0.5), _modulated(generator), **_other_layouts(config)
+    "copy-paste, features modulated, other layouts": lambda config, generator: of_other_layouts(
+        replace(config, copy_paste=0.5), _beside(generator, "modulated")
     ),
     "features, pseudo layouts": lambda config, generator: with_features(
-        config, generator, masks_data=_pseudo_labels(generator)
+        config,
+        generator,
+        masks_data=f"{_beside(generator, 'pseudo')}/labels",  # what the seed's own network is sure of
     ),
     "features, pasted layouts": partial(with_features, copy_paste=1.0),
     "ISDA": partial(real, isda=0.1),

@@ -1,4 +1,4 @@
-"""A network that knows them, and a generator of its features."""
+"""A network that knows blocks of colour, and a generator of its features."""
 
 from dataclasses import replace
 from functools import partial
