@@ -9,20 +9,17 @@ Measured: squared distance to the truth, standardised as the generator does; the
 reads from what it reads in the truth; its cross-entropy.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import torch
+from feature_spread import images_of, main  # beside this file
 from torch import Tensor
 from torch.nn import functional as F
 
 from tessella.datasets.copy_paste import half_of_segments
-from tessella.datasets.loading import Transformed, planes
-from tessella.files import write_json
-from tessella.runs.environment import environment
-from tessella.runs.feature_gan import TrainedGenerator, load_generator
-from tessella.runs.segmentation import evaluation_transform, open_split
+from tessella.datasets.loading import planes
+from tessella.runs.feature_gan import TrainedGenerator
 
 PAIRS = 40
 TRUTH = "the pasted image's own"
@@ -30,9 +27,7 @@ TRUTH = "the pasted image's own"
 
 @torch.no_grad()
 def measure(trained: TrainedGenerator, data: Path, split: str) -> dict[str, dict[str, float]]:
-    dataset = Transformed(
-        open_split(trained.of_network, data, split), evaluation_transform(trained.of_network)
-    )
+    dataset = images_of(trained, data, split)
     chance = np.random.default_rng(0)
     rows: dict[str, list[list[float]]] = {}
     for _ in range(PAIRS):
@@ -94,21 +89,5 @@ def _compare(trained: TrainedGenerator, feature: Tensor, truth: Tensor, labels: 
     ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run")
-    parser.add_argument("--data", type=Path, required=True)
-    options = parser.parse_args()
-    trained = load_generator(options.run)
-    torch.manual_seed(0)
-    result = {split: measure(trained, options.data, split) for split in ("train", "test")}
-    write_json(Path(__file__).parent / "results" / "feature_pasting.json", {**result, **environment()})
-    for split, ways in result.items():
-        for name, values in ways.items():
-            print(split, name, values)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, measure, "feature_pasting")

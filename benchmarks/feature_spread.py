@@ -9,7 +9,10 @@ around the mean over codes, and the whole variance of sampled ones.
 """
 
 import argparse
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,9 +29,7 @@ CODES = 6
 
 @torch.no_grad()
 def measure(trained: TrainedGenerator, data: Path, split: str) -> dict[str, float]:
-    dataset = Transformed(
-        open_split(trained.of_network, data, split), evaluation_transform(trained.of_network)
-    )
+    dataset = images_of(trained, data, split)
     standardise = trained.generator.standardise
     rows: dict[str, list[float]] = {}
     every = max(1, len(dataset) // 40)
@@ -55,19 +56,28 @@ def measure(trained: TrainedGenerator, data: Path, split: str) -> dict[str, floa
     return {name: round(float(np.mean(values)), 4) for name, values in rows.items()}
 
 
-def main() -> None:
+def images_of(trained: TrainedGenerator, data: Path, split: str) -> Transformed:
+    """As the network that the generator was trained for sees them."""
+    of_network = trained.of_network
+    return Transformed(open_split(of_network, data, split), evaluation_transform(of_network))
+
+
+def main(
+    description: str | None = __doc__, measure: Callable[..., Any] = measure, name: str = "feature_spread"
+) -> None:
+    """Measure a generator on training and on test images, and write that."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run")
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--name", default="feature_spread", help="of the file in results/")
+    parser.add_argument("--name", default=name, help="of the file in results/")
     options = parser.parse_args()
     trained = load_generator(options.run)
     torch.manual_seed(0)
     result = {split: measure(trained, options.data, split) for split in ("train", "test")}
     write_json(Path(__file__).parent / "results" / f"{options.name}.json", {**result, **environment()})
-    print(result)
+    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

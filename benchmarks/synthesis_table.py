@@ -47,6 +47,7 @@ from tessella.files import write_json
 from tessella.recipes.synthetic import camvid_synthetic
 from tessella.runs.configuration import to_json
 from tessella.runs.environment import environment
+from tessella.runs.model import load_model
 from tessella.runs.segmentation import Segmentation
 from tessella.runs.synthetic import Synthetic
 from tessella.runs.training import train
@@ -178,8 +179,16 @@ def main() -> None:
 
 def measure(row: str, seed: int, data: Path, runs: Path) -> dict[str, Any]:
     """Train and test one row with one seed."""
-    start_from = runs / f"base_{seed}" / "checkpoints" / "best.ckpt"
-    config = replace(camvid_synthetic(), weights=str(start_from), seed=seed, workers=0)
+    base = runs / f"base_{seed}"
+    network = load_model(str(base)).config
+    assert network is not None
+    config = replace(
+        camvid_synthetic(),
+        network=network.network,
+        weights=str(base / "checkpoints" / "best.ckpt"),
+        seed=seed,
+        workers=0,
+    )
     config = ROWS[row](config, str(runs / f"gen_{seed}"))
     run = runs / file_name(row, seed)
     outcome, begun = complete(train, config, "camvid_synthetic", data, run)
