@@ -25,7 +25,9 @@ Few images and many layouts: FEW has every eighth training image and its labels,
 and networks and generators are trained as above, with FEW in place of CAMVID:
 
     python benchmarks/synthesis_table.py RUNS --data FEW --layouts OTHERS --results benchmarks/results/synthesis_few \\
-        --seeds 0 1 2 3 4 --rows real copy-paste features {,"copy-paste, "}"features"{," modulated"}", other layouts"
+        --seeds 0 1 2 3 4 --rows real copy-paste features {,"copy-paste, "}"features"{," modulated"}", other layouts" \\
+        {real,copy-paste,{,"copy-paste, "}"features modulated, other layouts"}", long" \\
+        "features modulated, other layouts"{" alone",", half",", hard"}
 """
 
 import argparse
@@ -53,6 +55,7 @@ from tessella.runs.synthetic import Synthetic
 from tessella.runs.training import train
 
 RESULTS = Path(__file__).parent / "results" / "synthesis"
+LONG = 1600  # updates, four times the recipe's
 Row = Callable[[Segmentation, str], Segmentation]
 
 
@@ -75,10 +78,11 @@ def _folder(name: str) -> str:
     return str(FOLDERS[name])
 
 
-def of_other_layouts(config: Segmentation, generator: str) -> Segmentation:
-    return with_features(
-        config, generator, masks=config.dataset, masks_data=_folder("layouts"), masks_share=0.75
-    )
+def other(config: Segmentation, generator: str, modulated: bool = False, **changes: Any) -> Segmentation:
+    if modulated:
+        generator = _beside(generator, "modulated")
+    others = {"masks": config.dataset, "masks_data": _folder("layouts"), "masks_share": 0.75}
+    return with_features(config, generator, **{**others, **changes})
 
 
 ROWS: dict[str, Row] = {
@@ -113,15 +117,24 @@ ROWS: dict[str, Row] = {
     "features, rendered layouts": lambda config, generator: with_features(
         config, generator, masks=partial(Cityscapes, classes=11), masks_data=_folder("streets")
     ),
-    "features, other layouts": of_other_layouts,
-    "copy-paste, features, other layouts": lambda config, generator: of_other_layouts(
+    "features, other layouts": other,
+    "features modulated, other layouts": partial(other, modulated=True),
+    "features modulated, other layouts alone": partial(other, modulated=True, masks_share=1.0),
+    "features modulated, other layouts, half": partial(other, modulated=True, ratio=0.5),
+    "features modulated, other layouts, hard": partial(other, modulated=True, hard=10),
+    "copy-paste, features, other layouts": lambda config, generator: other(
         replace(config, copy_paste=0.5), generator
     ),
-    "features modulated, other layouts": lambda config, generator: of_other_layouts(
-        config, _beside(generator, "modulated")
+    "copy-paste, features modulated, other layouts": lambda config, generator: other(
+        replace(config, copy_paste=0.5), generator, modulated=True
     ),
-    "copy-paste, features modulated, other layouts": lambda config, generator: of_other_layouts(
-        replace(config, copy_paste=0.5), _beside(generator, "modulated")
+    "real, long": partial(real, steps=LONG),
+    "features modulated, other layouts, long": lambda config, generator: other(
+        replace(config, steps=LONG), generator, modulated=True
+    ),
+    "copy-paste, long": partial(real, copy_paste=0.5, steps=LONG),
+    "copy-paste, features modulated, other layouts, long": lambda config, generator: other(
+        replace(config, copy_paste=0.5, steps=LONG), generator, modulated=True
     ),
     "features, pseudo layouts": lambda config, generator: with_features(
         config,
@@ -144,13 +157,17 @@ PAIRS = [
     (row, control)
     for control in ("real", "real, ten", "copy-paste")
     for row in ROWS
-    if row not in ("real", control) and (control != "copy-paste" or row.startswith("copy-paste"))
+    if row not in ("real", control)
+    and not row.endswith("long")
+    and (control != "copy-paste" or row.startswith("copy-paste"))
 ] + [
     ("features, frozen encoder", "real, frozen encoder"),
     ("features, codes of places, frozen encoder", "real, frozen encoder"),
     ("copy-paste, frozen encoder", "real, frozen encoder"),
     ("features, slow", "real, slow"),
     ("features modulated, other layouts", "features, other layouts"),
+    ("features modulated, other layouts, long", "real, long"),
+    ("copy-paste, features modulated, other layouts, long", "copy-paste, long"),
 ]
 FOLDERS: dict[str, Path | None] = {}
 
