@@ -27,7 +27,8 @@ and networks and generators are trained as above, with FEW in place of CAMVID:
     python benchmarks/synthesis_table.py RUNS --data FEW --layouts OTHERS --results benchmarks/results/synthesis_few \\
         --seeds 0 1 2 3 4 --rows real copy-paste features {,"copy-paste, "}"features"{," modulated"}", other layouts" \\
         {real,copy-paste,{,"copy-paste, "}"features modulated, other layouts"}", long" \\
-        "features modulated, other layouts"{" alone",", half",", hard"}
+        "features modulated, other layouts"{" alone",", half",", hard",", half, hard"} \\
+        "copy-paste, features modulated, other layouts, hard"
 """
 
 import argparse
@@ -122,11 +123,15 @@ ROWS: dict[str, Row] = {
     "features modulated, other layouts alone": partial(other, modulated=True, masks_share=1.0),
     "features modulated, other layouts, half": partial(other, modulated=True, ratio=0.5),
     "features modulated, other layouts, hard": partial(other, modulated=True, hard=10),
+    "features modulated, other layouts, half, hard": partial(other, modulated=True, ratio=0.5, hard=10),
     "copy-paste, features, other layouts": lambda config, generator: other(
         replace(config, copy_paste=0.5), generator
     ),
     "copy-paste, features modulated, other layouts": lambda config, generator: other(
         replace(config, copy_paste=0.5), generator, modulated=True
+    ),
+    "copy-paste, features modulated, other layouts, hard": lambda config, generator: other(
+        replace(config, copy_paste=0.5), generator, modulated=True, hard=10
     ),
     "real, long": partial(real, steps=LONG),
     "features modulated, other layouts, long": lambda config, generator: other(
