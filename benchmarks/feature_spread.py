@@ -62,10 +62,8 @@ def images_of(trained: TrainedGenerator, data: Path, split: str) -> Transformed:
     return Transformed(open_split(of_network, data, split), evaluation_transform(of_network))
 
 
-def main(
-    description: str | None = __doc__, measure: Callable[..., Any] = measure, name: str = "feature_spread"
-) -> None:
-    """Measure a generator on training and on test images, and write that."""
+def main(description: str | None, measured: Callable[..., Any], name: str) -> None:
+    """The command of this file, and of feature_pasting.py: a generator on training and on test images."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -75,10 +73,10 @@ def main(
     options = parser.parse_args()
     trained = load_generator(options.run)
     torch.manual_seed(0)
-    result = {split: measure(trained, options.data, split) for split in ("train", "test")}
+    result = {split: measured(trained, options.data, split) for split in ("train", "test")}
     write_json(Path(__file__).parent / "results" / f"{options.name}.json", {**result, **environment()})
     print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, measure, "feature_spread")

@@ -50,7 +50,6 @@ from tessella.files import write_json
 from tessella.recipes.synthetic import camvid_synthetic
 from tessella.runs.configuration import to_json
 from tessella.runs.environment import environment
-from tessella.runs.model import load_model
 from tessella.runs.segmentation import Segmentation
 from tessella.runs.synthetic import Synthetic
 from tessella.runs.training import train
@@ -60,12 +59,23 @@ LONG = 1600  # updates, four times the recipe's
 Row = Callable[[Segmentation, str], Segmentation]
 
 
-def with_features(config: Segmentation, generator: str, **changes: Any) -> Segmentation:
-    return replace(config, synthetic=replace(Synthetic(generator=generator), **changes))
+def with_features(config: Segmentation, generator: str, of: str = "gen", **changes: Any) -> Segmentation:
+    return replace(config, synthetic=replace(Synthetic(_beside(generator, of)), **changes))
 
 
 def real(config: Segmentation, generator: str, **changes: Any) -> Segmentation:
     return replace(config, synthetic=None, **changes)
+
+
+def other(config: Segmentation, generator: str, masks_share: float = 0.75, **changes: Any) -> Segmentation:
+    """With features of other layouts than those of the images."""
+    layouts = {"masks": config.dataset, "masks_data": _folder("layouts"), "masks_share": masks_share}
+    return with_features(config, generator, **layouts, **changes)
+
+
+def and_with(row: Row, **changes: Any) -> Row:
+    """The row where the training itself is another, too."""
+    return lambda config, generator: row(replace(config, **changes), generator)
 
 
 def _beside(generator: str, name: str) -> str:
@@ -79,13 +89,7 @@ def _folder(name: str) -> str:
     return str(FOLDERS[name])
 
 
-def other(config: Segmentation, generator: str, modulated: bool = False, **changes: Any) -> Segmentation:
-    if modulated:
-        generator = _beside(generator, "modulated")
-    others = {"masks": config.dataset, "masks_data": _folder("layouts"), "masks_share": 0.75}
-    return with_features(config, generator, **{**others, **changes})
-
-
+modulated = partial(other, of="modulated")
 ROWS: dict[str, Row] = {
     "real": real,
     "real, ten": lambda config, _: replace(config, synthetic=Synthetic(label_smoothing=0.0)),
@@ -93,25 +97,19 @@ ROWS: dict[str, Row] = {
     "real, slow": partial(real, learning_rate=3e-5),
     "real, hard": lambda config, _: replace(config, synthetic=Synthetic(label_smoothing=0.0, hard=10)),
     "features": with_features,
-    "features, frozen encoder": lambda config, generator: with_features(
-        replace(config, frozen_stages=3), generator
+    "features, frozen encoder": and_with(with_features, frozen_stages=3),
+    "features, codes of places, frozen encoder": and_with(
+        partial(with_features, of="places"), frozen_stages=3
     ),
-    "features, codes of places, frozen encoder": lambda config, generator: with_features(
-        replace(config, frozen_stages=3), _beside(generator, "places")
-    ),
-    "features, slow": lambda config, generator: with_features(replace(config, learning_rate=3e-5), generator),
+    "features, slow": and_with(with_features, learning_rate=3e-5),
     "features, hard": partial(with_features, hard=10),
     "features, no smoothing": partial(with_features, label_smoothing=0.0),
     "features, smoothing 0.1": partial(with_features, label_smoothing=0.1),
     "features, half": partial(with_features, ratio=0.5),
     "features, filter": partial(with_features, filter=1.25),
     "features, own norms": partial(with_features, auxiliary_norms=True),
-    "features, codes of places": lambda config, generator: with_features(
-        config, _beside(generator, "places")
-    ),
-    "features, codes of places, own norms": lambda config, generator: with_features(
-        config, _beside(generator, "places"), auxiliary_norms=True
-    ),
+    "features, codes of places": partial(with_features, of="places"),
+    "features, codes of places, own norms": partial(with_features, of="places", auxiliary_norms=True),
     "features, val layouts": lambda config, generator: with_features(
         config, generator, masks=config.dataset, masks_data=_folder("data"), masks_split="val"
     ),
@@ -119,28 +117,20 @@ ROWS: dict[str, Row] = {
         config, generator, masks=partial(Cityscapes, classes=11), masks_data=_folder("streets")
     ),
     "features, other layouts": other,
-    "features modulated, other layouts": partial(other, modulated=True),
-    "features modulated, other layouts alone": partial(other, modulated=True, masks_share=1.0),
-    "features modulated, other layouts, half": partial(other, modulated=True, ratio=0.5),
-    "features modulated, other layouts, hard": partial(other, modulated=True, hard=10),
-    "features modulated, other layouts, half, hard": partial(other, modulated=True, ratio=0.5, hard=10),
-    "copy-paste, features, other layouts": lambda config, generator: other(
-        replace(config, copy_paste=0.5), generator
-    ),
-    "copy-paste, features modulated, other layouts": lambda config, generator: other(
-        replace(config, copy_paste=0.5), generator, modulated=True
-    ),
-    "copy-paste, features modulated, other layouts, hard": lambda config, generator: other(
-        replace(config, copy_paste=0.5), generator, modulated=True, hard=10
+    "features modulated, other layouts": modulated,
+    "features modulated, other layouts alone": partial(modulated, masks_share=1.0),
+    "features modulated, other layouts, half": partial(modulated, ratio=0.5),
+    "features modulated, other layouts, hard": partial(modulated, hard=10),
+    "features modulated, other layouts, half, hard": partial(modulated, ratio=0.5, hard=10),
+    "copy-paste, features, other layouts": and_with(other, copy_paste=0.5),
+    "copy-paste, features modulated, other layouts": and_with(modulated, copy_paste=0.5),
+    "copy-paste, features modulated, other layouts, hard": and_with(
+        partial(modulated, hard=10), copy_paste=0.5
     ),
     "real, long": partial(real, steps=LONG),
-    "features modulated, other layouts, long": lambda config, generator: other(
-        replace(config, steps=LONG), generator, modulated=True
-    ),
+    "features modulated, other layouts, long": and_with(modulated, steps=LONG),
     "copy-paste, long": partial(real, copy_paste=0.5, steps=LONG),
-    "copy-paste, features modulated, other layouts, long": lambda config, generator: other(
-        replace(config, copy_paste=0.5, steps=LONG), generator, modulated=True
-    ),
+    "copy-paste, features modulated, other layouts, long": and_with(modulated, copy_paste=0.5, steps=LONG),
     "features, pseudo layouts": lambda config, generator: with_features(
         config,
         generator,
@@ -151,12 +141,8 @@ ROWS: dict[str, Row] = {
     "ISDA, strength 0.02": partial(real, isda=0.02),
     "copy-paste": partial(real, copy_paste=0.5),
     "copy-paste, frozen encoder": partial(real, copy_paste=0.5, frozen_stages=3),
-    "copy-paste, features": lambda config, generator: with_features(
-        replace(config, copy_paste=0.5), generator
-    ),
-    "copy-paste, features, own norms": lambda config, generator: with_features(
-        replace(config, copy_paste=0.5), generator, auxiliary_norms=True
-    ),
+    "copy-paste, features": and_with(with_features, copy_paste=0.5),
+    "copy-paste, features, own norms": and_with(partial(with_features, auxiliary_norms=True), copy_paste=0.5),
 }
 PAIRS = [
     (row, control)
@@ -173,7 +159,13 @@ PAIRS = [
     ("features modulated, other layouts", "features, other layouts"),
     ("features modulated, other layouts, long", "real, long"),
     ("copy-paste, features modulated, other layouts, long", "copy-paste, long"),
+    ("copy-paste, long", "copy-paste"),
+    *(
+        (f"features modulated, other layouts{change}", "features modulated, other layouts")
+        for change in (" alone", ", half", ", hard", ", half, hard")
+    ),
 ]
+SCORES = ("mean_iou", "class_accuracy", "pixel_accuracy")
 FOLDERS: dict[str, Path | None] = {}
 
 
@@ -201,16 +193,8 @@ def main() -> None:
 
 def measure(row: str, seed: int, data: Path, runs: Path) -> dict[str, Any]:
     """Train and test one row with one seed."""
-    base = runs / f"base_{seed}"
-    network = load_model(str(base)).config
-    assert network is not None
-    config = replace(
-        camvid_synthetic(),
-        network=network.network,
-        weights=str(base / "checkpoints" / "best.ckpt"),
-        seed=seed,
-        workers=0,
-    )
+    start_from = runs / f"base_{seed}" / "checkpoints" / "best.ckpt"
+    config = replace(camvid_synthetic(), weights=str(start_from), seed=seed, workers=0)
     config = ROWS[row](config, str(runs / f"gen_{seed}"))
     run = runs / file_name(row, seed)
     outcome, begun = complete(train, config, "camvid_synthetic", data, run)
@@ -247,16 +231,19 @@ def table(folder: Path, split: str) -> str:
     lines = ["| row | seeds | mean IoU | class accuracy | pixel accuracy |", "|---|---|---|---|---|"]
     for row, by_seed in found.items():
         if by_seed:
-            names = ("mean_iou", "class_accuracy", "pixel_accuracy")
-            cells = [_spread([100 * each[name] for each in by_seed.values()]) for name in names]
+            cells = [_spread([100 * each[name] for each in by_seed.values()]) for name in SCORES]
             lines.append(f"| {row} | {len(by_seed)} | {' | '.join(cells)} |")
-    lines += ["", "| difference | seeds | mean IoU | class accuracy |", "|---|---|---|---|"]
+    lines += [
+        "",
+        "| difference | seeds | mean IoU | class accuracy | pixel accuracy |",
+        "|---|---|---|---|---|",
+    ]
     for row, control in PAIRS:
         seeds = sorted(found[row].keys() & found[control].keys())
         if len(seeds) > 1:
             cells = [
                 paired([100 * (found[row][s][name] - found[control][s][name]) for s in seeds])
-                for name in ("mean_iou", "class_accuracy")
+                for name in SCORES
             ]
             lines.append(f"| {row} - {control} | {len(seeds)} | {' | '.join(cells)} |")
     return "\n".join(lines)
